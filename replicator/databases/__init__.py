@@ -1,0 +1,1 @@
+"""All that differs between databases, one package each, behind `base.Database`."""

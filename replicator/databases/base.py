@@ -1,0 +1,181 @@
+"""The interface that every database fills, and nobody above it asks for a database's name.
+
+Written with PostgreSQL's and MariaDB's concurrent writers in mind (protocol.md 7.1 to 7.6): collect is by removal of
+exactly what one snapshot saw; apply locks, then looks, then writes. SQLite's one writer makes much of that trivial.
+
+All methods that take a `Connection` run inside a transaction of `Database.transaction`. All bulk methods read and write
+in sets. Errors of the driver are turned into `errors.*` by code (never by text) inside `transaction`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from replicator.runtime import Runtime
+from replicator.types import Image, Key, Operation, Table, TableDefinition, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a database can do; asked for instead of its name."""
+
+    transactions_are_groups: bool
+    """Captured changes carry a transaction; else everything one collect finds is one merged group (protocol.md 7.5)."""
+    cascades_are_captured: bool
+    transactional_definitions: bool
+
+
+class Change(NamedTuple):
+    """One captured row change, as collect reads it from the outbox. Short-lived."""
+
+    id: int
+    table: int
+    """Number of the table."""
+    operation: Operation
+    key: Key
+    image: Image | None
+    """The whole row after the change; None for a delete."""
+    mask: int
+    """Bit i is set when column i changed. All columns for an insert, 0 for a delete."""
+    before: tuple[Value, ...] | None
+    """Update: old values of the masked columns, in column order. Delete: the whole old row. Insert: None."""
+    at: int
+    """Time of the change by the node's clock, microseconds since 1970 UTC."""
+    transaction: int | None
+
+
+class Database(ABC):
+    """One node's database: the application's tables with ours beside them."""
+
+    name: str
+    capabilities: Capabilities
+    runtime: Runtime
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def transaction(self, *, write: bool = True) -> AbstractContextManager[Connection]:
+        """A transaction on this node's kept connection; durable when it has ended without an exception.
+
+        Passes crash points 'commit:before' and 'commit:after'. Not re-entrant. Raises DatabaseBusy (somebody else holds
+        what we need: all is rolled back, try again) and DatabaseTrouble.
+        """
+
+    @abstractmethod
+    def snapshot(self, held: Connection) -> AbstractContextManager[Connection]:
+        """A second, read-only connection that keeps seeing the application's rows as they stand in `held` now.
+
+        `held` is an open write transaction that has not changed application rows; the snapshot outlives its commit, so
+        that long reads need not hold up the application (protocol.md 5.8: rows and position from one snapshot).
+        """
+
+    @abstractmethod
+    def prepare(self) -> list[str]:
+        """Make the database fit for replication and create the outbox. Returns sentences to tell the operator."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    # --- definitions --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def table_names(self, connection: Connection) -> list[str]:
+        """The application's tables (ours and the database's own left out), sorted."""
+
+    @abstractmethod
+    def inspect(self, connection: Connection, name: str) -> TableDefinition:
+        """The portable definition of a table. Raises UnknownName, or UnfitTable (no primary key, a column that can't be
+        carried), each with a sentence that says what to do."""
+
+    @abstractmethod
+    def create_table(self, connection: Connection, definition: TableDefinition) -> None:
+        """Make the table with keys, NOT NULL, defaults, unique and foreign keys and indexes."""
+
+    @abstractmethod
+    def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
+        """How the existing table differs from the definition in ways that matter, one sentence each; [] if it fits.
+        More columns are allowed where they are nullable or have a default."""
+
+    # --- capture ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def install_capture(self, connection: Connection, table: Table) -> None:
+        """Make (anew) the triggers that write the outbox, so that they fire before the application's own."""
+
+    @abstractmethod
+    def remove_capture(self, connection: Connection, table: Table) -> None: ...
+
+    @abstractmethod
+    def capture_faults(self, connection: Connection, table: Table) -> list[str]:
+        """What is wrong with the table's capture (trigger removed or changed, not first to fire, table changed or
+        dropped): one sentence each, [] if all is well. Cheap: called at each run."""
+
+    # --- collect ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def outbox_is_empty(self, connection: Connection) -> bool: ...
+
+    @abstractmethod
+    def read_outbox(self, connection: Connection, tables: Mapping[int, Table]) -> Iterator[list[Change]]:
+        """All captured changes visible in this transaction, in chunks of a few thousand, flat in memory.
+
+        In group order (by the last outbox id of each transaction, protocol.md 7.1), within a group by id. Updates that
+        changed nothing are left out; a changed primary key is a delete and an insert; rows that a REPLACE deleted
+        silently appear as deletes. `clear_outbox` afterwards removes exactly what was read.
+        """
+
+    @abstractmethod
+    def clear_outbox(self, connection: Connection) -> None: ...
+
+    @abstractmethod
+    def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` that stand in the outbox, not yet collected (protocol.md 7.3). Always empty right after a
+        collect where the transaction keeps other writers out."""
+
+    # --- apply --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def replaying(self, connection: Connection, tables: Collection[Table]) -> AbstractContextManager[None]:
+        """Within: what we write is not captured, the application's triggers on these tables stay silent, foreign keys
+        are ours to check. Everything is as before when it ends, in the same transaction."""
+
+    @abstractmethod
+    def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
+        """The present rows of these keys; missing ones are left out."""
+
+    @abstractmethod
+    def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
+        """Insert or update by primary key, one row per key. Columns that we don't replicate keep their values."""
+
+    @abstractmethod
+    def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None: ...
+
+    @abstractmethod
+    def scan(self, connection: Connection, table: Table) -> Iterator[list[Image]]:
+        """The whole table by primary key, in chunks, flat in memory."""
+
+    @abstractmethod
+    def count(self, connection: Connection, table: Table) -> int: ...
+
+    @abstractmethod
+    def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
+        """A function that maps values of these columns to something that is equal in Python exactly when the database
+        calls them equal in a unique or foreign key (collation, numbers); None when a NULL takes them out of it."""
+
+    @abstractmethod
+    def find_keys(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, Key]:
+        """Rows by the values of a unique set of columns: {comparable(values): key} for those that exist."""
+
+    @abstractmethod
+    def count_rows(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, int]:
+        """How many rows have these values in these columns (children of parents): {comparable(values): count > 0}."""

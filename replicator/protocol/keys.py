@@ -1,0 +1,31 @@
+"""Keys as bytes: the canonical msgpack array of a row's primary key values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any, cast
+
+import msgpack
+
+from replicator.types import Image, Key, TableDefinition, Value
+
+
+def pack_key(values: Sequence[Value]) -> Key:
+    """The key of these primary key values. Text that is not UTF-8 keeps its bytes (surrogate escapes)."""
+    return cast(bytes, msgpack.packb(tuple(values), unicode_errors="surrogateescape"))
+
+
+def unpack_key(key: Key) -> tuple[Value, ...]:
+    return tuple(msgpack.unpackb(key, unicode_errors="surrogateescape", strict_map_key=False))
+
+
+def key_packer(definition: TableDefinition) -> Callable[[Image], Key]:
+    """A fast function from a whole row to its key, for bulk paths."""
+    pack = msgpack.Packer(unicode_errors="surrogateescape").pack
+    indexes = definition.key_indexes
+    if len(indexes) == 1:
+        index = indexes[0]
+        return lambda image: cast(bytes, pack((image[index],)))
+    pick: Callable[[Image], Any] = itemgetter(*indexes)
+    return lambda image: cast(bytes, pack(pick(image)))

@@ -1,0 +1,1 @@
+"""Mailboxes and the mails that go through them."""
