@@ -52,12 +52,17 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class PartPlace:
-    """Which piece of which batch's stream this mail carries: `offset` of `total` bytes."""
+    """Which piece of which batch's stream this mail carries: `offset` of `total` bytes.
+
+    `peer_epoch` and `opener` repeat the manifest's, so that a stale batch or a new epoch is known by its first part.
+    """
 
     epoch: Epoch
     n: int
     total: int
     offset: int
+    peer_epoch: Epoch
+    opener: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
