@@ -1,0 +1,346 @@
+"""The replicator's own tables (protocol.md section 3), beside the application's in the same database.
+
+`migrations/` makes the same tables; a test holds the two against each other. The outbox is not here: it belongs to the
+database class that captures (databases/*). Positions are two columns, `..._epoch` and `..._n`. Times are microseconds
+since 1970 UTC. `peer` is a station's number at the host, 0 (the host) at a station.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _position(name: str) -> list[Column[int]]:
+    return [
+        Column(f"{name}_epoch", BigInteger, nullable=False, server_default="0"),
+        Column(f"{name}_n", BigInteger, nullable=False, server_default="0"),
+    ]
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+node = Table(
+    "replicator_node",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("role", String(10), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("address", String(320), nullable=False),
+    _count("run"),  # raised before anything leaves; the side file holds it too (protocol.md 3.4)
+    Column("host_epoch", BigInteger, nullable=False),  # 0 at a station
+    _count("last_n"),  # last journal group's n
+    _count("last_entry"),
+    _count("sliced_n"),  # how far the journal has been cut into slices
+    _count("sliced_entry"),
+    Column("sliced_whole", Boolean, nullable=False, server_default="1"),  # the last group sliced was sliced to its end
+    Column("next_table", Integer, nullable=False, server_default="1"),
+    Column("next_peer", Integer, nullable=False, server_default="1"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+table = Table(
+    "replicator_table",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("area", String(200)),
+    Column("policy", String(10), nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+)
+
+peer = Table(
+    "replicator_peer",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("title", String(200)),
+    Column("address", String(320), nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default="1"),
+    Column("public_key", LargeBinary(32)),
+    Column("bootstrap_key", LargeBinary(32)),  # host: public half of the invitation's key, until the own key is in use
+    Column("invitation", String(64)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("heard_at", BigInteger),
+    Column("sent_at", BigInteger),
+)
+
+# Both streams of a link and how far the journal went into it (protocol.md 2, 3.1 to 3.3). One row a peer.
+link = Table(
+    "replicator_link",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("mode", String(10), nullable=False, server_default=""),  # '' or 'snapshot' (host: to be started anew)
+    *_position("out_epoch"),
+    _count("out_n"),
+    _count("out_acknowledged"),
+    Column("out_digest", LargeBinary(32)),
+    *_position("out_high"),  # journal position covered by the last acknowledged batch
+    _count("out_bytes"),  # un-acknowledged, of batches that count for the window
+    _count("out_probe"),
+    _count("out_probe_at"),
+    _count("out_probe_wait"),
+    *_position("in_epoch"),
+    _count("in_n"),
+    Column("in_digest", LargeBinary(32)),
+    _count("in_high"),
+    Column("acknowledgement_due", Boolean, nullable=False, server_default="0"),
+    _count("in_probe"),
+    _count("cut_slice"),  # last slice that has been put into a batch, or passed over
+    _count("applied_n"),  # host: last sequence number judged
+    _count("judged_n"),  # station: own changes up to here have their verdict
+    *_position("seen"),  # station: the host's log up to here is applied
+    _count("resent_until"),
+    *_position("rule"),  # station: version in force; host: version last logged
+)
+
+rule = Table(
+    "replicator_rule",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("version_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("version_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_remote", Integer, nullable=False),
+    Column("to_host", Integer, nullable=False),
+)
+
+outbox_control = Table(
+    "replicator_outbox_control",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("uid", LargeBinary(16), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("body", LargeBinary),
+    sqlite_autoincrement=True,
+)
+
+journal = Table(
+    "replicator_journal",
+    metadata,
+    Column("n", _Number, primary_key=True, autoincrement=False),
+    Column("host_epoch", BigInteger, nullable=False),
+    Column("uid", LargeBinary(16), nullable=False),
+    *_position("born"),
+    Column("origin", Integer, nullable=False),  # peer that made it; 0: this node
+    _count("origin_epoch"),
+    _count("origin_n"),
+    Column("control", String(20)),
+    Column("body", LargeBinary),
+    Column("merged", Boolean, nullable=False),
+    *_position("rule"),
+    Column("schema_version", Integer, nullable=False, server_default="1"),
+    Column("at", BigInteger, nullable=False),
+    Column("first_entry", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+)
+
+# `class`: N, C or D (protocol.md 7.9), or X for a record that is not a row: then `key` is its kind and `image` its body.
+journal_entry = Table(
+    "replicator_journal_entry",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, nullable=False),
+    Column("table_id", Integer, nullable=False),
+    Column("class", String(1), nullable=False),
+    Column("key", LargeBinary(3000), nullable=False),
+    Column("image", LargeBinary),
+    Column("mask", LargeBinary(256)),
+    Column("before", LargeBinary),
+    Column("base_epoch", BigInteger),
+    Column("base_n", BigInteger),
+    Column("at", BigInteger, nullable=False),
+    Column("recipients", Integer),  # host: interned set, NULL for nobody
+    Column("must", Integer),  # host: the station that gets it as a verdict
+    Index("replicator_journal_entry_key", "table_id", "key"),
+)
+
+recipients = Table(
+    "replicator_recipients",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("stations", Text, nullable=False),  # sorted peer numbers, comma separated
+)
+
+# The journal cut into pieces of at most about 1 MB, the same for all links; each piece as segments by recipients.
+slice_ = Table(
+    "replicator_slice",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("host_epoch", BigInteger, nullable=False),
+    Column("last_n", BigInteger, nullable=False),
+    Column("last_entry", BigInteger, nullable=False),
+    Column("whole", Boolean, nullable=False),  # its last group ends in it
+)
+
+slice_segment = Table(
+    "replicator_slice_segment",
+    metadata,
+    Column("slice", BigInteger, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("recipients", Integer),  # shared by these
+    Column("peer", Integer),  # or private to this one
+    Column("origin", Integer, nullable=False),  # whose clean records: that link leaves it out
+    Column("kind", String(10), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("raw_size", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Index("replicator_slice_segment_digest", "digest"),
+)
+
+batch_out = Table(
+    "replicator_batch_out",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("manifest", LargeBinary, nullable=False),  # its encoded bytes: the head of the stream
+    Column("opener", String(20)),
+    *_position("peer_epoch"),
+    *_position("high"),
+    Column("size", BigInteger, nullable=False),  # of the whole stream
+    Column("window_size", BigInteger, nullable=False),  # what it counts in the window (0: a snapshot)
+    Column("rows", BigInteger, nullable=False),
+    Column("sent_probe", BigInteger, nullable=False),  # number of the last probe when it was last sent
+    Column("created_at", BigInteger, nullable=False),
+)
+
+batch_segment = Table(
+    "replicator_batch_segment",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("replicator_batch_segment_digest", "digest"),
+)
+
+send_queue = Table(
+    "replicator_send_queue",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("peer", Integer, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+digest = Table(
+    "replicator_digest",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("direction", String(4), primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary(32), nullable=False),
+)
+
+batch_in = Table(
+    "replicator_batch_in",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("epoch_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("total", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),
+)
+
+part_in = Table(
+    "replicator_part_in",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("epoch_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("length", BigInteger, nullable=False),
+)
+
+# Base of all conflict tests (host), what the local row is at (station). Deleted rows stay as tombstones.
+row_version = Table(
+    "replicator_row_version",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(3000), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("deleted", Integer, nullable=False),
+    Column("writer", Integer, nullable=False),  # host: peer that wrote it, 0 the host
+    Column("writer_epoch", BigInteger, nullable=False),
+    Column("clean", Integer, nullable=False),  # host: stored exactly as the writer sent it
+    Column("at", BigInteger, nullable=False),
+    Column("tie", String(1), nullable=False),  # station: types.Tie
+    Column("image", LargeBinary),  # host: last image of a deleted row; station: old values of local edits
+    sqlite_with_rowid=False,
+)
+
+link_row = Table(
+    "replicator_link_row",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(3000), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+seen_group = Table(
+    "replicator_seen_group",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("uid", LargeBinary(16), primary_key=True),
+    *_position("born"),
+    sqlite_with_rowid=False,
+)
+
+skipped = Table(
+    "replicator_skipped",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(3000), primary_key=True),
+    *_position("at"),
+    Column("image", LargeBinary),
+    sqlite_with_rowid=False,
+)
+
+conflict = Table(
+    "replicator_conflict",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("host_epoch", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("peer", Integer, nullable=False),
+    Column("uid", LargeBinary(16)),
+    Column("table_id", Integer, nullable=False),
+    Column("key", LargeBinary(3000), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("host_image", LargeBinary),
+    Column("station_image", LargeBinary),
+    Column("result_image", LargeBinary),
+    Column("columns", LargeBinary),
+    sqlite_autoincrement=True,
+)
+
+# What a person should know: mail set aside, foreign mail, uncaptured writes, trouble with a peer. Told once, kept.
+notice = Table(
+    "replicator_notice",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("subject", String(500), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("waiting", Boolean, nullable=False),  # a person has to do something
+    Index("replicator_notice_subject", "kind", "subject"),
+    sqlite_autoincrement=True,
+)
