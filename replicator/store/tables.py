@@ -141,7 +141,7 @@ journal = Table(
     Column("entries", BigInteger, nullable=False),
 )
 
-# `class`: N, C or D (protocol.md 7.9), or X for a record that is not a row: then `key` is its kind and `image` its body.
+# `class`: N, C or D (protocol.md 7.9), or X for a record that is no row: then `key` is its kind and `image` its body.
 journal_entry = Table(
     "replicator_journal_entry",
     metadata,
@@ -209,6 +209,7 @@ batch_out = Table(
     Column("window_size", BigInteger, nullable=False),  # what it counts in the window (0: a snapshot)
     Column("rows", BigInteger, nullable=False),
     Column("sent_probe", BigInteger, nullable=False),  # number of the last probe when it was last sent
+    Column("repeated", Boolean, nullable=False, server_default="0"),  # sent again once because an ack named it
     Column("created_at", BigInteger, nullable=False),
 )
 
