@@ -6,6 +6,8 @@ Exit codes: 1 failed, nothing lost, try again; 2 wrong use; 3 done, but somethin
 
 from __future__ import annotations
 
+import errno
+
 
 class ReplicatorError(Exception):
     """Base of all errors that end a command with one line on stderr."""
@@ -51,6 +53,15 @@ class MailboxTrouble(ReplicatorError):
     """The mailbox can't be read or written right now."""
 
 
+class MailTooLarge(MailboxTrouble):
+    """A mail that the mailbox will never take: cut its batch into smaller parts, and remember the limit."""
+
+    def __init__(self, message: str, limit: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        """The mailbox's limit in bytes, where it is known."""
+
+
 class StorageTrouble(ReplicatorError):
     """The home folder can't be read or written: no permission, disk full."""
 
@@ -75,3 +86,30 @@ class Unauthentic(PeerFault):
 
 class NewerFormat(PeerFault):
     """The mail speaks a newer format version than this program."""
+
+
+class SpoolLoss(StorageTrouble):
+    """A spool file that the database names is gone or shorter than noted: what was in it must be sent again."""
+
+
+def os_reason(error: OSError) -> str:
+    """What an errno means and what to do about it, to follow 'cannot write PATH: '. Told by number, never by text."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "the disk is full; make room and try again, nothing is lost"
+        case errno.EACCES | errno.EPERM:
+            return "no permission; run as the owner, or give this user the right to read and write there"
+        case errno.EROFS:
+            return "the file system is read-only; mount it writable, or choose another folder"
+        case errno.ENOENT:
+            return "it does not exist"
+        case errno.EEXIST | errno.ENOTDIR:
+            return "a file stands where a folder is needed; move it away, or choose another folder"
+        case errno.EISDIR:
+            return "a folder stands where a file is needed; move it away, or choose another folder"
+        case errno.EIO:
+            return "the disk reports a fault; check it"
+        case errno.EMFILE | errno.ENFILE:
+            return "too many files are open; close other programs and try again"
+        case _:
+            return error.strerror or type(error).__name__

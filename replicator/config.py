@@ -1,0 +1,237 @@
+"""`replicator.toml` and the environment: read by the command line and handed down (design.md 3).
+
+The models' field descriptions are the comments of the file that we write and of the JSON Schema
+(`schemas/configuration.schema.json`). Passwords have no place in the file: URLs that hold one are refused, and no
+message quotes a value that might be one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from replicator.errors import ConfigurationError
+from replicator.types import Role
+
+FORMAT = 1
+FILE_LIMIT = 1_000_000
+"""Bytes; a longer replicator.toml is not read."""
+
+FETCH_SCHEMES = ("folder", "pop3", "pop3s", "imap", "imaps")
+SEND_SCHEMES = ("folder", "smtp", "smtps")
+_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+_ADDRESS_CHARACTER = r"[^\s@/\\\x00-\x1f\x7f<>\"(),:;]"
+_ADDRESS = re.compile(rf"(?!\.){_ADDRESS_CHARACTER}{{1,64}}@(?!\.){_ADDRESS_CHARACTER}{{1,253}}")
+_USER_AND_SECRET = re.compile(r":(?!\d+(/|$)).*@")
+"""A colon that does not begin a port, and an at sign after it: urlsplit misses secrets with a slash in them."""
+_SECRET_PARAMETERS = ("password", "passwd", "pwd", "pass", "token", "secret")
+
+
+# --- single values ------------------------------------------------------------------------------------------------
+
+
+def checked_name(text: str) -> str:
+    """A node's name, which is also part of file names and mails. Raises ValueError with what is allowed."""
+    name = unicodedata.normalize("NFC", text)
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name has 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or digit")
+    return name
+
+
+def checked_address(text: str) -> str:
+    """A plain e-mail address, without a display name. Raises ValueError."""
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("not an e-mail address of the form name@example.com")
+    return text
+
+
+def _checked_url(text: str, schemes: tuple[str, ...]) -> str:
+    scheme, _, rest = text.partition(":")
+    if not rest or (scheme not in schemes if schemes else not re.fullmatch(r"[a-z][a-z0-9+]*", scheme)):
+        examples = ", ".join(f"{each}:" for each in schemes or ("sqlite",))
+        raise ValueError(f"not a URL that begins with {examples}")
+    if scheme == "folder":
+        return text
+    try:
+        host, query = urlsplit(text).hostname, parse_qsl(urlsplit(text).query, keep_blank_values=True)
+    except ValueError:
+        raise ValueError("not a valid URL") from None
+    if not rest.startswith("//") or (schemes and not host):
+        raise ValueError(f"not a valid URL; it begins with {scheme}://")
+    in_authority = not rest.startswith("///") and _USER_AND_SECRET.search(rest)
+    if in_authority or any(key.lower() in _SECRET_PARAMETERS for key, _ in query):
+        raise ValueError("a URL must not hold a password, as it would stand in the file in the clear; leave it out")
+    return text
+
+
+def checked_database(text: str) -> str:
+    return _checked_url(text, ())
+
+
+def checked_mailbox(text: str) -> str:
+    return _checked_url(text, FETCH_SCHEMES)
+
+
+def checked_send(text: str) -> str:
+    return _checked_url(text, SEND_SCHEMES)
+
+
+Name: TypeAlias = Annotated[str, AfterValidator(checked_name)]
+Address: TypeAlias = Annotated[str, AfterValidator(checked_address)]
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, str_max_length=2000)
+
+
+class Account(_Section):
+    """The mail account of this node."""
+
+    title: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
+        default="", description="A title for people."
+    )
+    enabled: bool = Field(default=True, description="false: this node neither fetches nor sends.")
+    address: Address = Field(description="This node's own e-mail address.")
+    mailbox: Annotated[str, AfterValidator(checked_mailbox)] = Field(
+        description="Where mail is fetched: folder:PATH, pop3s://USER@HOST or imaps://USER@HOST. Never with a password."
+    )
+    send: Annotated[str, AfterValidator(checked_send)] | None = Field(
+        default=None, description="Where mail is sent: smtps://USER@HOST or smtp://USER@HOST. Not needed with a folder."
+    )
+
+    @model_validator(mode="after")
+    def _way_out(self) -> Account:
+        if self.send is None and not self.mailbox.startswith("folder:"):
+            raise ValueError("the key 'send' is missing: where mail is sent, such as smtps://USER@HOST")
+        return self
+
+
+class Run(_Section):
+    """When things are done."""
+
+    probe_minutes: int = Field(default=15, ge=1, le=1440, description="Minutes of silence before we ask for news.")
+    probe_limit_hours: int = Field(default=24, ge=1, le=720, description="The wait doubles up to this many hours.")
+    hello_hours: int = Field(default=24, ge=1, le=720, description="A sign of life at most once in so many hours.")
+    journal_days: int = Field(default=90, ge=1, le=3650, description="Days the journal is kept after all have it.")
+    retry_limit_seconds: int = Field(default=60, ge=1, le=3600, description="Longest wait when the database is locked.")
+
+
+class Limits(_Section):
+    """How big things may be, in bytes unless they say otherwise."""
+
+    part_bytes: int = Field(default=1_000_000, ge=10_000, le=50_000_000, description="Most content of one mail.")
+    mail_bytes: int = Field(default=10_000_000, ge=100_000, le=200_000_000, description="Bigger mails stay unread.")
+    batch_bytes: int = Field(default=2_000_000, ge=10_000, le=100_000_000, description="Size aimed at for one batch.")
+    window_bytes: int = Field(default=20_000_000, ge=100_000, le=2_000_000_000, description="Most under way at once.")
+    parked_windows: int = Field(default=4, ge=1, le=100, description="Windows kept of what came ahead of its turn.")
+    reserve_bytes: int = Field(default=50_000_000, ge=0, description="Disk space that is left free.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Limits:
+        # Base64 and the mail around it add 37 %.
+        if self.part_bytes * 1.4 + 10_000 > self.mail_bytes:
+            raise ValueError("mail_bytes must be at least one and a half times part_bytes")
+        if self.batch_bytes > self.window_bytes:
+            raise ValueError("window_bytes must not be less than batch_bytes")
+        return self
+
+
+class Configuration(_Section):
+    """replicator.toml: what a node is told by people. What it learns stands in its database."""
+
+    format: Literal[1] = Field(default=1, description="Version of this file's format.")
+    role: Role = Field(strict=False, description="host or station.")
+    name: Name = Field(description="This node's name. Not to be changed: the other side knows it by this name.")
+    database: Annotated[str, AfterValidator(checked_database)] = Field(
+        description="The application's database, as a URL: sqlite:////absolute/path.db. Never with a password."
+    )
+    host_account: Account | None = Field(default=None, alias="SERVER", description="The mail account of a host.")
+    station_account: Account | None = Field(default=None, alias="REMOTE", description="The mail account of a station.")
+    run: Run = Run()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _account_of_role(self) -> Configuration:
+        wanted, other = ("SERVER", "REMOTE") if self.role is Role.HOST else ("REMOTE", "SERVER")
+        accounts = {"SERVER": self.host_account, "REMOTE": self.station_account}
+        if accounts[wanted] is None:
+            raise ValueError(f"the section [{wanted}] is missing: it holds the mail account of a {self.role}")
+        if accounts[other] is not None:
+            raise ValueError(f"the section [{other}] does not belong to a {self.role}; take it out")
+        return self
+
+    @property
+    def account(self) -> Account:
+        account = self.host_account or self.station_account
+        if account is None:  # pragma: no cover - the validator saw to it
+            raise ConfigurationError("the configuration has no mail account")
+        return account
+
+
+class Environment(BaseSettings):
+    """What the environment says, for all commands. Printed, the password shows as stars."""
+
+    model_config = SettingsConfigDict(env_prefix="REPLICATOR_", extra="ignore", hide_input_in_errors=True)
+
+    home: Path | None = Field(default=None, description="The node's home folder, where --home is not given.")
+    password: SecretStr | None = Field(default=None, description="The mailbox's password, where no keyring holds it.")
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def make(content: dict[str, Any]) -> Configuration:
+    """A checked configuration from the keys of the file, as `host-init` gathers them. Raises ConfigurationError."""
+    return _validated(content, "the configuration")
+
+
+def parse(text: str, source: str) -> Configuration:
+    """Read the text of a replicator.toml; `source` is its path, for the sentences. Raises ConfigurationError."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source} is not valid TOML: {error}") from None
+    version = content.get("format", FORMAT)
+    if isinstance(version, int) and version > FORMAT:
+        raise ConfigurationError(f"{source} was written by a newer version of the program; update this one")
+    return _validated(content, source)
+
+
+def _validated(content: dict[str, Any], source: str) -> Configuration:
+    try:
+        return Configuration.model_validate(content)
+    except ValidationError as error:
+        # Without the cause: it knows the values, and a traceback in the log must not show a secret.
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigurationError(_sentence(first["type"], first["loc"], first["msg"], source)) from None
+
+
+def _sentence(kind: str, location: tuple[int | str, ...], message: str, source: str) -> str:
+    key = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"{source}: the key '{key}' is unknown; {_suggestion(str(location[-1]))}"
+    if kind == "missing":
+        return f"{source}: the key '{key}' is missing; add it"
+    message = message.removeprefix("Value error, ")
+    return f"{source}, {key}: {message[:1].lower()}{message[1:]}" if key else f"{source}: {message}"
+
+
+def _suggestion(word: str) -> str:
+    known = [
+        field.alias or name
+        for section in (Configuration, Account, Run, Limits)
+        for name, field in section.model_fields.items()
+    ]
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else "take it out"

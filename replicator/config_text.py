@@ -1,0 +1,64 @@
+"""The configuration as text: replicator.toml with its comments, and its JSON Schema, both made from config.py."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from replicator.config import Configuration
+
+_HEAD = """\
+# Configuration of a replicator node. Change it with any editor; 'replicator doctor' checks it.
+# Passwords never stand here: they come from the keyring, REPLICATOR_PASSWORD or a file that only you can read.
+# Lines that begin with '#' and a setting show its default.
+"""
+
+
+def render(configuration: Configuration) -> str:
+    """The text of replicator.toml; `config.parse` reads it back to an equal configuration."""
+    lines = [_HEAD, *_settings(configuration, defaults=True)]
+    for name, field in Configuration.model_fields.items():
+        section = getattr(configuration, name)
+        if isinstance(section, BaseModel):
+            lines += ["", f"[{field.alias or name}]", *_comment(type(section).__doc__ or "")]
+            lines += _settings(section, defaults=False)
+    return "\n".join(lines) + "\n"
+
+
+def schema_text() -> str:
+    """The JSON Schema of replicator.toml (draft 2020-12), as kept in schemas/configuration.schema.json."""
+    schema = Configuration.model_json_schema(by_alias=True)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "Made from the models in replicator/config.py; 'make test' holds the two against each other.",
+    }
+    return json.dumps(head | schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _settings(section: BaseModel, *, defaults: bool) -> Iterator[str]:
+    """A comment and a line for each value; what equals its default is commented out, unless `defaults`."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel) or (field.alias and value is None):
+            continue
+        yield from _comment(field.description or "")
+        if value is None:
+            yield f"# {name} ="
+        else:
+            at_default = not defaults and not field.is_required() and value == field.default
+            yield f"{'# ' if at_default else ''}{name} = {_value(value)}"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, width=110, initial_indent="# ", subsequent_indent="# ")
+
+
+def _value(value: Any) -> str:
+    """A TOML value. JSON's strings are TOML's, but for DEL, which TOML wants escaped."""
+    if isinstance(value, str):
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
