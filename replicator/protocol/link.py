@@ -1,8 +1,8 @@
 """The link between host and station: two streams of frozen, chained, acknowledged batches. Pure; no I/O.
 
-Theory (protocol.md 2, 4.1, 5.3, 5.10). A *stream* is one direction of a link: batches numbered from 1 within an *epoch*,
-each naming the digest of its predecessor. A batch never changes once it has a number; a mail may be lost, doubled,
-delayed, reordered or replayed without harm, because
+Theory (protocol.md 2, 4.1, 5.3, 5.10). A *stream* is one direction of a link: batches numbered from 1 within an
+*epoch*, each naming the digest of its predecessor. A batch never changes once it has a number; a mail may be lost,
+doubled, delayed, reordered or replayed without harm, because
 
 * the receiver applies only batch n + 1 of its present epoch, and only if it chains to the digest of n;
 * acknowledgements name *applied* batches with their digest, so that a restored or copied end is found out by the other;
@@ -181,7 +181,7 @@ def applied(link: Link, n: int, digest: bytes) -> None:
     link.inbound.acknowledgement_due = True
 
 
-# --- sending: protocol.md 5.2, 5.3, 5.10 --------------------------------------------------------------------------------
+# --- sending: protocol.md 5.2, 5.3, 5.10 ------------------------------------------------------------------------------
 
 
 def may_cut(link: Link, window: int) -> bool:
@@ -245,7 +245,7 @@ def to_repeat(ack: Acknowledgement, batches: Sequence[Unacknowledged]) -> list[R
             continue
         ranges = list(named.get(batch.n, ())) if seen else []
         inside = [
-            (start, length) for start, length in ranges if 0 <= start and length > 0 and start + length <= batch.size
+            (start, length) for start, length in ranges if start >= 0 and length > 0 and start + length <= batch.size
         ]
         repeats.append(Repeat(batch.n, inside or [(0, batch.size)], named=not answers_later_probe))
     return repeats

@@ -141,24 +141,25 @@ journal = Table(
     Column("entries", BigInteger, nullable=False),
 )
 
-# `class`: N, C or D (protocol.md 7.9), or X for a record that is no row: then `key` is its kind and `image` its body.
+# `change`: N, C or D (protocol.md 7.9), or X for a record that is no row: `row_key` is its kind, `image` its body.
 journal_entry = Table(
     "replicator_journal_entry",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=False),
     Column("n", BigInteger, nullable=False),
     Column("table_id", Integer, nullable=False),
-    Column("class", String(1), nullable=False),
-    Column("key", LargeBinary(3000), nullable=False),
+    Column("change", String(1), nullable=False),
+    Column("row_key", LargeBinary(3000), nullable=False),
     Column("image", LargeBinary),
     Column("mask", LargeBinary(256)),
-    Column("before", LargeBinary),
+    Column("old_values", LargeBinary),
     Column("base_epoch", BigInteger),
     Column("base_n", BigInteger),
     Column("at", BigInteger, nullable=False),
+    Column("origin", Integer, nullable=False, server_default="0"),  # host: whose clean record it is; 0: nobody's
     Column("recipients", Integer),  # host: interned set, NULL for nobody
     Column("must", Integer),  # host: the station that gets it as a verdict
-    Index("replicator_journal_entry_key", "table_id", "key"),
+    Index("replicator_journal_entry_key", "table_id", "row_key"),
 )
 
 recipients = Table(
@@ -191,7 +192,7 @@ slice_segment = Table(
     Column("digest", LargeBinary(32), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("raw_size", BigInteger, nullable=False),
-    Column("rows", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
     Index("replicator_slice_segment_digest", "digest"),
 )
 
@@ -207,7 +208,7 @@ batch_out = Table(
     *_position("high"),
     Column("size", BigInteger, nullable=False),  # of the whole stream
     Column("window_size", BigInteger, nullable=False),  # what it counts in the window (0: a snapshot)
-    Column("rows", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
     Column("sent_probe", BigInteger, nullable=False),  # number of the last probe when it was last sent
     Column("repeated", Boolean, nullable=False, server_default="0"),  # sent again once because an ack named it
     Column("created_at", BigInteger, nullable=False),
@@ -272,7 +273,7 @@ row_version = Table(
     "replicator_row_version",
     metadata,
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("key", LargeBinary(3000), primary_key=True),
+    Column("row_key", LargeBinary(3000), primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("deleted", Integer, nullable=False),
@@ -290,7 +291,7 @@ link_row = Table(
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("key", LargeBinary(3000), primary_key=True),
+    Column("row_key", LargeBinary(3000), primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -307,7 +308,7 @@ skipped = Table(
     "replicator_skipped",
     metadata,
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("key", LargeBinary(3000), primary_key=True),
+    Column("row_key", LargeBinary(3000), primary_key=True),
     *_position("at"),
     Column("image", LargeBinary),
     sqlite_with_rowid=False,
@@ -323,12 +324,12 @@ conflict = Table(
     Column("peer", Integer, nullable=False),
     Column("uid", LargeBinary(16)),
     Column("table_id", Integer, nullable=False),
-    Column("key", LargeBinary(3000), nullable=False),
+    Column("row_key", LargeBinary(3000), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("host_image", LargeBinary),
     Column("station_image", LargeBinary),
     Column("result_image", LargeBinary),
-    Column("columns", LargeBinary),
+    Column("column_names", Text),
     sqlite_autoincrement=True,
 )
 
@@ -340,7 +341,7 @@ notice = Table(
     Column("at", BigInteger, nullable=False),
     Column("kind", String(40), nullable=False),
     Column("subject", String(500), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("message", Text, nullable=False),
     Column("waiting", Boolean, nullable=False),  # a person has to do something
     Index("replicator_notice_subject", "kind", "subject"),
     sqlite_autoincrement=True,

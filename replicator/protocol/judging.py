@@ -1,0 +1,130 @@
+"""The host judges a station's changes (protocol.md 5.7). Pure: works on a loaded working set.
+
+The host is the only judge: it orders all changes in one log, and its verdict goes back to the origin wherever the row
+is not exactly what the origin sent. Steps are numbered as in the protocol.
+"""
+
+from __future__ import annotations
+
+from replicator.protocol.constraints import enforce_constraints
+from replicator.protocol.images import lay_over, masked, same_image
+from replicator.protocol.policies import POLICIES
+from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
+from replicator.protocol.working_set import TableState, Version
+from replicator.types import ChangeClass, Image
+
+_KIND = {change.value: change.kind for change in ChangeClass}
+
+
+def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome: Outcome, pack: PackImage) -> None:
+    """Decide on one change: the working set gets the result, `outcome` what is logged and what stands in conflict."""
+    key, image = proposal.key, proposal.image
+    current, version = state.rows.get(key), state.versions.get(key)
+    forbidden = _KIND[proposal.change] not in context.flags(proposal.table)  # step 0
+    based = based_on_current(current, version, proposal, context)
+    if based and not forbidden:  # step 2
+        result = image if image is None or current is None else lay_over(current, image, proposal.mask)
+    else:  # step 3
+        result = current if forbidden else POLICIES[state.table.policy](current, proposal)
+        _record(state, proposal, current, result, forbidden, outcome)
+    if state.unique or state.parents or state.children:  # step 4
+        result = enforce_constraints(state, key, result, context, outcome)
+    differs = forbidden or not based or not same_image(result, image)  # step 5
+    changed = not same_image(result, current)
+    if changed or result is None:  # step 6: a delete leaves its mark even where no row was
+        _store(state, proposal, current, result, differs, context, pack)
+    verdict = differs or context.repeat_verdicts  # step 7
+    if changed or verdict:  # step 8
+        if result is None:
+            change = "D"
+        else:
+            change = "N" if changed and current is None else "C"
+        outcome.records.append(
+            LogRecord(
+                proposal.table,
+                change,
+                key,
+                result,
+                proposal.mask,
+                proposal.at,
+                shared=changed,
+                clean=changed and not verdict,
+                verdict=verdict,
+            )
+        )
+
+
+def based_on_current(current: Image | None, version: Version | None, proposal: Proposal, context: GroupContext) -> bool:
+    """Step 1: did the station know what stands at the host?"""
+    if current is None and proposal.change == "C":
+        return False  # it existed when the station changed it, so it was deleted here
+    if version is None:
+        # A row that stood here before its table was replicated has no version: who inserts it did not know it.
+        return current is None or proposal.change != "N"
+    if version.position <= proposal.base:
+        return True
+    if current is not None and proposal.change == "N":
+        return False  # the station did not know of that row
+    return bool(version.writer == context.origin and version.writer_epoch == context.origin_epoch and version.clean)
+
+
+def _store(
+    state: TableState,
+    proposal: Proposal,
+    current: Image | None,
+    result: Image | None,
+    differs: bool,
+    context: GroupContext,
+    pack: PackImage,
+) -> None:
+    epoch, n = context.position
+    key = proposal.key
+    if result is None:
+        old = state.versions.get(key)
+        tombstone = pack(current) if current is not None else old.image if old else None
+        image, deleted = tombstone, 1
+    else:
+        image, deleted = None, 0
+    if current is not None or result is not None:
+        state.put(key, result)
+    writer = 0 if differs else context.origin
+    state.set_version(
+        Version(
+            proposal.table,
+            key,
+            epoch,
+            n,
+            deleted,
+            writer,
+            context.origin_epoch,
+            int(not differs),
+            min(proposal.at, context.received_at),
+            "",
+            image,
+        )
+    )
+
+
+def _record(
+    state: TableState,
+    proposal: Proposal,
+    current: Image | None,
+    result: Image | None,
+    forbidden: bool,
+    outcome: Outcome,
+) -> None:
+    """Both images go on record where a value got lost or a delete was undone."""
+    image = proposal.image
+    if image is None:
+        if current is None and result is None:
+            return  # both deleted it
+        kind = ConflictKind.DELETED_CHANGED
+    elif current is None:
+        kind = ConflictKind.CHANGED_DELETED
+    else:
+        if result is not None and masked(result, proposal.mask) == masked(image, proposal.mask):
+            return  # both came to the same values
+        kind = ConflictKind.BOTH_INSERTED if proposal.change == "N" else ConflictKind.BOTH_CHANGED
+    if forbidden:
+        kind = ConflictKind.FORBIDDEN
+    outcome.conflicts.append(Conflict(state.table.id, proposal.key, kind, current, image, result))

@@ -1,0 +1,103 @@
+"""What the host judges and what comes of it (protocol.md 5.7), as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from replicator.protocol.rules import RuleBook
+from replicator.types import Image, Key, Kinds, Position, Value
+
+
+class Proposal(NamedTuple):
+    """One row change that a station proposes."""
+
+    order: int
+    table: int
+    change: str
+    """'N', 'C' or 'D' as the station's rules classed it."""
+    key: Key
+    image: Image | None
+    mask: int
+    before: tuple[Value, ...] | None
+    """Old values of the masked columns."""
+    base: Position
+    at: int
+
+
+class ConflictKind(StrEnum):
+    BOTH_CHANGED = "both-changed"
+    BOTH_INSERTED = "both-inserted"
+    CHANGED_DELETED = "changed-here-deleted-at-host"
+    DELETED_CHANGED = "deleted-here-changed-at-host"
+    FORBIDDEN = "forbidden-by-rule"
+    PARENT_KEPT = "parent-kept"
+    PARENT_RESTORED = "parent-restored"
+    PARENT_MISSING = "parent-missing"
+    UNIQUE_RENAMED = "unique-renamed"
+    UNIQUE_REFUSED = "unique-refused"
+    LOCAL_GAVE_WAY = "local-row-gave-way"
+    MOVED_ASIDE = "moved-aside"
+
+
+class Conflict(NamedTuple):
+    """Something got lost or was decided: both images and what stands now."""
+
+    table: int
+    key: Key
+    kind: ConflictKind
+    host_image: Image | None
+    station_image: Image | None
+    result: Image | None
+
+
+class LogRecord(NamedTuple):
+    """A row record for the host's log."""
+
+    table: int
+    change: str
+    key: Key
+    image: Image | None
+    mask: int
+    at: int
+    shared: bool
+    """Goes to all whose rule wants its kind."""
+    clean: bool
+    """Stored exactly as the origin sent it: the origin's link leaves it out."""
+    verdict: bool
+    """Goes to the origin as a verdict, whatever the rules say."""
+
+
+@dataclass(slots=True)
+class GroupContext:
+    """The group under judgement."""
+
+    position: Position
+    origin: int
+    origin_epoch: int
+    rules: RuleBook
+    rule_version: Position
+    received_at: int
+    repeat_verdicts: bool = False
+    """The group was sent anew after a restart of the stream: its verdict goes back in any case."""
+    _flags: dict[int, Kinds] = field(default_factory=dict)
+
+    def flags(self, table: int) -> Kinds:
+        """Upward kinds allowed by the rules under which the station classed the group."""
+        found = self._flags.get(table)
+        if found is None:
+            found = self._flags[table] = self.rules.at(table, self.rule_version).to_host
+        return found
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What judging adds, in order."""
+
+    records: list[LogRecord] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+
+PackImage = Callable[[Image], bytes]

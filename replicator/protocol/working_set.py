@@ -1,0 +1,193 @@
+"""The rows that a piece of a batch is about, loaded in sets, changed in memory, flushed in sets.
+
+Load, decide, write: the engine fills a `WorkingSet` (rows, versions, who holds which unique value, how many children a
+parent has), the pure functions of `judging` and `replaying` decide on it one change after the other, and the engine
+writes the difference in the same transaction. No copy outlives the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, Tie, Value
+
+Comparable = Callable[[Sequence[Value]], Hashable | None]
+
+
+class Version(NamedTuple):
+    """What the replicator knows of a row, in the column order of replicator_row_version (protocol.md 3.2, 3.3)."""
+
+    table_id: int
+    key: Key
+    epoch: int
+    n: int
+    deleted: int = 0
+    writer: int = 0
+    writer_epoch: int = 0
+    clean: int = 1
+    at: int = 0
+    tie: str = ""
+    image: bytes | None = None
+    """Host: last image of a deleted row (packed). Station: old values of local edits."""
+
+    @property
+    def position(self) -> Position:
+        return self.epoch, self.n
+
+
+class KeyIndex:
+    """Which row holds which value of a unique set of columns, for the values that were asked for or that changed."""
+
+    __slots__ = ("columns", "comparable", "holders", "indexes")
+
+    def __init__(self, table: Table, columns: tuple[str, ...], comparable: Comparable) -> None:
+        self.columns = columns
+        self.indexes = table.definition.indexes_of(columns)
+        self.comparable = comparable
+        self.holders: dict[Hashable, Key] = {}
+
+    def values(self, image: Image) -> tuple[Value, ...]:
+        return tuple(image[index] for index in self.indexes)
+
+    def of(self, image: Image) -> Hashable | None:
+        """The comparable value of a row; None where a NULL takes it out of the key."""
+        return self.comparable([image[index] for index in self.indexes])
+
+    def moved(self, key: Key, old: Image | None, new: Image | None) -> None:
+        before = None if old is None else self.of(old)
+        after = None if new is None else self.of(new)
+        if before == after:
+            return
+        if before is not None and self.holders.get(before) == key:
+            del self.holders[before]
+        if after is not None:
+            self.holders[after] = key
+
+
+class ChildCount:
+    """How many rows of a child table refer to a parent value."""
+
+    __slots__ = ("child", "comparable", "counts", "foreign_key", "indexes", "parent_indexes")
+
+    def __init__(self, child: Table, parent: Table, foreign_key: ForeignKey, comparable: Comparable) -> None:
+        self.child = child
+        self.foreign_key = foreign_key
+        self.indexes = child.definition.indexes_of(foreign_key.columns)
+        self.parent_indexes = parent.definition.indexes_of(foreign_key.parent_columns)
+        self.comparable = comparable
+        self.counts: dict[Hashable, int] = {}
+
+    def of_child(self, image: Image) -> Hashable | None:
+        return self.comparable([image[index] for index in self.indexes])
+
+    def of_parent(self, image: Image) -> Hashable | None:
+        return self.comparable([image[index] for index in self.parent_indexes])
+
+    def moved(self, old: Image | None, new: Image | None) -> None:
+        before = None if old is None else self.of_child(old)
+        after = None if new is None else self.of_child(new)
+        if before == after:
+            return
+        if before is not None:
+            self.counts[before] = self.counts.get(before, 0) - 1
+        if after is not None:
+            self.counts[after] = self.counts.get(after, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ParentLink:
+    """A foreign key of a table to a replicated parent: where the child keeps it, and the parent's index of it."""
+
+    foreign_key: ForeignKey
+    indexes: tuple[int, ...]
+    parent: TableState
+    index: KeyIndex
+
+
+@dataclass(slots=True)
+class TableState:
+    """One table's part of the working set."""
+
+    table: Table
+    rows: dict[Key, Image] = field(default_factory=dict)
+    """Present rows; a key that was loaded and isn't here has no row."""
+    versions: dict[Key, Version] = field(default_factory=dict)
+    dirty_rows: dict[Key, None] = field(default_factory=dict)
+    dirty_versions: dict[Key, None] = field(default_factory=dict)
+    unique: list[KeyIndex] = field(default_factory=list)
+    """Unique keys besides the primary key, and referenced columns of children: checked or looked up."""
+    referenced: list[KeyIndex] = field(default_factory=list)
+    children: list[ChildCount] = field(default_factory=list)
+    """Foreign keys that refer to this table."""
+    own_counts: list[ChildCount] = field(default_factory=list)
+    """The same objects seen from the child: to be kept up when this table's rows change."""
+    parents: list[ParentLink] = field(default_factory=list)
+
+    def put(self, key: Key, image: Image | None) -> None:
+        """Change a row in memory (None: it goes) and keep the indexes up."""
+        old = self.rows.get(key)
+        if image is None:
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = image
+        self.dirty_rows[key] = None
+        for index in self.unique:
+            index.moved(key, old, image)
+        for index in self.referenced:
+            index.moved(key, old, image)
+        for count in self.own_counts:
+            count.moved(old, image)
+
+    def set_version(self, version: Version) -> None:
+        self.versions[version.key] = version
+        self.dirty_versions[version.key] = None
+
+    def position(self, key: Key) -> Position:
+        version = self.versions.get(key)
+        return NOWHERE if version is None else (version.epoch, version.n)
+
+    def tie(self, key: Key) -> Tie:
+        version = self.versions.get(key)
+        return Tie.NONE if version is None else Tie(version.tie)
+
+
+@dataclass(slots=True)
+class WorkingSet:
+    tables: dict[int, TableState] = field(default_factory=dict)
+
+    def __getitem__(self, table: int) -> TableState:
+        return self.tables[table]
+
+
+ComparableOf = Callable[[Table, Sequence[str]], Comparable]
+
+
+def build(tables: dict[int, Table], comparable_of: ComparableOf) -> WorkingSet:
+    """An empty working set that knows the keys between these tables. Keys to tables outside are not ours to check."""
+    working_set = WorkingSet({number: TableState(table) for number, table in tables.items()})
+    by_name = {state.table.name: state for state in working_set.tables.values()}
+    for state in working_set.tables.values():
+        for unique in state.table.definition.unique_keys:
+            comparable = comparable_of(state.table, unique.columns)
+            state.unique.append(KeyIndex(state.table, unique.columns, comparable))
+    for child in working_set.tables.values():
+        for foreign in child.table.definition.foreign_keys:
+            parent = by_name.get(foreign.parent)
+            if parent is not None:
+                _connect(child, parent, foreign, comparable_of)
+    return working_set
+
+
+def _connect(child: TableState, parent: TableState, foreign: ForeignKey, comparable_of: ComparableOf) -> None:
+    comparable = comparable_of(parent.table, foreign.parent_columns)
+    known = [*parent.unique, *parent.referenced]
+    index = next((index for index in known if index.columns == foreign.parent_columns), None)
+    if index is None:
+        index = KeyIndex(parent.table, foreign.parent_columns, comparable)
+        parent.referenced.append(index)
+    count = ChildCount(child.table, parent.table, foreign, comparable)
+    parent.children.append(count)
+    child.own_counts.append(count)
+    child.parents.append(ParentLink(foreign, child.table.definition.indexes_of(foreign.columns), parent, index))

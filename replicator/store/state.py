@@ -1,0 +1,224 @@
+"""The node, its peers and its links, as rows and as objects (protocol.md 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from replicator.errors import DatabaseTrouble, UnknownName
+from replicator.protocol.link import InboundStream, Link, OutboundStream
+from replicator.store import sql
+from replicator.types import Position, Role
+
+
+@dataclass(slots=True)
+class NodeState:
+    """The one row of replicator_node."""
+
+    role: Role
+    name: str
+    address: str
+    run: int
+    host_epoch: int
+    last_n: int
+    last_entry: int
+    sliced_n: int
+    sliced_entry: int
+    sliced_whole: bool
+    next_table: int
+    next_peer: int
+    created_at: int
+
+    @property
+    def position(self) -> Position:
+        """Of the last group in the journal."""
+        return self.host_epoch, self.last_n
+
+
+_NODE = tuple(NodeState.__slots__)
+_SELECT_NODE = f"SELECT {', '.join(_NODE)} FROM replicator_node WHERE id = 1"
+_UPDATE_NODE = f"UPDATE replicator_node SET {', '.join(f'{name} = ?' for name in _NODE)} WHERE id = 1"
+
+
+def load_node(connection: Connection) -> NodeState:
+    row = sql.one(connection, _SELECT_NODE)
+    if row is None:
+        raise DatabaseTrouble("this database holds no node of the replicator; run host-init or remote-init first")
+    role, name, address, *numbers = row
+    node = NodeState(Role(role), name, address, *numbers)
+    node.sliced_whole = bool(node.sliced_whole)
+    return node
+
+
+def save_node(connection: Connection, node: NodeState) -> None:
+    sql.run(connection, _UPDATE_NODE, [_plain(getattr(node, name)) for name in _NODE])
+
+
+def insert_node(connection: Connection, node: NodeState) -> None:
+    columns = ("id", *_NODE)
+    values = (1, *(_plain(getattr(node, name)) for name in _NODE))
+    sql.run(
+        connection, f"INSERT INTO replicator_node ({', '.join(columns)}) VALUES ({sql.marks(len(columns))})", values
+    )
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Role) else value
+
+
+@dataclass(slots=True)
+class Peer:
+    """A station (at the host) or the host (at a station). Keys are 32 bytes."""
+
+    id: int
+    name: str
+    title: str | None
+    address: str
+    enabled: bool
+    public_key: bytes | None
+    bootstrap_key: bytes | None
+    invitation: str | None
+    created_at: int
+    heard_at: int | None
+    sent_at: int | None
+
+
+_PEER = tuple(Peer.__slots__)
+
+
+def load_peers(connection: Connection) -> dict[int, Peer]:
+    found = sql.rows(connection, f"SELECT {', '.join(_PEER)} FROM replicator_peer ORDER BY id")
+    peers = {row[0]: Peer(*row) for row in found}
+    for peer in peers.values():
+        peer.enabled = bool(peer.enabled)
+    return peers
+
+
+def find_peer(connection: Connection, name: str) -> Peer:
+    """By name. Raises UnknownName."""
+    for peer in load_peers(connection).values():
+        if peer.name == name:
+            return peer
+    raise UnknownName(f"there is no station named {name}; see: replicator station list")
+
+
+def insert_peer(connection: Connection, peer: Peer) -> None:
+    values = [getattr(peer, name) for name in _PEER]
+    sql.run(connection, f"INSERT INTO replicator_peer ({', '.join(_PEER)}) VALUES ({sql.marks(len(_PEER))})", values)
+
+
+def save_peer(connection: Connection, peer: Peer) -> None:
+    names = _PEER[1:]
+    values = [*(getattr(peer, name) for name in names), peer.id]
+    sql.run(connection, f"UPDATE replicator_peer SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?", values)
+
+
+@dataclass(slots=True)
+class LinkState:
+    """A link with what the engine keeps beside the two streams."""
+
+    peer: int
+    link: Link
+    mode: str = ""
+    """'snapshot': the host starts it anew with everything in its scope."""
+    cut_slice: int = 0
+    applied_n: int = 0
+    judged_n: int = 0
+    seen: Position = (0, 0)
+    resent_until: int = 0
+    rule: Position = (0, 0)
+
+
+_LINK = (
+    "mode",
+    "out_epoch_epoch",
+    "out_epoch_n",
+    "out_n",
+    "out_acknowledged",
+    "out_digest",
+    "out_high_epoch",
+    "out_high_n",
+    "out_bytes",
+    "out_probe",
+    "out_probe_at",
+    "out_probe_wait",
+    "in_epoch_epoch",
+    "in_epoch_n",
+    "in_n",
+    "in_digest",
+    "in_high",
+    "acknowledgement_due",
+    "in_probe",
+    "cut_slice",
+    "applied_n",
+    "judged_n",
+    "seen_epoch",
+    "seen_n",
+    "resent_until",
+    "rule_epoch",
+    "rule_n",
+)
+_SELECT_LINK = f"SELECT {', '.join(_LINK)} FROM replicator_link WHERE peer = ?"
+_UPDATE_LINK = f"UPDATE replicator_link SET {', '.join(f'{name} = ?' for name in _LINK)} WHERE peer = ?"
+_INSERT_LINK = f"INSERT INTO replicator_link ({', '.join(_LINK)}, peer) VALUES ({sql.marks(len(_LINK) + 1)})"
+
+
+def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
+    """The link to `peer`, seen from a node of this role."""
+    row = sql.one(connection, _SELECT_LINK, (peer,))
+    if row is None:
+        raise DatabaseTrouble(f"the link to peer {peer} is missing from replicator_link; restore the database")
+    (mode, oe, ok, on, oack, odig, ohe, ohn, obytes, op, opa, opw, ie, ik, i_n, idig, ihigh, due, iprobe) = row[:19]
+    cut_slice, applied, judged, seen_epoch, seen_n, resent, rule_epoch, rule_n = row[19:]
+    out = OutboundStream((oe, ok), on, oack, odig, (ohe, ohn), obytes, op, opa, opw)
+    inbound = InboundStream((ie, ik), i_n, idig, ihigh, bool(due), iprobe)
+    return LinkState(
+        peer,
+        Link(role, out, inbound),
+        mode,
+        cut_slice,
+        applied,
+        judged,
+        (seen_epoch, seen_n),
+        resent,
+        (rule_epoch, rule_n),
+    )
+
+
+def _link_values(state: LinkState) -> tuple[Any, ...]:
+    out, inbound = state.link.out, state.link.inbound
+    return (
+        state.mode,
+        *out.epoch,
+        out.n,
+        out.acknowledged,
+        out.digest,
+        *out.high,
+        out.unacknowledged_bytes,
+        out.probe,
+        out.probe_at,
+        out.probe_wait,
+        *inbound.epoch,
+        inbound.n,
+        inbound.digest,
+        inbound.high,
+        inbound.acknowledgement_due,
+        inbound.probe,
+        state.cut_slice,
+        state.applied_n,
+        state.judged_n,
+        *state.seen,
+        state.resent_until,
+        *state.rule,
+        state.peer,
+    )
+
+
+def save_link(connection: Connection, state: LinkState) -> None:
+    sql.run(connection, _UPDATE_LINK, _link_values(state))
+
+
+def insert_link(connection: Connection, state: LinkState) -> None:
+    sql.run(connection, _INSERT_LINK, _link_values(state))
