@@ -1,0 +1,281 @@
+"""A mailbox made of folders: mail for address A is a file in PATH/A/new/ (design.md 3).
+
+PATH may be on this machine, a share, a stick or a folder that some other program synchronises, so nothing is asked of
+the file system but a rename within one folder: no hard links, no locks, no case. As in a maildir, a mail is
+written to PATH/A/tmp/ first, so that what lies in new/ is whole. Sending is durable when `send` returns; a deletion is
+not (after a power cut the mail comes again, as a duplicate).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import stat
+import sys
+import unicodedata
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+from threading import Event
+
+from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge, os_reason
+from replicator.runtime import Runtime
+from replicator.transport import mime
+from replicator.transport.base import LARGEST_MAIL, Absence, Fetched, Mail, Mailbox
+
+DAY = 24 * 60 * 60 * 1_000_000
+"""In microseconds."""
+
+LOOK_SECONDS = 1.0
+"""How often `wait` looks for new files."""
+
+_OUR_NAME = re.compile(r"(?P<time>\d{16})-[0-9a-f]{16}\.eml")
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]")
+_UNFIT_IN_NAMES = frozenset('/\\:*?"<>|')
+_WINDOWS_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"com{digit}" for digit in range(10)), *(f"lpt{digit}" for digit in range(10))]
+)
+
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+_CANNOT_SYNC_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS)
+"""From a file system that can't sync a folder, such as some shares: there is nothing to wait for."""
+
+
+def folder_path(url: str) -> Path:
+    """The absolute path of 'folder:PATH', taken literally (no percent escapes); 'folder:///PATH' is understood, too.
+
+    Raises ConfigurationError.
+    """
+    text = url.strip().partition(":")[2].strip()
+    if text.startswith("///"):
+        text = text[2:]
+        if _WINDOWS_PATH.match(text, 1):
+            text = text[1:]
+    if not text or "\0" in text:
+        raise ConfigurationError("The mailbox has no path: give it as folder:PATH, such as folder:/media/stick/mail.")
+    if sys.platform != "win32" and _WINDOWS_PATH.match(text):
+        raise ConfigurationError(f"{text} is a path of Windows: give the mailbox a folder of this machine.")
+    expanded = os.path.expanduser(text)
+    if text.startswith("~") and expanded == text:
+        raise ConfigurationError(f"The home folder in {text} is not known: give the mailbox an absolute path.")
+    return Path(os.path.abspath(expanded))
+
+
+def directory_name(address: str) -> str:
+    """The folder of an address: lower case and composed (NFC), so that it is one name on every file system.
+
+    Raises ConfigurationError for an address that is empty or would be unsafe as a name.
+    """
+    name = unicodedata.normalize("NFC", address.strip()).lower()
+    unfit = (
+        not name
+        or name.startswith(".")
+        or name.endswith(".")
+        or len(name.encode("utf-8", "surrogatepass")) > 255
+        or any(sign in _UNFIT_IN_NAMES or not sign.isprintable() for sign in name)
+        or name.partition(".")[0] in _WINDOWS_DEVICES
+    )
+    if unfit:
+        raise ConfigurationError(f"{address!r} can't name a folder of mail: use an address such as name@example.com.")
+    return name
+
+
+class FolderMailbox(Mailbox):
+    """`folder:PATH` for one address. Opening it makes PATH (not its parents) and our own folder in it where missing.
+
+    PATH's parents are not made, and PATH itself only at opening: when a drive isn't connected, mail must not be written
+    to the empty place where it usually appears. `durable=False` leaves fsync out, which only the simulation may do.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        address: str,
+        runtime: Runtime,
+        *,
+        durable: bool = True,
+        size_limit: int | None = LARGEST_MAIL,
+    ) -> None:
+        self.address = address
+        self.size_limit = size_limit
+        self._path = path
+        self._runtime = runtime
+        self._durable = durable
+        self._own = path / directory_name(address)
+        self._listed: frozenset[str] = frozenset()
+        try:
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                with contextlib.suppress(OSError):
+                    self._sync_folder(path.parent)
+            self._make_folders(self._own)
+        except OSError as error:
+            raise _trouble(error, path, "used") from error
+
+    # --- sending ------------------------------------------------------------------------------------------------
+
+    def send(self, mail: Mail) -> None:
+        """See `Mailbox.send`. The file's name is the time and a random number, so that names sort by age."""
+        folder = self._path / directory_name(mail.recipient)
+        content = mime.compose(mail)
+        if self.size_limit is not None and len(content) > self.size_limit:
+            raise MailTooLarge(
+                f"A mail of {len(content)} bytes is larger than the {self.size_limit} bytes that {self._path} takes.",
+                self.size_limit,
+            )
+        name = f"{self._runtime.now():016d}-{self._runtime.random(8).hex()}.eml"
+        half_written, whole = folder / "tmp" / name, folder / "new" / name
+        try:
+            self._make_folders(folder)
+            try:
+                self._write(half_written, content)
+                self._runtime.reached("mail:before")
+                half_written.rename(whole)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    half_written.unlink()
+                raise
+            self._sync_folder(whole.parent)
+        except OSError as error:
+            raise _trouble(error, folder, "written") from error
+        self._runtime.reached("mail:after")
+
+    def _make_folders(self, folder: Path) -> None:
+        """Make an address's folder; PATH is there already, or the drive is not connected."""
+        if (folder / "new").is_dir() and (folder / "tmp").is_dir():
+            return
+        for missing in (folder, folder / "tmp", folder / "new"):
+            with contextlib.suppress(FileExistsError):
+                missing.mkdir()
+        self._sync_folder(folder)
+        self._sync_folder(self._path)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with open(os.open(path, _WRITE_FLAGS, 0o666), "wb", buffering=0) as file:
+            view = memoryview(content)
+            while view:
+                view = view[file.write(view) :]
+            if self._durable:
+                os.fsync(file.fileno())
+
+    def _sync_folder(self, folder: Path) -> None:
+        """Make a rename durable. Windows has no such call and needs none: NTFS journals its folders."""
+        if not self._durable or sys.platform == "win32":
+            return
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC_FOLDERS:
+                raise
+        finally:
+            os.close(handle)
+
+    # --- fetching -----------------------------------------------------------------------------------------------
+
+    def fetch(self, *, largest: int = LARGEST_MAIL, skip: Container[str] = frozenset()) -> Iterator[Fetched]:
+        """See `Mailbox.fetch`. Any file counts, whatever its name, since a copy of a mail is a mail; hidden ones don't
+        (what synchronising programs and file managers leave)."""
+        self._remove_abandoned()
+        names = self._list()
+        self._listed = frozenset(names)
+        for name in names:
+            fetched = self._read(name, largest, skip)
+            if fetched is not None:
+                yield fetched
+
+    def _list(self) -> list[str]:
+        try:
+            with os.scandir(self._own / "new") as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
+                )
+        except OSError as error:
+            raise _trouble(error, self._own, "read") from error
+
+    def _read(self, name: str, largest: int, skip: Container[str]) -> Fetched | None:
+        """The mail, or None when it has gone, is no plain file or is skipped."""
+        try:
+            with open(os.open(self._own / "new" / name, _READ_FLAGS), "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                hint = f"{name}/{status.st_size}/{status.st_mtime_ns}"
+                if not stat.S_ISREG(status.st_mode) or hint in skip:
+                    return None
+                if status.st_size > largest:
+                    return Fetched(name, hint, status.st_size, None, Absence.TOO_LARGE)
+                # It may be growing while some other program copies it here: the bound is kept all the same.
+                raw = _read_at_most(file.fileno(), status.st_size)
+                return Fetched(name, hint, len(raw), raw)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return Fetched(name, f"{name}//", 0, None, Absence.UNREADABLE)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what a sender began to write over a day ago and never finished; only files that bear our names."""
+        oldest = self._runtime.now() - DAY
+        with contextlib.suppress(OSError), os.scandir(self._own / "tmp") as entries:
+            for name in sorted(entry.name for entry in entries):
+                ours = _OUR_NAME.fullmatch(name)
+                if ours and int(ours["time"]) < oldest:
+                    with contextlib.suppress(OSError):
+                        (self._own / "tmp" / name).unlink()
+
+    def delete(self, fetched_ids: Iterable[str]) -> None:
+        """See `Mailbox.delete`. Takes effect at once, though only durably when the file system gets round to it."""
+        failure: OSError | None = None
+        for name in fetched_ids:
+            if os.path.basename(name) != name or name in ("", ".", ".."):
+                raise ValueError(f"not an id of this mailbox: {name!r}")
+            self._runtime.reached("delete:before")
+            try:
+                (self._own / "new" / name).unlink(missing_ok=True)
+            except OSError as error:
+                failure = failure or error
+            self._runtime.reached("delete:after")
+        if failure is not None:
+            raise _trouble(failure, self._own, "emptied") from failure
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def wait(self, seconds: float, stop: Event) -> bool:
+        """See `Mailbox.wait`: looks every second for a file that the last `fetch` didn't list."""
+        left = seconds
+        while not stop.is_set():
+            if not self._listed.issuperset(self._list()):
+                return True
+            if left <= 0:
+                break
+            stop.wait(min(left, LOOK_SECONDS))
+            left -= LOOK_SECONDS
+        return False
+
+
+def _read_at_most(handle: int, size: int) -> bytes:
+    pieces = []
+    while size and (piece := os.read(handle, size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+_REASONS = {
+    errno.ENOENT: "it is not there; create it, or connect its drive",
+    errno.ESTALE: "the share has gone; connect it again",
+    errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
+    errno.ELOOP: "its links go round in a circle; choose another path",
+    errno.EFBIG: "its file system takes no file of this size; choose another one",
+}
+"""What an errno means for a mail folder in particular; `os_reason` knows the rest."""
+
+
+def _trouble(error: OSError, folder: Path, deed: str) -> MailboxTrouble:
+    """Sort an operating system's error by its number."""
+    reason = _REASONS.get(error.errno or 0) or os_reason(error)
+    return MailboxTrouble(f"The mail folder {folder} can't be {deed}: {reason}.")

@@ -1,0 +1,315 @@
+"""What every mailbox does, whatever stands behind it. A new kind of mailbox adds a `Farm` to `FARMS`, and no test.
+
+What only one kind does is tested beside it (tests/unit/test_folder_mailbox.py).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from threading import Event, Timer
+
+import pytest
+
+from replicator.errors import MailTooLarge
+from replicator.runtime import Runtime
+from replicator.transport import Absence, Mail, Mailbox, open_mailbox
+from replicator.transport.folder import FolderMailbox, directory_name
+from replicator.transport.mime import extract, sentence_for_people
+
+MAGIC = b"\x93RPL"
+HOST, STATION = "server@example.test", "remote1@example.test"
+SIZE_LIMIT = 300_000
+
+
+@dataclass
+class Places:
+    """A runtime that notes the crash points it passes."""
+
+    passed: list[str] = field(default_factory=list)
+
+    def runtime(self) -> Runtime:
+        return Runtime(reached=self.passed.append)
+
+
+class Farm(ABC):
+    """Mailboxes of one kind, and a way around our code to what lies in them."""
+
+    @abstractmethod
+    def open(self, address: str, runtime: Runtime | None = None) -> Mailbox: ...
+
+    @abstractmethod
+    def open_small(self, address: str) -> Mailbox:
+        """One that takes no mail larger than SIZE_LIMIT."""
+
+    @abstractmethod
+    def put(self, address: str, raw: bytes) -> None:
+        """Somebody else's mail arrives."""
+
+    @abstractmethod
+    def contents(self, address: str) -> list[bytes]:
+        """What lies there, oldest first."""
+
+    @abstractmethod
+    def remove_all(self, address: str) -> None:
+        """Somebody else empties the mailbox."""
+
+
+class FolderFarm(Farm):
+    def __init__(self, path: Path) -> None:
+        self.path = path / "mail"
+        self.number = count()
+
+    def open(self, address: str, runtime: Runtime | None = None) -> Mailbox:
+        return open_mailbox(f"folder:{self.path}", address, runtime or Runtime())
+
+    def open_small(self, address: str) -> Mailbox:
+        return FolderMailbox(self.path, address, Runtime(), size_limit=SIZE_LIMIT)
+
+    def new(self, address: str) -> Path:
+        return self.path / directory_name(address) / "new"
+
+    def put(self, address: str, raw: bytes) -> None:
+        (self.new(address) / f"foreign-{next(self.number)}").write_bytes(raw)
+
+    def contents(self, address: str) -> list[bytes]:
+        return [file.read_bytes() for file in sorted(self.new(address).iterdir())]
+
+    def remove_all(self, address: str) -> None:
+        for file in self.new(address).iterdir():
+            file.unlink()
+
+
+FARMS = {"folder": FolderFarm}
+
+
+@pytest.fixture(params=FARMS)
+def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Farm:
+    return FARMS[request.param](tmp_path)
+
+
+@pytest.fixture
+def host(farm: Farm) -> Iterator[Mailbox]:
+    with farm.open(HOST) as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+def station(farm: Farm) -> Iterator[Mailbox]:
+    with farm.open(STATION) as mailbox:
+        yield mailbox
+
+
+def mail(number: int = 0, payload: bytes = b"") -> Mail:
+    return Mail(
+        sender=HOST,
+        recipient=STATION,
+        subject=f"Replicator {number}",
+        sentence=sentence_for_people("host", "Köln"),
+        payload=MAGIC + number.to_bytes(4, "big") + payload,
+        message_id=f"<{number}@example.test>",
+        date=1_700_000_000_000_000 + number,
+    )
+
+
+def payloads(mailbox: Mailbox) -> list[bytes]:
+    return [payload for fetched in mailbox.fetch() if fetched.raw for payload in extract(fetched.raw, MAGIC).payloads]
+
+
+def test_an_empty_mailbox(station: Mailbox) -> None:
+    assert list(station.fetch()) == []
+    station.delete([])
+
+
+def test_what_is_sent_is_fetched_bit_for_bit(host: Mailbox, station: Mailbox) -> None:
+    sent = mail(payload=bytes(range(256)) * 1000 + b"\r\n.\r\n\n\0")
+    host.send(sent)
+    assert payloads(station) == [sent.payload]
+    assert payloads(host) == []
+
+
+def test_it_does_not_matter_who_opens_first(farm: Farm, host: Mailbox) -> None:
+    host.send(mail())
+    with farm.open(STATION) as station:
+        assert payloads(station) == [mail().payload]
+
+
+def test_oldest_first(host: Mailbox, station: Mailbox) -> None:
+    for number in range(20):
+        host.send(mail(number))
+    assert payloads(station) == [mail(number).payload for number in range(20)]
+
+
+def test_fetching_deletes_nothing(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    host.send(mail())
+    for _ in range(3):
+        assert payloads(station) == [mail().payload]
+    station.close()
+    assert len(farm.contents(STATION)) == 1
+
+
+def test_only_what_is_named_is_deleted(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    for number in range(4):
+        host.send(mail(number))
+    fetched = list(station.fetch())
+    station.delete([fetched[0].id, fetched[2].id])
+    station.close()
+    assert len(farm.contents(STATION)) == 2
+    assert payloads(station) == [mail(1).payload, mail(3).payload]
+
+
+def test_deleting_in_the_midst_of_fetching(host: Mailbox, station: Mailbox) -> None:
+    for number in range(5):
+        host.send(mail(number))
+    seen = 0
+    for fetched in station.fetch():
+        station.delete([fetched.id])
+        seen += 1
+    assert seen == 5
+    assert list(station.fetch()) == []
+
+
+def test_fetching_may_be_ended_early(host: Mailbox, station: Mailbox) -> None:
+    for number in range(3):
+        host.send(mail(number))
+    first = next(station.fetch())
+    station.delete([first.id])
+    assert payloads(station) == [mail(1).payload, mail(2).payload]
+
+
+def test_deleting_twice_is_harmless(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    host.send(mail())
+    (fetched,) = station.fetch()
+    station.delete([fetched.id])
+    station.delete([fetched.id])
+    station.close()
+    station.close()
+    assert farm.contents(STATION) == []
+
+
+def test_what_goes_away_meanwhile_is_left_out(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    for number in range(3):
+        host.send(mail(number))
+    fetching = station.fetch()
+    first = next(fetching)
+    farm.remove_all(STATION)
+    assert len(list(fetching)) <= 2
+    station.delete([first.id])
+
+
+def test_sending_twice_gives_two_mails(host: Mailbox, station: Mailbox) -> None:
+    host.send(mail())
+    host.send(mail())
+    assert payloads(station) == [mail().payload] * 2
+
+
+def test_sending_to_oneself(host: Mailbox) -> None:
+    """As `account test` does."""
+    host.send(replace(mail(), recipient=HOST))
+    assert payloads(host) == [mail().payload]
+
+
+def test_addresses_differ_by_more_than_case(farm: Farm, host: Mailbox) -> None:
+    host.send(replace(mail(), recipient=STATION.title()))
+    with farm.open(STATION.upper()) as station:
+        assert payloads(station) == [mail().payload]
+
+
+def test_a_mailbox_may_be_used_again_after_closing(host: Mailbox, station: Mailbox) -> None:
+    for number in range(3):
+        host.send(mail(number))
+        host.close()
+        assert payloads(station)[number:] == [mail(number).payload]
+        station.close()
+
+
+def test_foreign_mail_is_fetched_as_it_is_and_stays(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    foreign = b"From: a@example.test\r\nSubject: Hello\r\n\r\nHow are you?\r\n"
+    farm.put(STATION, foreign)
+    host.send(mail())
+    fetched = list(station.fetch())
+    assert sum(item.raw is not None and b"How are you?" in item.raw for item in fetched) == 1
+    station.delete(item.id for item in fetched if item.raw and extract(item.raw, MAGIC).payloads)
+    station.close()
+    (left,) = farm.contents(STATION)
+    assert b"How are you?" in left
+
+
+def test_hints_are_stable_and_can_be_skipped(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    farm.put(STATION, b"Subject: foreign\r\n\r\nx\r\n")
+    hints = [fetched.hint for fetched in station.fetch()]
+    station.close()
+    assert [fetched.hint for fetched in station.fetch()] == hints
+    host.send(mail())
+    assert [fetched.raw is not None for fetched in station.fetch(skip=frozenset(hints))] == [True]
+    assert len(list(station.fetch())) == 2
+
+
+def test_a_mail_that_is_too_large_comes_without_content_and_stops_nothing(host: Mailbox, station: Mailbox) -> None:
+    host.send(mail(0))
+    host.send(mail(1, b"x" * 100_000))
+    host.send(mail(2))
+    fetched = list(station.fetch(largest=50_000))
+    assert [item.absence for item in fetched] == [None, Absence.TOO_LARGE, None]
+    assert [item.raw is None for item in fetched] == [False, True, False]
+    assert fetched[1].size > 100_000
+    station.delete([fetched[1].id])
+    assert payloads(station) == [mail(0).payload, mail(2).payload]
+
+
+def test_damaged_mail_stops_nothing(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    for raw in (
+        b"\r\n",
+        b"\xff\xfe\r\n\r\n\x80",
+        b"x" * 5000 + b"\r\n",
+        b"Subject: x\r\n\r\n" + b"y" * 100_000 + b"\r\n",
+    ):
+        farm.put(STATION, raw)
+    host.send(mail())
+    assert payloads(station) == [mail().payload]
+
+
+def test_a_mailbox_refuses_what_is_too_large_for_it(farm: Farm) -> None:
+    with farm.open_small(HOST) as host, farm.open(STATION) as station:
+        with pytest.raises(MailTooLarge) as refused:
+            host.send(mail(0, b"x" * SIZE_LIMIT))
+        assert refused.value.limit == host.size_limit == SIZE_LIMIT
+        assert farm.contents(STATION) == []
+        host.send(mail(1, b"x" * (SIZE_LIMIT // 2)))
+        assert len(payloads(station)) == 1
+
+
+def test_crash_points_are_passed(farm: Farm) -> None:
+    places = Places()
+    with farm.open(HOST, places.runtime()) as host, farm.open(STATION, places.runtime()) as station:
+        host.send(mail())
+        assert places.passed == ["mail:before", "mail:after"]
+        places.passed.clear()
+        (fetched,) = station.fetch()
+        assert places.passed == []
+        station.delete([fetched.id])
+        station.close()
+        assert places.passed == ["delete:before", "delete:after"]
+
+
+def test_waiting_ends(host: Mailbox, station: Mailbox) -> None:
+    stop = Event()
+    assert station.wait(0, stop) is False
+    assert list(station.fetch()) == []
+    timer = Timer(0.1, stop.set)
+    timer.start()
+    assert station.wait(60, stop) is False
+    host.send(mail())
+    assert station.wait(0, stop) is False
+    timer.join()
+
+
+def test_many_mails_one_at_a_time(host: Mailbox, station: Mailbox) -> None:
+    for number in range(200):
+        host.send(mail(number))
+    assert payloads(station) == [mail(number).payload for number in range(200)]
+    station.delete([fetched.id for fetched in station.fetch()])
+    assert payloads(station) == []
