@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy import Table as OwnTable
 
 from replicator.runtime import Runtime
 from replicator.types import Image, Key, Operation, Table, TableDefinition, Value
@@ -81,6 +82,10 @@ class Database(ABC):
 
     @abstractmethod
     def close(self) -> None: ...
+
+    @abstractmethod
+    def upsert(self, connection: Connection, table: OwnTable, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows of one of the replicator's own tables, all columns in order, or replace by primary key."""
 
     # --- definitions --------------------------------------------------------------------------------------------
 

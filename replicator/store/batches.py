@@ -1,0 +1,271 @@
+"""Frozen batches under way from this node: slices of the journal, batches, what has to be sent (protocol.md 3.1, 5.2).
+
+The journal is cut into *slices* once, the same for all links; each slice holds segments, shared by sets of recipients or
+private to one link. A batch is some slices' segments with a number in one link's stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from replicator.protocol.codec import decode_manifest
+from replicator.protocol.link import Unacknowledged
+from replicator.protocol.messages import Manifest, SegmentEntry, SegmentKind
+from replicator.store import sql, tables
+from replicator.types import Epoch, Position
+
+
+class Slice(NamedTuple):
+    id: int
+    host_epoch: int
+    last_n: int
+    last_entry: int
+    whole: bool
+
+
+class SliceSegment(NamedTuple):
+    """A segment of a slice: for `recipients` (a set's number) or for `peer` alone."""
+
+    slice: int
+    ordinal: int
+    recipients: int | None
+    peer: int | None
+    origin: int
+    kind: str
+    digest: bytes
+    size: int
+    raw_size: int
+    row_count: int
+
+    @property
+    def entry(self) -> SegmentEntry:
+        return SegmentEntry(self.digest, self.size, self.raw_size, SegmentKind(self.kind), self.row_count)
+
+
+_SEGMENT = SliceSegment._fields
+
+
+def insert_slice(connection: Connection, slice_: Slice, segments: list[SliceSegment]) -> None:
+    sql.insert(connection, tables.slice_, Slice._fields, [slice_])
+    sql.insert(connection, tables.slice_segment, _SEGMENT, segments)
+
+
+def next_slice_id(connection: Connection) -> int:
+    row = sql.one(connection, "SELECT max(id) FROM replicator_slice")
+    newest = row[0] if row and row[0] is not None else 0
+    # Slices go when every link has passed them; numbers must not come again.
+    passed = sql.one(connection, "SELECT max(cut_slice) FROM replicator_link")
+    return max(newest, passed[0] if passed and passed[0] is not None else 0) + 1
+
+
+def slices_after(connection: Connection, after: int, limit: int) -> list[Slice]:
+    found = sql.rows(
+        connection,
+        "SELECT id, host_epoch, last_n, last_entry, whole FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
+        (after, limit),
+    )
+    return [Slice(number, epoch, n, entry, bool(whole)) for number, epoch, n, entry, whole in found]
+
+
+def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSegment]:
+    """All segments of these slices, in order."""
+    found: list[SliceSegment] = []
+    for chunk in sql.in_chunks(sorted(slices)):
+        statement = (
+            f"SELECT {', '.join(_SEGMENT)} FROM replicator_slice_segment"
+            f" WHERE slice IN ({sql.marks(len(chunk))}) ORDER BY slice, ordinal"
+        )
+        found += [SliceSegment._make(row) for row in sql.run(connection, statement, chunk).fetchall()]
+    return found
+
+
+def drop_passed_slices(connection: Connection) -> list[bytes]:
+    """Forget slices that every link has passed. Returns digests that may not be needed any more."""
+    row = sql.one(connection, "SELECT min(cut_slice) FROM replicator_link")
+    passed = row[0] if row and row[0] is not None else 0
+    if not passed or sql.one(connection, "SELECT 1 FROM replicator_slice WHERE id <= ? LIMIT 1", (passed,)) is None:
+        return []
+    digests = sql.rows(connection, "SELECT DISTINCT digest FROM replicator_slice_segment WHERE slice <= ?", (passed,))
+    sql.run(connection, "DELETE FROM replicator_slice_segment WHERE slice <= ?", (passed,))
+    sql.run(connection, "DELETE FROM replicator_slice WHERE id <= ?", (passed,))
+    return [digest for (digest,) in digests]
+
+
+def unneeded(connection: Connection, digests: Iterable[bytes]) -> list[bytes]:
+    """Those of `digests` that neither a slice nor an un-acknowledged batch names."""
+    left = set(digests)
+    for table in ("slice_segment", "batch_segment"):
+        for chunk in sql.in_chunks(sorted(left)):
+            found = sql.rows(
+                connection,
+                f"SELECT DISTINCT digest FROM replicator_{table} WHERE digest IN ({sql.marks(len(chunk))})",
+                chunk,
+            )
+            left -= {digest for (digest,) in found}
+    return sorted(left)
+
+
+def all_segments(connection: Connection) -> set[bytes]:
+    found = sql.rows(
+        connection, "SELECT digest FROM replicator_slice_segment UNION SELECT digest FROM replicator_batch_segment"
+    )
+    return {digest for (digest,) in found}
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+class Batch(NamedTuple):
+    """A row of replicator_batch_out, in column order."""
+
+    peer: int
+    n: int
+    digest: bytes
+    manifest: bytes
+    opener: str | None
+    peer_epoch_epoch: int
+    peer_epoch_n: int
+    high_epoch: int
+    high_n: int
+    size: int
+    window_size: int
+    row_count: int
+    sent_probe: int
+    repeated: int
+    created_at: int
+
+    @property
+    def peer_epoch(self) -> Epoch:
+        return self.peer_epoch_epoch, self.peer_epoch_n
+
+    @property
+    def high(self) -> Position:
+        return self.high_epoch, self.high_n
+
+    def decoded(self) -> Manifest:
+        return decode_manifest(self.manifest)[0]
+
+
+_BATCH = Batch._fields
+_SELECT_BATCH = f"SELECT {', '.join(_BATCH)} FROM replicator_batch_out"
+
+
+def insert_batch(connection: Connection, batch: Batch, segments: Iterable[SegmentEntry]) -> None:
+    sql.insert(connection, tables.batch_out, _BATCH, [batch])
+    sql.insert(
+        connection,
+        tables.batch_segment,
+        ("peer", "n", "ordinal", "digest", "size"),
+        [(batch.peer, batch.n, ordinal, entry.digest, entry.size) for ordinal, entry in enumerate(segments)],
+    )
+
+
+def batch(connection: Connection, peer: int, n: int) -> Batch | None:
+    row = sql.one(connection, f"{_SELECT_BATCH} WHERE peer = ? AND n = ?", (peer, n))
+    return None if row is None else Batch._make(row)
+
+
+def batch_segments(connection: Connection, peer: int, n: int) -> list[tuple[bytes, int]]:
+    """(digest, compressed size) of a batch's segments, in stream order."""
+    found = sql.rows(
+        connection,
+        "SELECT digest, size FROM replicator_batch_segment WHERE peer = ? AND n = ? ORDER BY ordinal",
+        (peer, n),
+    )
+    return [(digest, size) for digest, size in found]
+
+
+def unacknowledged(connection: Connection, peer: int) -> list[Unacknowledged]:
+    found = sql.rows(
+        connection, "SELECT n, size, sent_probe, repeated FROM replicator_batch_out WHERE peer = ? ORDER BY n", (peer,)
+    )
+    return [Unacknowledged(n, size, probe, bool(repeated)) for n, size, probe, repeated in found]
+
+
+def drop_batches(connection: Connection, peer: int, upto: int) -> tuple[Position | None, int, list[bytes]]:
+    """Forget batches up to number `upto`: (position covered by the last, window bytes freed, digests let go)."""
+    last = sql.one(
+        connection,
+        "SELECT high_epoch, high_n FROM replicator_batch_out WHERE peer = ? AND n <= ? ORDER BY n DESC LIMIT 1",
+        (peer, upto),
+    )
+    if last is None:
+        return None, 0, []
+    freed = sql.one(
+        connection, "SELECT sum(window_size) FROM replicator_batch_out WHERE peer = ? AND n <= ?", (peer, upto)
+    )
+    digests = sql.rows(
+        connection, "SELECT DISTINCT digest FROM replicator_batch_segment WHERE peer = ? AND n <= ?", (peer, upto)
+    )
+    for table in ("batch_segment", "batch_out", "send_queue"):
+        sql.run(connection, f"DELETE FROM replicator_{table} WHERE peer = ? AND n <= ?", (peer, upto))
+    return (last[0], last[1]), int(freed[0] or 0) if freed else 0, [digest for (digest,) in digests]
+
+
+def mark_sent(connection: Connection, peer: int, n: int, probe: int, repeated: bool) -> None:
+    sql.run(
+        connection,
+        "UPDATE replicator_batch_out SET sent_probe = ?, repeated = ? WHERE peer = ? AND n = ?",
+        (probe, int(repeated), peer, n),
+    )
+
+
+# --- what has to be sent ------------------------------------------------------------------------------------------------
+
+
+class Queued(NamedTuple):
+    """A byte range of a batch's stream that waits to be mailed."""
+
+    id: int
+    peer: int
+    n: int
+    start: int
+    length: int
+
+
+def enqueue(connection: Connection, peer: int, n: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """Ranges that already wait are not queued twice."""
+    waiting = {(start, length) for _, _, _, start, length in queued(connection, peer, n)}
+    sql.insert(
+        connection,
+        tables.send_queue,
+        ("peer", "n", "start", "length"),
+        [(peer, n, start, length) for start, length in ranges if (start, length) not in waiting],
+    )
+
+
+def queued(connection: Connection, peer: int, n: int | None = None, limit: int = 1_000_000) -> list[Queued]:
+    wanted, parameters = ("", (peer,)) if n is None else (" AND n = ?", (peer, n))
+    found = sql.rows(
+        connection,
+        f"SELECT id, peer, n, start, length FROM replicator_send_queue WHERE peer = ?{wanted} ORDER BY id LIMIT ?",
+        (*parameters, limit),
+    )
+    return [Queued._make(row) for row in found]
+
+
+def dequeue(connection: Connection, ids: Iterable[int]) -> None:
+    sql.many(connection, "DELETE FROM replicator_send_queue WHERE id = ?", [(number,) for number in ids])
+
+
+# --- digests of the current epochs ----------------------------------------------------------------------------------------
+
+
+def remember_digest(connection: Connection, peer: int, direction: str, n: int, digest: bytes) -> None:
+    sql.insert(connection, tables.digest, ("peer", "direction", "n", "digest"), [(peer, direction, n, digest)])
+
+
+def digest_of(connection: Connection, peer: int, direction: str, n: int) -> bytes | None:
+    row = sql.one(
+        connection,
+        "SELECT digest FROM replicator_digest WHERE peer = ? AND direction = ? AND n = ?",
+        (peer, direction, n),
+    )
+    return None if row is None else bytes(row[0])
+
+
+def forget_digests(connection: Connection, peer: int, direction: str) -> None:
+    sql.run(connection, "DELETE FROM replicator_digest WHERE peer = ? AND direction = ?", (peer, direction))

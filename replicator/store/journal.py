@@ -1,0 +1,138 @@
+"""The journal, one table pair for both roles (protocol.md 3.1): a station's own changes, the host's log of all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from replicator.store import sql, tables
+from replicator.types import Key, Position
+
+
+class Group(NamedTuple):
+    """A row of replicator_journal, in column order."""
+
+    n: int
+    host_epoch: int
+    uid: bytes
+    born_epoch: int
+    born_n: int
+    origin: int
+    origin_epoch: int
+    origin_n: int
+    control: str | None
+    body: bytes | None
+    merged: int
+    rule_epoch: int
+    rule_n: int
+    schema_version: int
+    at: int
+    first_entry: int
+    entries: int
+
+    @property
+    def position(self) -> Position:
+        return self.host_epoch, self.n
+
+
+class Entry(NamedTuple):
+    """A row of replicator_journal_entry, in column order."""
+
+    id: int
+    n: int
+    table_id: int
+    change: str
+    key: Key
+    image: bytes | None
+    mask: bytes | None
+    old_values: bytes | None
+    base_epoch: int | None
+    base_n: int | None
+    at: int
+    origin: int
+    recipients: int | None
+    must: int | None
+
+
+_GROUP_COLUMNS = Group._fields
+_ENTRY_COLUMNS = tuple("row_key" if name == "key" else name for name in Entry._fields)
+_SELECT_GROUPS = f"SELECT {', '.join(_GROUP_COLUMNS)} FROM replicator_journal"
+_SELECT_ENTRIES = f"SELECT {', '.join(_ENTRY_COLUMNS)} FROM replicator_journal_entry"
+FETCH = 2000
+
+
+def insert_group(connection: Connection, group: Group) -> None:
+    sql.insert(connection, tables.journal, _GROUP_COLUMNS, [group])
+
+
+def insert_entries(connection: Connection, entries: list[Entry]) -> None:
+    """In one call of the driver."""
+    sql.insert(connection, tables.journal_entry, _ENTRY_COLUMNS, entries)
+
+
+def finish_group(connection: Connection, n: int, entries: int) -> None:
+    """The group's number of entries, once all are in."""
+    sql.run(connection, "UPDATE replicator_journal SET entries = ? WHERE n = ?", (entries, n))
+
+
+def groups_after(connection: Connection, n: int, limit: int) -> list[Group]:
+    found = sql.rows(connection, f"{_SELECT_GROUPS} WHERE n > ? ORDER BY n LIMIT ?", (n, limit))
+    return [Group._make(row) for row in found]
+
+
+def group(connection: Connection, n: int) -> Group | None:
+    row = sql.one(connection, f"{_SELECT_GROUPS} WHERE n = ?", (n,))
+    return None if row is None else Group._make(row)
+
+
+def entries_after(connection: Connection, entry: int, last: int) -> Iterator[list[Entry]]:
+    """Entries with `entry` < id <= `last`, in order, in chunks."""
+    while entry < last:
+        found = sql.run(
+            connection,
+            f"{_SELECT_ENTRIES} WHERE id > ? AND id <= ? ORDER BY id LIMIT {FETCH}",
+            (entry, last),
+        ).fetchall()
+        if not found:
+            return
+        chunk = [Entry._make(row) for row in found]
+        entry = chunk[-1].id
+        yield chunk
+
+
+def pending(connection: Connection, judged: int, table: int, keys: Collection[Key]) -> dict[Key, int]:
+    """Own changes of these rows that await a verdict: key to the highest sequence number."""
+    waiting: dict[Key, int] = {}
+    for chunk in sql.in_chunks(list(keys)):
+        found = sql.rows(
+            connection,
+            "SELECT row_key, max(n) FROM replicator_journal_entry"
+            f" WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))}) AND n > ? GROUP BY row_key",
+            (table, *chunk, judged),
+        )
+        waiting.update((key, n) for key, n in found)
+    return waiting
+
+
+def pending_tables(connection: Connection, judged: int) -> set[int]:
+    """Tables with own changes that await a verdict; empty in the usual case, so that nothing more is asked."""
+    row = sql.one(connection, "SELECT min(first_entry) FROM replicator_journal WHERE n > ? AND entries > 0", (judged,))
+    if row is None or row[0] is None:
+        return set()
+    found = sql.rows(connection, "SELECT DISTINCT table_id FROM replicator_journal_entry WHERE id >= ?", (row[0],))
+    return {table for (table,) in found}
+
+
+def open_requests(connection: Connection, judged: int, kind: str) -> list[bytes]:
+    """Bodies of own requests of this kind that the host has not answered yet."""
+    found = sql.rows(connection, "SELECT body FROM replicator_journal WHERE n > ? AND control = ?", (judged, kind))
+    return [body for (body,) in found]
+
+
+def changed_since(connection: Connection, n: int, table: int) -> set[Key]:
+    found = sql.rows(
+        connection, "SELECT DISTINCT row_key FROM replicator_journal_entry WHERE table_id = ? AND n > ?", (table, n)
+    )
+    return {key for (key,) in found}

@@ -1,0 +1,143 @@
+"""What the replicator knows of the application's rows: versions, ties, what stations have, what was skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection
+
+from replicator.databases.base import Database
+from replicator.protocol.codec_plain import pack_row
+from replicator.protocol.proposals import Conflict
+from replicator.protocol.working_set import Version
+from replicator.store import sql, tables
+from replicator.types import Image, Key, Position
+
+_SELECT_VERSIONS = "SELECT table_id, row_key, epoch, n, deleted, writer, writer_epoch, clean, at, tie, image FROM replicator_row_version"
+
+
+def load_versions(connection: Connection, table: int, keys: Collection[Key]) -> dict[Key, Version]:
+    versions: dict[Key, Version] = {}
+    for chunk in sql.in_chunks(list(keys)):
+        found = sql.run(
+            connection,
+            f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))})",
+            (table, *chunk),
+        )
+        versions.update((version.key, version) for version in map(Version._make, found.fetchall()))
+    return versions
+
+
+def save_versions(database: Database, connection: Connection, versions: list[Version]) -> None:
+    """Insert or replace, in one call of the driver."""
+    database.upsert(connection, tables.row_version, versions)
+
+
+def versions_of_table(connection: Connection, table: int, after: Key, limit: int) -> list[Version]:
+    """All versions of a table by key, a page at a time."""
+    found = sql.run(
+        connection,
+        f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key > ? ORDER BY row_key LIMIT ?",
+        (table, after, limit),
+    )
+    return [Version._make(row) for row in found.fetchall()]
+
+
+def add_link_rows(database: Database, connection: Connection, peer: int, table: int, keys: Iterable[Key]) -> None:
+    database.upsert(connection, tables.link_row, [(peer, table, key) for key in keys])
+
+
+def remove_link_rows(connection: Connection, peer: int, table: int, keys: Collection[Key]) -> None:
+    sql.many(
+        connection,
+        "DELETE FROM replicator_link_row WHERE peer = ? AND table_id = ? AND row_key = ?",
+        [(peer, table, key) for key in keys],
+    )
+
+
+def clear_link_rows(connection: Connection, peer: int, table: int) -> None:
+    sql.run(connection, "DELETE FROM replicator_link_row WHERE peer = ? AND table_id = ?", (peer, table))
+
+
+def link_rows(connection: Connection, peer: int, table: int, after: Key, limit: int) -> list[Key]:
+    found = sql.rows(
+        connection,
+        "SELECT row_key FROM replicator_link_row WHERE peer = ? AND table_id = ? AND row_key > ?"
+        " ORDER BY row_key LIMIT ?",
+        (peer, table, after, limit),
+    )
+    return [key for (key,) in found]
+
+
+def keep_skipped(
+    database: Database, connection: Connection, skipped: dict[tuple[int, Key], tuple[Position, Image | None]]
+) -> None:
+    """Versions that were not applied are kept until the verdict (protocol.md 5.5), to be given back after a restore."""
+    values = [
+        (table, key, *position, None if image is None else pack_row(image))
+        for (table, key), (position, image) in skipped.items()
+    ]
+    database.upsert(connection, tables.skipped, values)
+
+
+def has_skipped(connection: Connection) -> bool:
+    return sql.one(connection, "SELECT 1 FROM replicator_skipped LIMIT 1") is not None
+
+
+def skipped_keys(connection: Connection) -> list[tuple[int, Key]]:
+    return [(table, key) for table, key in sql.rows(connection, "SELECT table_id, row_key FROM replicator_skipped")]
+
+
+def drop_skipped(connection: Connection, keys: Iterable[tuple[int, Key]]) -> None:
+    sql.many(connection, "DELETE FROM replicator_skipped WHERE table_id = ? AND row_key = ?", list(keys))
+
+
+def seen_groups(connection: Connection, peer: int, uids: Collection[bytes]) -> set[bytes]:
+    seen: set[bytes] = set()
+    for chunk in sql.in_chunks(list(uids)):
+        found = sql.rows(
+            connection,
+            f"SELECT uid FROM replicator_seen_group WHERE peer = ? AND uid IN ({sql.marks(len(chunk))})",
+            (peer, *chunk),
+        )
+        seen.update(uid for (uid,) in found)
+    return seen
+
+
+def remember_groups(connection: Connection, peer: int, groups: list[tuple[bytes, Position]]) -> None:
+    sql.insert(
+        connection,
+        tables.seen_group,
+        ("peer", "uid", "born_epoch", "born_n"),
+        [(peer, uid, *born) for uid, born in groups],
+    )
+
+
+def record_conflicts(
+    connection: Connection, peer: int, position: Position, uid: bytes | None, at: int, conflicts: list[Conflict]
+) -> None:
+    def packed(image: Image | None) -> bytes | None:
+        return None if image is None else pack_row(image)
+
+    columns = ("at", "host_epoch", "n", "peer", "uid", "table_id", "row_key", "kind")
+    images = ("host_image", "station_image", "result_image")
+    sql.insert(
+        connection,
+        tables.conflict,
+        columns + images,
+        [
+            (
+                at,
+                *position,
+                peer,
+                uid,
+                conflict.table,
+                conflict.key,
+                str(conflict.kind),
+                packed(conflict.host_image),
+                packed(conflict.station_image),
+                packed(conflict.result),
+            )
+            for conflict in conflicts
+        ],
+    )
