@@ -1,0 +1,63 @@
+# Every target does its own set-up: it needs Python 3.11 or newer and make, and the network the first time.
+
+PYTHON ?= python3
+SEEDS ?= 1000
+SOAK_SEEDS ?= 20000
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+.PHONY: help demo test lint sim soak bench docs-check
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo        a day at a small company, in a temporary folder"
+	@echo "make test        all tests"
+	@echo "make lint        format, style, types and the direction of imports"
+	@echo "make sim         the simulation, $(SEEDS) seeds (SEEDS=n)"
+	@echo "make soak        the simulation, $(SOAK_SEEDS) seeds (SOAK_SEEDS=n)"
+	@echo "make bench       the figures, as ratios in one run"
+	@echo "make docs-check  every command in the documentation"
+
+demo: .venv/installed-test
+	@$(BIN)/replicator demo
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -n auto -q tests
+
+lint: .venv/installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+sim: .venv/installed-test
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+soak: .venv/installed-test
+	$(BIN)/python -m tests.simulation --seeds $(SOAK_SEEDS)
+
+bench: .venv/installed-test
+	$(BIN)/python -m bench
+
+docs-check: .venv/installed-test
+	$(BIN)/python -m pytest -q tests/docs
+
+# Set-up. The stamp files are older than pyproject.toml when it has changed: then all is installed again.
+
+.venv/installed-test: pyproject.toml | .venv/bin/pip
+	@echo "Installing the replicator and what its tests need into .venv ..."
+	@$(INSTALL) '.[test]'
+	@touch $@
+
+.venv/installed-lint: pyproject.toml | .venv/bin/pip
+	@echo "Installing the replicator and what its tests and checks need into .venv ..."
+	@$(INSTALL) '.[test,lint]'
+	@touch $@
+
+# pip is the last thing that venv installs, so a half-made environment is made again.
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The replicator needs Python 3.11 or newer, and '$(PYTHON)' is not: name one that is, such as 'make PYTHON=python3.11 test'." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "Python can't make a virtual environment: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; exit 1; }
