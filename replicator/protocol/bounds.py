@@ -27,8 +27,12 @@ class Bounds:
     """Compressed segment: incompressible rows grow a little."""
     segment_raw: int = 64_000_000
     """Segment before compression, one large blob included; checked against a decompression bomb before inflating."""
+    blocks: int = 10_000
+    """Table blocks of a segment; one for each table and kind of record is usual."""
     entries: int = 1_000_000
-    """Entries, groups or control records of a segment, each."""
+    """Row changes of a block; each takes at least a byte on the wire."""
+    groups: int = 200_000
+    """Group heads or control records of a segment; each takes some 300 bytes in memory."""
     cells: int = 4_000_000
     """Values of a segment in all. A column of NULLs costs no byte on the wire but eight each in memory."""
     columns: int = 2_000

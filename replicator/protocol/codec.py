@@ -16,7 +16,7 @@ import zstandard
 from replicator.errors import PeerFault
 from replicator.protocol.bounds import BOUNDS, Bounds
 from replicator.protocol.codec_plain import pack, pack_row, unpack, unpack_rows
-from replicator.protocol.codec_segment import put_segment, read_segment
+from replicator.protocol.codec_segment import check_size, put_segment, read_segment
 from replicator.protocol.messages import (
     Acknowledgement,
     Direction,
@@ -72,14 +72,18 @@ def digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
-def encode_segment(segment: Segment) -> tuple[bytes, bytes]:
+def encode_segment(segment: Segment, bounds: Bounds = BOUNDS) -> tuple[bytes, bytes]:
     """(digest of the bytes before compression, zstd frame that names its size). Same content, same digest.
 
-    Raises ValueError for parallel lists of different length and for values that are not portable.
+    Raises ValueError for parallel lists of different length, for values that are not portable and for more than a
+    receiver would take.
     """
     tape = TapeWriter()
+    check_size(segment, bounds)
     put_segment(tape, segment)
     raw = bytes(tape)
+    if len(raw) > bounds.segment_raw:
+        raise ValueError(f"the segment takes more than {bounds.segment_raw} bytes")
     return digest(raw), zstandard.ZstdCompressor(level=LEVEL).compress(raw)
 
 

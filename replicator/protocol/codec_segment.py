@@ -11,17 +11,10 @@ from itertools import repeat
 from typing import Any, TypeVar
 
 from replicator.protocol.bounds import Bounds
-from replicator.protocol.codec_columns import (
-    put_blobs,
-    put_column,
-    put_integers,
-    put_texts,
-    read_blobs,
-    read_column,
-    read_integers,
-    read_texts,
-)
+from replicator.protocol.codec_columns import columns_of, put_column, read_column
+from replicator.protocol.codec_numbers import put_integers, put_places, read_integers, read_places
 from replicator.protocol.codec_plain import pack, unpack
+from replicator.protocol.codec_texts import put_blobs, put_texts, read_blobs, read_texts
 from replicator.protocol.messages import ControlRecord, GroupHead, Segment, SegmentKind, TableBlock
 from replicator.protocol.tape import COUNT, LARGEST, TapeReader, TapeWriter
 from replicator.types import Position, Value
@@ -32,6 +25,24 @@ _Item = TypeVar("_Item")
 
 _NUMBERED, _TIMES, _MASKS, _BEFORE, _BASES, _VERDICT = (1 << bit for bit in range(6))
 _ALL_FLAGS = 0b111111
+
+
+def check_size(segment: Segment, bounds: Bounds) -> None:
+    """ValueError for more blocks, entries, groups, records or values than `read_segment` takes."""
+    cells = 0
+    for block in segment.blocks:
+        cells += sum(len(rows) * len(rows[0]) for rows in (block.rows, block.keys) if rows)
+        cells += sum(map(len, block.before or ()))
+    entries = max((len(block.classes) for block in segment.blocks), default=0)
+    for name, number, most in (
+        ("blocks", len(segment.blocks), bounds.blocks),
+        ("entries in a block", entries, bounds.entries),
+        ("groups", len(segment.groups), bounds.groups),
+        ("control records", len(segment.controls), bounds.groups),
+        ("values", cells, bounds.cells),
+    ):
+        if number > most:
+            raise ValueError(f"the segment has more than {most} {name}")
 
 
 def put_segment(tape: TapeWriter, segment: Segment) -> None:
@@ -48,7 +59,7 @@ def read_segment(tape: TapeReader, kind: SegmentKind, bounds: Bounds) -> Segment
     tape.integer("layout version", LAYOUT, LAYOUT)
     segment = Segment(tape.integer("host epoch"), tape.integer("origin"))
     cells = bounds.cells
-    for _ in range(tape.integer("number of blocks", 0, bounds.entries)):
+    for _ in range(tape.integer("number of blocks", 0, bounds.blocks)):
         block, cells = _read_block(tape, kind, bounds, cells)
         segment.blocks.append(block)
     segment.groups = _read_groups(tape, bounds)
@@ -129,7 +140,7 @@ def _put_rows(tape: TapeWriter, rows: Sequence[tuple[Value, ...]]) -> None:
     if not width or set(map(len, rows)) != {width}:
         raise ValueError("rows of one block have different numbers of columns")
     tape.put(width)
-    for column in zip(*rows, strict=True):
+    for column in columns_of(rows):
         put_column(tape, column)
 
 
@@ -155,7 +166,8 @@ def _put_masks(tape: TapeWriter, masks: Sequence[int], before: Sequence[tuple[Va
         if mask < 0:
             raise ValueError("a mask is negative")
         tape.put(mask.to_bytes((mask.bit_length() + 7) // 8, "little"))
-    put_integers(tape, list(map(places.__getitem__, masks)))
+    if places:
+        put_places(tape, list(map(places.__getitem__, masks)), len(places))
     if before is None:
         return
     grouped: dict[int, list[tuple[Value, ...]]] = {mask: [] for mask in places}
@@ -165,7 +177,7 @@ def _put_masks(tape: TapeWriter, masks: Sequence[int], before: Sequence[tuple[Va
         width = mask.bit_count()
         if set(map(len, rows)) != {width}:
             raise ValueError("old values don't fit their mask")
-        for column in zip(*rows, strict=True):
+        for column in columns_of(rows):
             put_column(tape, column)
 
 
@@ -178,7 +190,9 @@ def _read_masks(tape: TapeReader, block: TableBlock, count: int, with_before: bo
         if mask >> width:
             raise tape.fault("a mask names a column that the rows don't have")
         distinct.append(mask)
-    places = read_integers(tape, "masks", count, 0, len(distinct) - 1)
+    if count and not distinct:
+        raise tape.fault("masks are missing")
+    places = read_places(tape, "masks", count, len(distinct)) if distinct else []
     block.masks = list(map(distinct.__getitem__, places))
     if not with_before:
         return cells
@@ -219,7 +233,7 @@ def _put_groups(tape: TapeWriter, groups: Sequence[GroupHead]) -> None:
 
 
 def _read_groups(tape: TapeReader, bounds: Bounds) -> list[GroupHead]:
-    count = tape.integer("number of groups", 0, bounds.entries)
+    count = tape.integer("number of groups", 0, bounds.groups)
     if not count:
         return []
     numbers = read_integers(tape, "group numbers", count, 0, COUNT)
@@ -246,7 +260,7 @@ def _put_controls(tape: TapeWriter, controls: Sequence[ControlRecord]) -> None:
 
 
 def _read_controls(tape: TapeReader, bounds: Bounds) -> list[ControlRecord]:
-    count = tape.integer("number of control records", 0, bounds.entries)
+    count = tape.integer("number of control records", 0, bounds.groups)
     numbers = read_integers(tape, "record numbers", count, 0, COUNT)
     orders = read_integers(tape, "record orders", count, 0, COUNT)
     bodies = _read_bodies(tape, "control records", count, bounds)
