@@ -213,7 +213,9 @@ def _validated(content: dict[str, Any], source: str) -> Configuration:
         return Configuration.model_validate(content)
     except ValidationError as error:
         # Without the cause: it knows the values, and a traceback in the log must not show a secret.
-        first = error.errors(include_url=False, include_input=False)[0]
+        faults = error.errors(include_url=False, include_input=False)
+        # A misspelt key is also a missing one: the first of the two says more.
+        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
         raise ConfigurationError(_sentence(first["type"], first["loc"], first["msg"], source)) from None
 
 

@@ -68,7 +68,7 @@ def _file_handler(folder: Path) -> logging.Handler:
 
 
 class _File(RotatingFileHandler):
-    """Readable by its owner only. What can't be logged is dropped: a full disk must not stop a run for its log's sake."""
+    """Closed to others. What can't be logged is dropped: a full disk must not stop a run for the log's sake."""
 
     def _open(self) -> TextIOWrapper:
         return open(self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=_open_private)

@@ -79,7 +79,8 @@ class Home:
         self.require_access()
 
     def require_access(self) -> None:
-        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
+        effective = os.access in os.supports_effective_ids
+        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
             raise StorageTrouble(
                 f"cannot write in {self.path}: no permission; run as its owner, or choose another folder with --home"
             )
@@ -130,7 +131,7 @@ class Home:
 
     def _who_is_running(self) -> str:
         try:
-            number = f" (process {int((self.path / 'running').read_text(encoding='ascii'))})"
+            number = f" ({int((self.path / 'running').read_text(encoding='ascii'))})"
         except (OSError, ValueError):
             number = ""
         return f"another process{number} works on the node in {self.path}; wait until it is done, or end it"
