@@ -182,7 +182,9 @@ class Configuration(_Section):
 class Environment(BaseSettings):
     """What the environment says, for all commands. Printed, the password shows as stars."""
 
-    model_config = SettingsConfigDict(env_prefix="REPLICATOR_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="REPLICATOR_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path | None = Field(default=None, description="The node's home folder, where --home is not given.")
     password: SecretStr | None = Field(default=None, description="The mailbox's password, where no keyring holds it.")
