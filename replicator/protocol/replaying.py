@@ -16,9 +16,7 @@ from replicator.protocol.images import same_image
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.ties import Action, receive_row
 from replicator.protocol.working_set import KeyIndex, TableState, Version, WorkingSet
-from replicator.types import ChangeClass, Image, Key, Kinds, Position, Tie
-
-_CLASS = {change.value: change for change in ChangeClass}
+from replicator.types import Image, Key, Kinds, Position, Tie
 
 
 class Record(NamedTuple):
@@ -86,10 +84,8 @@ class Replay:
         plans = self.plans.setdefault(table, {})
         planned = plans.get(key)
         version = planned.version if planned is not None else state.versions.get(key)
-        tie = Tie.NONE if version is None else Tie(version.tie)
-        what = receive_row(
-            tie, image is not None, _CLASS[record.change], record.verdict, self.flags.get(table, Kinds.NONE)
-        )
+        tie = "" if version is None else version.tie
+        what = receive_row(tie, image is not None, record.change, record.verdict, self.flags.get(table, Kinds.NONE))
         if what.action is Action.DROP:
             self.dropped += 1
             return

@@ -43,7 +43,7 @@ def _upward(tie: Tie, deleted: bool, flags: Kinds) -> Upward:
             return Upward(None, Tie.NONE)
 
 
-_UPWARD = {
+_UPWARD: dict[tuple[str, bool, Kinds], Upward] = {
     (tie, deleted, flags): _upward(tie, deleted, flags)
     for tie in Tie
     for deleted in (False, True)
@@ -51,7 +51,7 @@ _UPWARD = {
 }
 
 
-def classify_upward(tie: Tie, deleted: bool, flags: Kinds) -> Upward:
+def classify_upward(tie: str, deleted: bool, flags: Kinds) -> Upward:
     """A local change of a row with this tie, under the rule's upward flags. Nothing is forbidden locally."""
     return _UPWARD[tie, deleted, flags]
 
@@ -100,7 +100,7 @@ def _absent(tie: Tie, change: ChangeClass, verdict: bool, flags: Kinds) -> Downw
             return Downward(Action.KEEP, Tie.NONE)
 
 
-_DOWNWARD = {
+_DOWNWARD: dict[tuple[str, bool, str, bool, Kinds], Downward] = {
     (tie, present, change, verdict, flags): (_present if present else _absent)(tie, change, verdict, flags)
     for tie in Tie
     for present in (False, True)
@@ -110,6 +110,9 @@ _DOWNWARD = {
 }
 
 
-def receive_row(tie: Tie, present: bool, change: ChangeClass, verdict: bool, flags: Kinds) -> Downward:
-    """A version of a row that is not pending arrives. `present`: the record has an image; `flags`: downward."""
+def receive_row(tie: str, present: bool, change: str, verdict: bool, flags: Kinds) -> Downward:
+    """A version of a row that is not pending arrives. `present`: the record has an image; `flags`: downward.
+
+    Ties and classes may be given as the plain text that is stored and sent.
+    """
     return _DOWNWARD[tie, present, change, verdict, flags]

@@ -1,7 +1,7 @@
-"""Frozen batches under way from this node: slices of the journal, batches, what has to be sent (protocol.md 3.1, 5.2).
+"""Frozen batches under way from this node: slices of the journal, batches, the send queue (protocol.md 3.1, 5.2).
 
-The journal is cut into *slices* once, the same for all links; each slice holds segments, shared by sets of recipients or
-private to one link. A batch is some slices' segments with a number in one link's stream.
+The journal is cut into *slices* once, the same for all links; each slice holds segments, shared by sets of recipients
+or private to one link. A batch is some slices' segments with a number in one link's stream.
 """
 
 from __future__ import annotations
@@ -82,6 +82,27 @@ def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSe
     return found
 
 
+def insert_content(connection: Connection, n: int, segments: list[SegmentEntry]) -> None:
+    """Content that belongs to the rule record at journal position n."""
+    sql.insert(
+        connection,
+        tables.content,
+        ("n", "ordinal", "digest", "size", "raw_size", "row_count"),
+        [(n, ordinal, s.digest, s.size, s.raw_size, s.rows) for ordinal, s in enumerate(segments)],
+    )
+
+
+def take_content(connection: Connection, n: int) -> list[SegmentEntry]:
+    """The content of the record at n; from now on its slice names the segments."""
+    found = sql.rows(
+        connection,
+        "SELECT digest, size, raw_size, row_count FROM replicator_content WHERE n = ? ORDER BY ordinal",
+        (n,),
+    )
+    sql.run(connection, "DELETE FROM replicator_content WHERE n = ?", (n,))
+    return [SegmentEntry(digest, size, raw, SegmentKind.CONTENT, rows) for digest, size, raw, rows in found]
+
+
 def drop_passed_slices(connection: Connection) -> list[bytes]:
     """Forget slices that every link has passed. Returns digests that may not be needed any more."""
     row = sql.one(connection, "SELECT min(cut_slice) FROM replicator_link")
@@ -95,9 +116,9 @@ def drop_passed_slices(connection: Connection) -> list[bytes]:
 
 
 def unneeded(connection: Connection, digests: Iterable[bytes]) -> list[bytes]:
-    """Those of `digests` that neither a slice nor an un-acknowledged batch names."""
+    """Those of `digests` that no slice, content or un-acknowledged batch names."""
     left = set(digests)
-    for table in ("slice_segment", "batch_segment"):
+    for table in ("slice_segment", "batch_segment", "content"):
         for chunk in sql.in_chunks(sorted(left)):
             found = sql.rows(
                 connection,
@@ -110,7 +131,9 @@ def unneeded(connection: Connection, digests: Iterable[bytes]) -> list[bytes]:
 
 def all_segments(connection: Connection) -> set[bytes]:
     found = sql.rows(
-        connection, "SELECT digest FROM replicator_slice_segment UNION SELECT digest FROM replicator_batch_segment"
+        connection,
+        "SELECT digest FROM replicator_slice_segment UNION SELECT digest FROM replicator_batch_segment"
+        " UNION SELECT digest FROM replicator_content",
     )
     return {digest for (digest,) in found}
 
@@ -213,7 +236,17 @@ def mark_sent(connection: Connection, peer: int, n: int, probe: int, repeated: b
     )
 
 
-# --- what has to be sent ------------------------------------------------------------------------------------------------
+def mark_queue_sent(connection: Connection, peer: int, probe: int) -> None:
+    """Batches that wait in the queue go out with, not before, the probe of this number."""
+    sql.run(
+        connection,
+        "UPDATE replicator_batch_out SET sent_probe = ? WHERE peer = ?"
+        " AND n IN (SELECT n FROM replicator_send_queue WHERE peer = ?)",
+        (probe, peer, peer),
+    )
+
+
+# --- what has to be sent ----------------------------------------------------------------------------------------------
 
 
 class Queued(NamedTuple):
@@ -251,7 +284,7 @@ def dequeue(connection: Connection, ids: Iterable[int]) -> None:
     sql.many(connection, "DELETE FROM replicator_send_queue WHERE id = ?", [(number,) for number in ids])
 
 
-# --- digests of the current epochs ----------------------------------------------------------------------------------------
+# --- digests of the current epochs ------------------------------------------------------------------------------------
 
 
 def remember_digest(connection: Connection, peer: int, direction: str, n: int, digest: bytes) -> None:

@@ -13,7 +13,8 @@ from replicator.protocol.working_set import Version
 from replicator.store import sql, tables
 from replicator.types import Image, Key, Position
 
-_SELECT_VERSIONS = "SELECT table_id, row_key, epoch, n, deleted, writer, writer_epoch, clean, at, tie, image FROM replicator_row_version"
+_VERSION_COLUMNS = ("table_id", "row_key", *Version._fields[2:])
+_SELECT_VERSIONS = f"SELECT {', '.join(_VERSION_COLUMNS)} FROM replicator_row_version"
 
 
 def load_versions(connection: Connection, table: int, keys: Collection[Key]) -> dict[Key, Version]:

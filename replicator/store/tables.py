@@ -196,6 +196,19 @@ slice_segment = Table(
     Index("replicator_slice_segment_digest", "digest"),
 )
 
+# Content of a logged rule record (its journal n), until its slice is made.
+content = Table(
+    "replicator_content",
+    metadata,
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("raw_size", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Index("replicator_content_digest", "digest"),
+)
+
 batch_out = Table(
     "replicator_batch_out",
     metadata,
@@ -254,7 +267,6 @@ batch_in = Table(
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("total", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
-    Column("rows_done", BigInteger, nullable=False, server_default="0"),
 )
 
 part_in = Table(

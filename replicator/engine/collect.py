@@ -1,0 +1,290 @@
+"""Collect, the sequencer: what the triggers captured becomes numbered groups in the journal (protocol.md 5.1).
+
+Runs inside a unit: reads all captured changes visible in one snapshot, never by "id > last id", and removes exactly
+those. At a station each change is classed by the rule in force and the row's tie; at the host it gets a row version,
+a class and its recipients. In chunks of a few thousand: the backlog may be of any size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from replicator.databases.base import Change
+from replicator.engine.node import Unit
+from replicator.engine.recipients import Recipients
+from replicator.protocol.codec_plain import pack_row
+from replicator.protocol.edits import merge_edit
+from replicator.protocol.images import full_mask, same_value
+from replicator.protocol.ties import classify_upward
+from replicator.protocol.working_set import Version
+from replicator.store import journal, rows, sql
+from replicator.store.journal import Entry, Group
+from replicator.types import NOWHERE, ChangeClass, Image, Key, Operation
+
+Versions = dict[int, dict[Key, Version]]
+
+
+def collect(unit: Unit) -> int:
+    """Number everything captured so far. Returns how many changes were read."""
+    connection, database = unit.connection, unit.database
+    count = 0
+    if not database.outbox_is_empty(connection):
+        writer = GroupWriter(unit)
+        classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
+        for chunk in database.read_outbox(connection, unit.tables):
+            _collect_chunk(unit, chunk, writer, classifier)
+            count += len(chunk)
+        writer.finish()
+        database.clear_outbox(connection)
+    _number_requests(unit)
+    return count
+
+
+class Classifier(Protocol):
+    def classify(self, change: Change, known: dict[Key, Version], writer: GroupWriter) -> Version | None:
+        """Journal the change as the rules want it; returns the row's new version, None where it stays."""
+
+    def flush(self) -> None: ...
+
+
+def _collect_chunk(unit: Unit, chunk: list[Change], writer: GroupWriter, classifier: Classifier) -> None:
+    keys: dict[int, dict[Key, None]] = {}
+    for change in chunk:
+        keys.setdefault(change.table, {})[change.key] = None
+    versions = {table: rows.load_versions(unit.connection, table, wanted) for table, wanted in keys.items()}
+    moved: dict[tuple[int, Key], Version] = {}
+    last: dict[tuple[int, Key], Image | None] = {}
+    classify = classifier.classify
+    by_transaction = unit.database.capabilities.transactions_are_groups
+    for change in chunk:
+        table, key = change.table, change.key
+        known = versions[table]
+        if by_transaction:
+            writer.transaction(change.transaction)
+        where = (table, key)
+        if where in last:
+            _verify(unit, change, last[where])
+        last[where] = change.image
+        version = classify(change, known, writer)
+        if version is not None:
+            known[key] = version
+            moved[where] = version
+    writer.flush()
+    classifier.flush()
+    rows.save_versions(unit.database, unit.connection, list(moved.values()))
+
+
+def _verify(unit: Unit, change: Change, previous: Image | None) -> None:
+    """A change's old values must be the previous change's new ones: else something was written that no trigger saw."""
+    if change.before is None:
+        seen = previous is None
+    elif previous is None:
+        seen = False
+    elif change.image is None:
+        seen = all(map(same_value, previous, change.before))
+    else:
+        masked = (value for index, value in enumerate(previous) if change.mask >> index & 1)
+        seen = all(map(same_value, masked, change.before))
+    if not seen:
+        name = unit.tables[change.table].name
+        unit.notice(
+            "uncaptured",
+            name,
+            f"table {name} was changed without its triggers; run: replicator table check {name}",
+            waiting=True,
+        )
+
+
+@dataclass(slots=True)
+class GroupWriter:
+    """Writes entries to the journal, opening a group when the first one comes."""
+
+    unit: Unit
+    _group: Group | None = None
+    _transaction: int | None = None
+    _pending: list[Entry] = field(default_factory=list)
+    _masks: dict[int, bytes] = field(default_factory=dict)
+
+    def transaction(self, number: int | None) -> None:
+        """The next change belongs to this transaction: on databases that tell, a group each."""
+        if self._group is not None and number != self._transaction:
+            self.finish()
+        self._transaction = number
+
+    def number(self) -> int:
+        """n of the open group; opens one if need be."""
+        if self._group is None:
+            self._group = open_group(self.unit, merged=not self.unit.database.capabilities.transactions_are_groups)
+        return self._group.n
+
+    def add(
+        self,
+        change: Change,
+        kind: str,
+        mask: int,
+        before: tuple[object, ...] | None,
+        base: tuple[int, int] | None,
+        recipients: int | None = None,
+    ) -> None:
+        n = self.number()
+        state = self.unit.state
+        state.last_entry += 1
+        packed_mask = None
+        if mask:
+            packed_mask = self._masks.get(mask)
+            if packed_mask is None:
+                packed_mask = self._masks[mask] = pack_mask(mask)
+        self._pending.append(
+            Entry(
+                state.last_entry,
+                n,
+                change.table,
+                kind,
+                change.key,
+                None if change.image is None else pack_row(change.image),
+                packed_mask,
+                None if before is None else pack_row(before),
+                None if base is None else base[0],
+                None if base is None else base[1],
+                change.at,
+                0,
+                recipients,
+                None,
+            )
+        )
+
+    def flush(self) -> None:
+        journal.insert_entries(self.unit.connection, self._pending)
+        self._pending = []
+
+    def finish(self) -> None:
+        self.flush()
+        if self._group is not None:
+            count = self.unit.state.last_entry - self._group.first_entry + 1
+            journal.finish_group(self.unit.connection, self._group.n, count)
+            self._group = None
+
+
+def pack_mask(mask: int) -> bytes:
+    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+
+
+def unpack_mask(mask: bytes | None) -> int:
+    return 0 if mask is None else int.from_bytes(mask, "little")
+
+
+def open_group(
+    unit: Unit, *, merged: bool = False, uid: bytes | None = None, control: str | None = None, body: bytes | None = None
+) -> Group:
+    """A group of this node's own takes the next number. `entries` is filled in when it is finished."""
+    epoch, n = unit.next_position()
+    rule = NOWHERE if unit.is_host else unit.link(0).rule
+    # protocol.md 2, "born": (epoch, seq) of a group's first numbering; never changes.
+    born_epoch = epoch if unit.is_host else unit.link(0).link.out.epoch[1]
+    group = Group(
+        n=n,
+        host_epoch=epoch,
+        uid=uid or unit.node.runtime.random(16),
+        born_epoch=born_epoch,
+        born_n=n,
+        origin=0,
+        origin_epoch=0,
+        origin_n=0,
+        control=control,
+        body=body,
+        merged=int(merged),
+        rule_epoch=rule[0],
+        rule_n=rule[1],
+        schema_version=1,
+        at=unit.now,
+        first_entry=unit.state.last_entry + 1,
+        entries=0,
+    )
+    journal.insert_group(unit.connection, group)
+    return group
+
+
+def _number_requests(unit: Unit) -> None:
+    """Requests to the host follow the groups of their collect: behind the pending changes they are about."""
+    waiting = sql.rows(unit.connection, "SELECT id, uid, kind, body FROM replicator_outbox_control ORDER BY id")
+    for number, uid, kind, body in waiting:
+        open_group(unit, uid=uid, control=kind, body=body)
+        sql.run(unit.connection, "DELETE FROM replicator_outbox_control WHERE id = ?", (number,))
+
+
+def request(unit: Unit, kind: str, body: bytes | None) -> None:
+    """Queue a request of this station to the host, in this transaction."""
+    sql.run(
+        unit.connection,
+        "INSERT INTO replicator_outbox_control (uid, kind, body) VALUES (?, ?, ?)",
+        (unit.node.runtime.random(16), kind, body),
+    )
+
+
+class _StationClassifier:
+    """protocol.md 5.1 step 4: class by the rule in force and the row's tie; nothing is forbidden locally."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._flags = unit.flags_up
+        self._full = {number: full_mask(len(table.definition.columns)) for number, table in unit.tables.items()}
+
+    def classify(self, change: Change, known: dict[Key, Version], writer: GroupWriter) -> Version | None:
+        table, key = change.table, change.key
+        version = known.get(key)
+        tie = "" if version is None else version.tie
+        deleted = change.operation is Operation.DELETE
+        what = classify_upward(tie, deleted, self._flags[table])
+        base = NOWHERE if version is None else version.position
+        if what.send is ChangeClass.CHANGED:
+            mask = change.mask or self._full[table]
+            before = change.before if change.operation is Operation.UPDATE else None
+            writer.add(change, "C", mask, before, base)
+        elif what.send is ChangeClass.NEW:
+            writer.add(change, "N", self._full[table], None, base)
+        elif what.send is ChangeClass.DELETED:
+            writer.add(change, "D", 0, change.before, base)
+        if what.edited:
+            return self._edited(change, version)
+        if what.tie == tie:
+            return None
+        if version is None:
+            return Version(table, key, *NOWHERE, tie=what.tie.value)
+        return version._replace(tie=what.tie.value, deleted=int(deleted), image=None)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    @staticmethod
+    def _edited(change: Change, version: Version | None) -> Version | None:
+        if version is None or change.before is None:
+            return None
+        return version._replace(image=merge_edit(version.image, change.mask, change.before))
+
+
+class _HostClassifier:
+    """protocol.md 5.1 step 5: version (writer: the host), class by what happened to the row, recipients."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._recipients = Recipients(unit)
+
+    def classify(self, change: Change, known: dict[Key, Version], writer: GroupWriter) -> Version | None:
+        table, key = change.table, change.key
+        version = known.get(key)
+        if version is None:
+            # A row that stood here before its table was replicated: the trigger's operation tells.
+            was_there = change.operation is not Operation.INSERT
+        else:
+            was_there = not version.deleted
+        if change.image is None:
+            kind, tombstone = "D", None if change.before is None else pack_row(change.before)
+        else:
+            kind, tombstone = ("C" if was_there else "N"), None
+        n = writer.number()
+        writer.add(change, kind, change.mask, change.before, None, self._recipients.of(table, kind))
+        self._recipients.note(table, kind, key)
+        epoch = writer.unit.state.host_epoch
+        return Version(table, key, epoch, n, int(kind == "D"), at=change.at, image=tombstone)
+
+    def flush(self) -> None:
+        self._recipients.flush()

@@ -1,0 +1,158 @@
+"""A node at work, and the unit of work that every step runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from replicator.databases.base import Database
+from replicator.errors import Halted
+from replicator.protocol.link import DAY, MINUTE
+from replicator.protocol.rules import RuleBook
+from replicator.runtime import Runtime
+from replicator.store import notices, state
+from replicator.store.catalogue import RecipientSets, load_rule_books, load_tables
+from replicator.store.identity import Identity, IdentityFile
+from replicator.store.side_file import SideFile, SideState
+from replicator.store.spool import Spool
+from replicator.store.state import LinkState, NodeState, Peer
+from replicator.transport.base import Mailbox
+from replicator.types import Kinds, Position, Role, Rule, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Sizes in bytes before base64, times in microseconds."""
+
+    part_bytes: int = 1_000_000
+    slice_bytes: int = 900_000
+    """Aimed at for one segment, before compression."""
+    batch_bytes: int = 2_000_000
+    """Aimed at for one batch, before compression: bounds how long an apply holds the database."""
+    window_bytes: int = 20_000_000
+    parked_windows: int = 4
+    mail_bytes: int = 10_000_000
+    probe_wait: int = 15 * MINUTE
+    hello_wait: int = DAY
+
+
+@dataclass(slots=True)
+class Node:
+    """What a run works with. One process, one thread a node."""
+
+    role: Role
+    name: str
+    database: Database
+    mailbox: Mailbox
+    spool: Spool
+    aside: Path
+    """Where mail goes that can't be taken."""
+    side_file: SideFile
+    identity_file: IdentityFile
+    identity: Identity
+    runtime: Runtime
+    settings: Settings = field(default_factory=Settings)
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """A write transaction with the node's state, stored back at its end."""
+        with self.database.transaction() as connection:
+            unit = Unit(self, connection, state.load_node(connection))
+            yield unit
+            unit.save()
+
+    def side(self) -> SideState:
+        found = self.side_file.read()
+        if found is None:
+            raise Halted(
+                f"the side file {self.side_file.path} is missing, so a restore of this node could not be noticed; "
+                f"bring it back from before, or have the station invited anew"
+            )
+        return found
+
+    def halt(self, reason: str) -> None:
+        """Survives a restart: a halted node applies nothing and sends nothing (protocol.md 3.4)."""
+        self.side_file.write(replace(self.side(), halted=reason))
+
+
+@dataclass
+class Unit:
+    """One transaction's view of the node: loaded when asked for, written back when it ends."""
+
+    node: Node
+    connection: Connection
+    state: NodeState
+    _links: dict[int, LinkState] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._before = replace(self.state)
+
+    @property
+    def database(self) -> Database:
+        return self.node.database
+
+    @property
+    def is_host(self) -> bool:
+        return self.state.role is Role.HOST
+
+    @cached_property
+    def now(self) -> int:
+        return self.node.runtime.now()
+
+    @cached_property
+    def tables(self) -> dict[int, Table]:
+        return load_tables(self.connection)
+
+    @cached_property
+    def books(self) -> dict[int, RuleBook]:
+        return load_rule_books(self.connection)
+
+    @cached_property
+    def recipient_sets(self) -> RecipientSets:
+        return RecipientSets.load(self.connection)
+
+    @cached_property
+    def peers(self) -> dict[int, Peer]:
+        return state.load_peers(self.connection)
+
+    def forget_catalogue(self) -> None:
+        """Tables or rules have changed in this transaction."""
+        for name in ("tables", "books", "flags_up", "flags_down"):
+            self.__dict__.pop(name, None)
+
+    def link(self, peer: int) -> LinkState:
+        found = self._links.get(peer)
+        if found is None:
+            found = self._links[peer] = state.load_link(self.connection, peer, self.state.role)
+        return found
+
+    def current_rule(self, peer: int, table: int) -> Rule:
+        return self.books[peer].current(table)
+
+    @cached_property
+    def flags_up(self) -> dict[int, Kinds]:
+        """At a station: upward kinds of the rule in force."""
+        return {table: self.current_rule(0, table).to_host for table in self.tables}
+
+    @cached_property
+    def flags_down(self) -> dict[int, Kinds]:
+        return {table: self.current_rule(0, table).to_remote for table in self.tables}
+
+    def next_position(self) -> Position:
+        self.state.last_n += 1
+        return self.state.position
+
+    def notice(self, kind: str, subject: str, message: str, waiting: bool = False) -> None:
+        """Tell a person, once for each subject."""
+        notices.add(self.connection, self.now, kind, subject, message, waiting)
+
+    def save(self) -> None:
+        for link in self._links.values():
+            state.save_link(self.connection, link)
+        if self.state != self._before:
+            state.save_node(self.connection, self.state)

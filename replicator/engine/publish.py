@@ -1,0 +1,156 @@
+"""Publish: slices become numbered, frozen batches in each link's stream, and wait to be mailed (protocol.md 5.2).
+
+A batch is one transaction at the receiver, so it holds whole groups only; its size is aimed at, its parts are mailed
+one by one. The batch's bytes never change once it has a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from replicator.engine.node import Node, Unit
+from replicator.engine.slicing import slice_journal
+from replicator.protocol import link as links
+from replicator.protocol.codec import batch_digest, encode_manifest
+from replicator.protocol.messages import Manifest, SegmentEntry
+from replicator.store import batches
+from replicator.store.batches import Batch, Slice, SliceSegment
+from replicator.store.state import LinkState
+from replicator.types import Position
+
+LOOK_AHEAD = 200
+"""Slices looked at for one batch at a time."""
+
+
+def publish(node: Node) -> int:
+    """Slice the journal and fill every link's window. Returns how many batches were cut."""
+    slice_journal(node)
+    with node.unit() as unit:
+        peers = [peer.id for peer in unit.peers.values() if peer.enabled]
+    shelf = Shelf()
+    return sum(_publish_link(node, peer, shelf) for peer in peers)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Segments of slices, read once for all links of a run."""
+
+    segments: dict[int, list[SliceSegment]] = field(default_factory=dict)
+
+    def of(self, unit: Unit, slices: list[Slice]) -> list[SliceSegment]:
+        wanted = [slice_.id for slice_ in slices if slice_.id not in self.segments]
+        if wanted:
+            if len(self.segments) > 2000:
+                self.segments.clear()
+                wanted = [slice_.id for slice_ in slices]
+            for number in wanted:
+                self.segments[number] = []
+            for segment in batches.segments_of(unit.connection, wanted):
+                self.segments[segment.slice].append(segment)
+        return [segment for slice_ in slices for segment in self.segments[slice_.id]]
+
+
+def _publish_link(node: Node, peer: int, shelf: Shelf) -> int:
+    count = 0
+    while True:
+        with node.unit() as unit:
+            if unit.link(peer).mode:
+                return count
+            made = cut_batch(unit, peer, shelf)
+        if made is None:
+            return count
+        count += made
+
+
+def cut_batch(unit: Unit, peer: int, shelf: Shelf) -> int | None:
+    """Put the next slices into a batch. None: nothing left, or no room in the window. 0: passed over, nothing in them
+    for this link."""
+    state = unit.link(peer)
+    if not links.may_cut(state.link, unit.node.settings.window_bytes):
+        return None
+    slices, segments = _next_slices(unit, state, shelf)
+    if not slices:
+        return None
+    state.cut_slice = slices[-1].id
+    if not segments:
+        return 0
+    epoch = slices[-1].host_epoch if unit.is_host else 0
+    freeze(unit, state, [segment.entry for segment in segments], (epoch, slices[-1].last_n))
+    return 1
+
+
+def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice], list[SliceSegment]]:
+    """The next slices up to the aimed-at size that end with a whole group, and what of them is for this link."""
+    waiting = batches.slices_after(unit.connection, state.cut_slice, LOOK_AHEAD)
+    taken: list[Slice] = []
+    segments: list[SliceSegment] = []
+    size = 0
+    while waiting:
+        for slice_ in waiting:
+            taken.append(slice_)
+            mine = [segment for segment in shelf.of(unit, [slice_]) if _is_for(unit, segment, state.peer)]
+            segments += mine
+            size += sum(segment.raw_size for segment in mine)
+            if slice_.whole and size >= unit.node.settings.batch_bytes:
+                return taken, segments
+        waiting = batches.slices_after(unit.connection, taken[-1].id, LOOK_AHEAD)
+    while taken and not taken[-1].whole:
+        # The rest of the group is not sliced yet: a group is never split over batches.
+        gone = taken.pop().id
+        segments = [segment for segment in segments if segment.slice != gone]
+    return taken, segments
+
+
+def _is_for(unit: Unit, segment: SliceSegment, peer: int) -> bool:
+    if segment.peer is not None:
+        return segment.peer == peer
+    if segment.origin == peer:
+        return False  # its own clean records: the ack says it all
+    return peer in unit.recipient_sets.stations[segment.recipients or 0]
+
+
+def freeze(
+    unit: Unit, state: LinkState, segments: list[SegmentEntry], high: Position, opener: str | None = None
+) -> Batch:
+    """Give these segments the next number in the link's stream and queue their parts for sending."""
+    link, settings = state.link, unit.node.settings
+    manifest = Manifest(
+        epoch=link.out.epoch,
+        n=link.out.n + 1,
+        previous=link.out.digest,
+        peer_epoch=link.inbound.epoch,
+        high=high,
+        opener=opener,
+        segments=tuple(segments),
+    )
+    digest, encoded = batch_digest(manifest), encode_manifest(manifest)
+    size = len(encoded) + sum(entry.size for entry in segments)
+    # A snapshot is exempt from the window (protocol.md 4).
+    window_size = 0 if opener == "snap" else size
+    n = links.cut(link, digest, window_size, unit.now, settings.probe_wait)
+    batch = Batch(
+        peer=state.peer,
+        n=n,
+        digest=digest,
+        manifest=encoded,
+        opener=opener,
+        peer_epoch_epoch=link.inbound.epoch[0],
+        peer_epoch_n=link.inbound.epoch[1],
+        high_epoch=high[0],
+        high_n=high[1],
+        size=size,
+        window_size=window_size,
+        row_count=sum(entry.rows for entry in segments),
+        sent_probe=link.out.probe,
+        repeated=0,
+        created_at=unit.now,
+    )
+    batches.insert_batch(unit.connection, batch, segments)
+    batches.remember_digest(unit.connection, state.peer, "out", n, digest)
+    batches.enqueue(unit.connection, state.peer, n, part_ranges(size, settings.part_bytes))
+    return batch
+
+
+def part_ranges(size: int, part_bytes: int) -> list[tuple[int, int]]:
+    """(start, length) of the parts that a stream of this size is mailed in."""
+    return [(start, min(part_bytes, size - start)) for start in range(0, size, part_bytes)]

@@ -1,0 +1,245 @@
+"""Receive: what lies in the mailbox is opened, checked, stored, committed, and only then deleted (protocol.md 4.1, 5.4).
+
+Input is hostile until it is authenticated. What is not ours stays untouched and is reported once; what is ours but can't
+be opened or breaks the protocol is set aside with the reason. One bad mail never stops the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from replicator.engine.node import Node, Unit
+from replicator.engine.progress import Progress, Silent
+from replicator.engine.publish import part_ranges
+from replicator.errors import Halted, PeerFault
+from replicator.protocol import link as links
+from replicator.protocol.envelope import MAGIC, key_id, open_envelope, peek
+from replicator.protocol.link import Heard, Placement
+from replicator.protocol.messages import Header
+from replicator.store import aside, batches, notices, parcels, state
+from replicator.store.spool import InboundBatch
+from replicator.store.state import LinkState, Peer
+from replicator.transport import mime
+from replicator.transport.base import Absence, Fetched
+from replicator.types import Role
+
+
+@dataclass(slots=True)
+class Received:
+    mails: int = 0
+    bytes: int = 0
+    set_aside: int = 0
+    foreign: int = 0
+
+
+class Left(Exception):
+    """This mail stays where it is."""
+
+
+def receive(node: Node, *, progress: Progress | None = None) -> Received:
+    """Take in all mail that lies in the mailbox. Raises Halted when a mail shows that this node must stop."""
+    received = Received()
+    with node.unit() as unit:
+        told = notices.known(unit.connection, "foreign-mail")
+    for fetched in node.mailbox.fetch(largest=node.settings.mail_bytes):
+        if fetched.raw is None:
+            _report_absent(node, fetched, received)
+            continue
+        found = mime.extract(fetched.raw, MAGIC)
+        if not found.payloads:
+            if fetched.hint not in told:
+                _report_foreign(node, fetched, found.reason or "it is not from a replicator")
+            received.foreign += 1
+            continue
+        try:
+            for payload in found.payloads:
+                _take(node, payload, progress or Silent())
+                received.bytes += len(payload)
+        except Left:
+            continue
+        except PeerFault as fault:
+            _set_aside(node, fetched, str(fault), received)
+        received.mails += 1
+        node.mailbox.delete([fetched.id])
+    return received
+
+
+def _report_absent(node: Node, fetched: Fetched, received: Received) -> None:
+    received.foreign += 1
+    if fetched.absence is Absence.TOO_LARGE:
+        with node.unit() as unit:
+            unit.notice("large-mail", fetched.hint, f"a mail of {fetched.size:,} bytes is too large and stays unread")
+
+
+def _report_foreign(node: Node, fetched: Fetched, reason: str) -> None:
+    with node.unit() as unit:
+        unit.notice("foreign-mail", fetched.hint, f"a mail in the mailbox is left alone: {reason}")
+
+
+def _set_aside(node: Node, fetched: Fetched, reason: str, received: Received) -> None:
+    """Keep the mail with the reason before it leaves the mailbox."""
+    assert fetched.raw is not None  # noqa: S101 - the caller has looked
+    path = aside.keep(node.aside, fetched.raw, node.runtime)
+    with node.unit() as unit:
+        unit.notice("set-aside", path.name, f"a mail was set aside as {path.name}: {reason}")
+    received.set_aside += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    peer: Peer
+    header: Header
+    payload: bytes
+    by_bootstrap: bool
+    """Opened or sealed with a key of the invitation, not with the station's own."""
+
+
+def _take(node: Node, blob: bytes, progress: Progress) -> None:
+    opened = _open(node, blob)
+    gone: list[InboundBatch] = []
+    freed: list[bytes] = []
+    enrolled: Callable[[], None] | None = None
+    heard = Heard.NOTHING_NEW
+    with node.unit() as unit:
+        peer = unit.peers[opened.peer.id]
+        if not peer.enabled:
+            raise Left
+        links.check_binding(opened.header, unit.state.name, peer.name, unit.state.role)
+        enrolled = _enrol(unit, peer, opened)
+        peer.heard_at = unit.now
+        state.save_peer(unit.connection, peer)
+        found = unit.link(peer.id)
+        heard = _hear(unit, found, opened.header, freed)
+        if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
+            links.heard_probe(found.link, opened.header.probe)
+            _place(unit, found, peer, opened, gone, progress)
+        freed = batches.unneeded(unit.connection, freed)
+    if enrolled is not None:
+        enrolled()
+    node.spool.delete_segments(freed)
+    for batch in gone:
+        node.spool.delete_batch(batch)
+    _stop_if_forked(node, opened.peer.name, heard)
+
+
+def _stop_if_forked(node: Node, peer: str, heard: Heard) -> None:
+    if heard is Heard.SUCCESSOR:
+        reason = f"{peer} has heard from a later copy of this node; this one is the old copy"
+    elif heard is Heard.SET_BACK:
+        reason = f"{peer} knows of batches that this node never made: its database was set back to an earlier state"
+    else:
+        return
+    node.halt(reason)
+    raise Halted(f"this node has halted: {reason}; nothing is sent or applied until a person decides")
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def _open(node: Node, blob: bytes) -> _Opened:
+    """Steps 1 and 3: authenticate. Raises PeerFault with the reason."""
+    outer = peek(blob)
+    identity = node.identity
+    secrets = {key_id(identity.public_key): (bytes(identity.private_key), False)}
+    if identity.bootstrap_key is not None:
+        secrets[key_id(bytes(identity.bootstrap_key.public_key))] = (bytes(identity.bootstrap_key), True)
+    mine = secrets.get(outer.receiver_key)
+    if mine is None:
+        raise PeerFault("it is sealed for another node, or for a key that this node no longer has")
+    with node.database.transaction(write=False) as connection:
+        peers = state.load_peers(connection)
+    for peer in peers.values():
+        for public, bootstrap in ((peer.public_key, False), (peer.bootstrap_key, True)):
+            if public is not None and key_id(public) == outer.sender_key:
+                header, payload = open_envelope(blob, mine[0], public)
+                return _Opened(peer, header, payload, bootstrap or mine[1])
+    raise PeerFault("it comes from a sender whose key this node does not know")
+
+
+def _enrol(unit: Unit, peer: Peer, opened: _Opened) -> Callable[[], None] | None:
+    """A station's own key replaces the invitation's; both ends forget the bootstrap once it is in use."""
+    if unit.state.role is Role.HOST:
+        if opened.by_bootstrap:
+            offered = opened.header.new_key
+            if offered is None:
+                raise PeerFault("it is sealed with an invitation's key but names no key of the station's own")
+            if peer.public_key is not None and peer.public_key != offered:
+                unit.notice(
+                    "invitation-used-twice",
+                    peer.name,
+                    f"the invitation of {peer.name} was used a second time, with another key; if that is the right "
+                    f"computer, run: replicator station invite {peer.name}",
+                    waiting=True,
+                )
+                raise PeerFault("its invitation has been used already by another computer")
+            peer.public_key = offered
+        elif peer.bootstrap_key is not None:
+            peer.bootstrap_key = None
+        return None
+    identity = unit.node.identity
+    if identity.bootstrap_key is None or opened.by_bootstrap:
+        return None
+
+    def forget() -> None:
+        # After the commit: a mail that still comes under the old key is sent again by its sender.
+        unit.node.identity = replace(identity, bootstrap_key=None)
+        unit.node.identity_file.write(unit.node.identity)
+
+    return forget
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> Heard:
+    """Step 4: the acknowledgement and echo; acknowledged batches go, what is shown to be lost is queued again."""
+    link, connection, peer = found.link, unit.connection, found.peer
+    wait = unit.node.settings.probe_wait
+    heard = links.hear(link, header, lambda n: batches.digest_of(connection, peer, "out", n), unit.now, wait)
+    if heard in (Heard.SUCCESSOR, Heard.SET_BACK):
+        return heard
+    if heard is Heard.ADVANCED:
+        high, bytes_freed, digests = batches.drop_batches(connection, peer, link.out.acknowledged)
+        link.out.unacknowledged_bytes -= bytes_freed
+        if high is not None:
+            link.out.high = high
+        freed += digests
+    acknowledgement = header.acknowledgement
+    if acknowledgement.epoch == link.out.epoch:
+        for repeat in links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer)):
+            part = unit.node.settings.part_bytes
+            pieces = [
+                (start + offset, size) for start, length in repeat.ranges for offset, size in part_ranges(length, part)
+            ]
+            batches.enqueue(connection, peer, repeat.n, pieces)
+            batches.mark_sent(connection, peer, repeat.n, link.out.probe, repeat.named)
+    return heard
+
+
+def _place(
+    unit: Unit, found: LinkState, peer: Peer, opened: _Opened, gone: list[InboundBatch], progress: Progress
+) -> None:
+    """Steps 7 to 9: park the part that came, if it belongs to this stream."""
+    part, payload = opened.header.part, opened.payload
+    if part is None:
+        return
+    if part.offset + len(payload) > part.total or not payload:
+        raise PeerFault("its piece of a batch lies outside the batch")
+    connection, settings = unit.connection, unit.node.settings
+    room = settings.parked_windows * settings.window_bytes
+    placement = links.place(found.link, part, parcels.parked_bytes(connection, peer.id), room)
+    if placement is Placement.OPEN:
+        batches.forget_digests(connection, peer.id, "in")
+        gone += parcels.drop_other_epochs(connection, peer.id, part.epoch)
+    elif placement is not Placement.PARK:
+        return
+    there = parcels.parked(connection, peer.id, part.epoch, part.n)
+    if there is not None and there.total != part.total:
+        raise PeerFault("its batch has another size than the same batch had before")
+    if parcels.has_part(connection, peer.id, part, len(payload)):
+        return
+    unit.node.spool.require_room(len(payload))
+    unit.node.spool.add_part(InboundBatch(peer.id, part.epoch, part.n), part.offset, payload)
+    parked = parcels.add_part(connection, peer.id, part, len(payload))
+    progress.received(peer.name, parked.received, parked.total)

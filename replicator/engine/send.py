@@ -1,0 +1,169 @@
+"""Send: what waits for each link goes out, with the acknowledgement on it (protocol.md 5.3).
+
+State is durable before a mail speaks of it: the run counter is raised and committed, then the side file, then the mails
+go. A mail that the mailbox has taken leaves the queue; one that was sent twice is a duplicate, which is harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from replicator.engine.node import Node, Unit
+from replicator.engine.progress import Progress, Silent
+from replicator.engine.publish import part_ranges
+from replicator.protocol import link as links
+from replicator.protocol.envelope import seal
+from replicator.protocol.messages import Acknowledgement, Direction, Header, PartPlace
+from replicator.store import batches, parcels, state
+from replicator.store.batches import Batch, Queued
+from replicator.store.state import LinkState, Peer
+from replicator.transport import mime
+from replicator.transport.base import Mail
+
+QUEUE_PAGE = 64
+"""Mails sent before they are taken out of the queue in one transaction."""
+
+
+@dataclass(slots=True)
+class Sent:
+    mails: int = 0
+    bytes: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """One peer's share of a run: what every mail to it carries."""
+
+    peer: Peer
+    address: str
+    acknowledgement: Acknowledgement
+    header: Header
+    secret: bytes
+    public: bytes
+
+
+def send(node: Node, *, resend_now: bool = False, progress: Progress | None = None) -> Sent:
+    """Send to every enabled peer what it should get. `resend_now`: everything un-acknowledged as well."""
+    sent = Sent()
+    with node.unit() as unit:
+        peers = [peer for peer in unit.peers.values() if peer.enabled]
+    for peer in peers:
+        with node.unit() as unit:
+            letter = _prepare(unit, unit.peers[peer.id], resend_now)
+            run = unit.state.run
+        if letter is not None:
+            # protocol.md 3.4: database commit first, then the side file, then send.
+            node.side_file.write(replace(node.side(), run=run))
+            _send_letter(node, letter, sent, progress or Silent())
+    return sent
+
+
+def _prepare(unit: Unit, peer: Peer, resend_now: bool) -> _Letter | None:
+    """Decide whether anything goes to this peer, and what stands at the head of it. None: nothing."""
+    settings, found = unit.node.settings, unit.link(peer.id)
+    link = found.link
+    if resend_now:
+        repeat_all(unit, found)
+    waiting = batches.queued(unit.connection, peer.id, limit=1)
+    enrolling = not unit.is_host and unit.node.identity.bootstrap_key is not None
+    hello = peer.sent_at is None or unit.now - peer.sent_at >= settings.hello_wait
+    silence = links.probe_is_due(link, unit.now, enrolling)
+    if unit.is_host and peer.sent_at is None and not waiting:
+        hello = False  # nothing to say to a station that has no rule and has never been heard
+    if not (waiting or link.inbound.acknowledgement_due or hello or silence):
+        return None
+    number = 0
+    if (hello and not waiting) or silence or resend_now:
+        number = links.probe(link, unit.now, settings.probe_wait, in_silence=silence)
+        # What goes out together with a probe is not shown to be lost by its answer.
+        batches.mark_queue_sent(unit.connection, peer.id, number)
+    missing = parcels.missing(unit.connection, peer.id, link.inbound.epoch, link.inbound.n, link.inbound.high)
+    acknowledgement = links.acknowledgement(link, missing)
+    link.inbound.acknowledgement_due = False
+    peer.sent_at = unit.now
+    state.save_peer(unit.connection, peer)
+    unit.state.run = max(unit.node.side().run, unit.state.run) + 1
+    return _letter(unit, peer, found, acknowledgement, number)
+
+
+def _letter(unit: Unit, peer: Peer, found: LinkState, acknowledgement: Acknowledgement, probe: int) -> _Letter | None:
+    identity = unit.node.identity
+    bootstrap = identity.bootstrap_key
+    public = peer.public_key or peer.bootstrap_key
+    if public is None:
+        return None
+    header = Header(
+        sender=unit.state.name,
+        receiver=peer.name,
+        direction=Direction.DOWN if unit.is_host else Direction.UP,
+        acknowledgement=acknowledgement,
+        echo=links.echo(found.link),
+        probe=probe,
+        new_key=identity.public_key if bootstrap is not None else None,
+    )
+    secret = bytes(bootstrap if bootstrap is not None else identity.private_key)
+    return _Letter(peer, unit.state.address, acknowledgement, header, secret, public)
+
+
+def repeat_all(unit: Unit, found: LinkState) -> None:
+    """Queue all that is not acknowledged, whole."""
+    for batch in batches.unacknowledged(unit.connection, found.peer):
+        batches.enqueue(unit.connection, found.peer, batch.n, part_ranges(batch.size, unit.node.settings.part_bytes))
+        batches.mark_sent(unit.connection, found.peer, batch.n, found.link.out.probe, False)
+
+
+def _send_letter(node: Node, letter: _Letter, sent: Sent, progress: Progress) -> None:
+    first = True
+    while True:
+        with node.unit() as unit:
+            queue = batches.queued(unit.connection, letter.peer.id, limit=QUEUE_PAGE)
+            wanted = {item.n for item in queue}
+            frozen = {n: batches.batch(unit.connection, letter.peer.id, n) for n in wanted}
+            segments = {n: batches.batch_segments(unit.connection, letter.peer.id, n) for n in wanted}
+        if not queue:
+            if first:
+                _send_mail(node, letter, letter.header, b"", sent)
+            return
+        first = False
+        for item in queue:
+            batch = frozen[item.n]
+            if batch is not None:
+                _send_part(node, letter, item, batch, segments[item.n], sent, progress)
+        with node.unit() as unit:
+            batches.dequeue(unit.connection, [item.id for item in queue])
+
+
+def _send_part(
+    node: Node,
+    letter: _Letter,
+    item: Queued,
+    batch: Batch,
+    segments: list[tuple[bytes, int]],
+    sent: Sent,
+    progress: Progress,
+) -> None:
+    with node.spool.outbound_stream(batch.manifest, segments) as stream:
+        payload = stream.read_range(item.start, item.length)
+    epoch = letter.header.echo.epoch
+    place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
+    _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
+    if item.start == 0:
+        sent.rows += batch.row_count
+    progress.sent(letter.peer.name, item.start + len(payload), batch.size, batch.row_count)
+
+
+def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent: Sent) -> None:
+    sealed = seal(header, payload, letter.secret, letter.public, node.runtime)
+    mail = Mail(
+        sender=letter.address,
+        recipient=letter.peer.address,
+        subject=f"Replicator: {header.sender} to {header.receiver}",
+        sentence=mime.sentence_for_people(header.sender, header.receiver),
+        payload=sealed,
+        message_id=mime.new_message_id(node.runtime, letter.address),
+        date=node.runtime.now(),
+    )
+    node.mailbox.send(mail)
+    sent.mails += 1
+    sent.bytes += len(sealed)

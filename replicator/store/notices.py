@@ -1,0 +1,58 @@
+"""What a person should know, told once and kept: mail set aside, foreign mail, writes that no trigger saw."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from replicator.store import sql
+
+
+class Notice(NamedTuple):
+    id: int
+    at: int
+    kind: str
+    subject: str
+    message: str
+    waiting: bool
+    """A person has to do something."""
+
+
+def add(connection: Connection, now: int, kind: str, subject: str, message: str, waiting: bool) -> bool:
+    """Whether it is new: the same subject of the same kind is told once."""
+    subject = subject[:500]
+    there = sql.one(
+        connection, "SELECT 1 FROM replicator_notice WHERE kind = ? AND subject = ? LIMIT 1", (kind, subject)
+    )
+    if there is not None:
+        return False
+    sql.run(
+        connection,
+        "INSERT INTO replicator_notice (at, kind, subject, message, waiting) VALUES (?, ?, ?, ?, ?)",
+        (now, kind, subject, message, int(waiting)),
+    )
+    return True
+
+
+def known(connection: Connection, kind: str) -> set[str]:
+    return {
+        subject for (subject,) in sql.rows(connection, "SELECT subject FROM replicator_notice WHERE kind = ?", (kind,))
+    }
+
+
+def recent(connection: Connection, limit: int = 50, waiting_only: bool = False) -> list[Notice]:
+    where = "WHERE waiting <> 0 " if waiting_only else ""
+    found = sql.rows(
+        connection,
+        f"SELECT id, at, kind, subject, message, waiting FROM replicator_notice {where}ORDER BY id DESC LIMIT ?",
+        (limit,),
+    )
+    return [
+        Notice(number, at, kind, subject, text, bool(waiting)) for number, at, kind, subject, text, waiting in found
+    ]
+
+
+def settle(connection: Connection, kind: str, subject: str) -> None:
+    """The cause is gone."""
+    sql.run(connection, "DELETE FROM replicator_notice WHERE kind = ? AND subject = ?", (kind, subject))
