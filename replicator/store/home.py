@@ -40,11 +40,11 @@ class Home:
         self.aside_folder = self.path / "aside"
         self.identity = IdentityFile(self.path / "identity.key", files)
         self.side_file = SideFile(self.path / "state", files)
-        self._files = files
+        self.files = files
 
     def spool(self, reserve: int) -> Spool:
         """`reserve`: bytes that stay free on the disk (limits.reserve_bytes)."""
-        return Spool(self.path / "spool", self._files, reserve=reserve)
+        return Spool(self.path / "spool", self.files, reserve=reserve)
 
     # --- there or not -------------------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ class Home:
         if self.holds_node():
             raise ConfigurationError(f"{self.path} holds a node already; choose another folder with --home")
         for folder in (self.path, self.path / "spool", self.log_folder, self.aside_folder):
-            self._files.make_folder(folder)
+            self.files.make_folder(folder)
         self.require_access()
 
     def require(self) -> None:
@@ -90,7 +90,7 @@ class Home:
     def load_configuration(self) -> Configuration:
         """Raises ConfigurationError, one sentence with the file and the key, and all that `require` raises."""
         self.require()
-        data = self._files.read(self.configuration_file, config.FILE_LIMIT)
+        data = self.files.read(self.configuration_file, config.FILE_LIMIT)
         if data is None or len(data) > config.FILE_LIMIT:
             raise ConfigurationError(f"{self.configuration_file} is too long for a configuration; mend it")
         try:
@@ -101,7 +101,7 @@ class Home:
 
     def save_configuration(self, configuration: Configuration) -> None:
         """Write it anew, with our comments. On set-up this comes last: from then on there is a node here."""
-        self._files.write(self.configuration_file, config_text.render(configuration).encode())
+        self.files.write(self.configuration_file, config_text.render(configuration).encode())
 
     # --- one process per node -----------------------------------------------------------------------------------
 

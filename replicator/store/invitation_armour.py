@@ -27,6 +27,12 @@ def wrap(data: bytes, comments: Iterable[str]) -> bytes:
     return "\n".join([*lines, _END, ""]).encode()
 
 
+def looks_like_one(data: bytes) -> bool:
+    """Whether this is an invitation or a used one, so that a new one may take its place."""
+    lines = {line.strip() for line in data.decode("utf-8", "replace").splitlines()}
+    return _BEGIN in lines or _USED in lines
+
+
 def unwrap(data: bytes) -> bytes:
     """The bytes between BEGIN and END; line ends may have been changed and lines may have got blanks at their end.
 

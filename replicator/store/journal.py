@@ -136,3 +136,14 @@ def changed_since(connection: Connection, n: int, table: int) -> set[Key]:
         connection, "SELECT DISTINCT row_key FROM replicator_journal_entry WHERE table_id = ? AND n > ?", (table, n)
     )
     return {key for (key,) in found}
+
+
+def waits_to_be_cut(connection: Connection, table: int, sliced_entry: int) -> bool:
+    """Host: are there records of this table for anybody that no slice holds yet?"""
+    row = sql.one(
+        connection,
+        "SELECT 1 FROM replicator_journal_entry WHERE id > ? AND table_id = ?"
+        " AND (recipients IS NOT NULL OR must IS NOT NULL) LIMIT 1",
+        (sliced_entry, table),
+    )
+    return row is not None

@@ -60,6 +60,10 @@ def clear_link_rows(connection: Connection, peer: int, table: int) -> None:
     sql.run(connection, "DELETE FROM replicator_link_row WHERE peer = ? AND table_id = ?", (peer, table))
 
 
+def clear_all_link_rows(connection: Connection, peer: int) -> None:
+    sql.run(connection, "DELETE FROM replicator_link_row WHERE peer = ?", (peer,))
+
+
 def link_rows(connection: Connection, peer: int, table: int, after: Key, limit: int) -> list[Key]:
     found = sql.rows(
         connection,

@@ -115,6 +115,27 @@ def save_peer(connection: Connection, peer: Peer) -> None:
     sql.run(connection, f"UPDATE replicator_peer SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?", values)
 
 
+_OF_A_PEER = (
+    "link",
+    "rule",
+    "link_row",
+    "seen_group",
+    "batch_out",
+    "batch_segment",
+    "send_queue",
+    "digest",
+    "batch_in",
+    "part_in",
+)
+
+
+def delete_peer(connection: Connection, peer: int) -> None:
+    """With its link and all that is kept for it; journal and conflicts go on naming its number."""
+    for table in _OF_A_PEER:
+        sql.run(connection, f"DELETE FROM replicator_{table} WHERE peer = ?", (peer,))
+    sql.run(connection, "DELETE FROM replicator_peer WHERE id = ?", (peer,))
+
+
 @dataclass(slots=True)
 class LinkState:
     """A link with what the engine keeps beside the two streams."""

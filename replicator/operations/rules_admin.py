@@ -1,0 +1,78 @@
+"""Rules: what passes between the host and a station, for each table and direction (design.md 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from replicator.engine.node import Node
+from replicator.engine.rule_changes import set_rules
+from replicator.errors import UnknownName
+from replicator.operations.opening import View, require_host
+from replicator.operations.table_admin import ALL
+from replicator.store import catalogue, state
+from replicator.types import Kinds, Rule, Table
+
+
+@dataclass(frozen=True, slots=True)
+class StationRule:
+    station: str
+    table: str
+    area: str | None
+    rule: Rule
+
+
+def set_rule(
+    node: Node, station: str, what: str, *, to_remote: Kinds | None = None, to_host: Kinds | None = None
+) -> list[StationRule]:
+    """Set a station's rules for a table, an area or 'all'; a direction that is None keeps its kinds.
+
+    Returns the rules that changed: [] if they were so already. What the station gets more of is sent with the next
+    run. Raises UnknownName, and WrongUse where foreign keys forbid it.
+    """
+    require_host(node, "rules are set")
+    with node.unit() as unit:
+        peer = state.find_peer(unit.connection, station)
+        changes: dict[int, Rule] = {}
+        for table in _meant(unit.tables, what):
+            old = unit.current_rule(peer.id, table.id)
+            new = Rule(
+                old.to_remote if to_remote is None else to_remote,
+                old.to_host if to_host is None else to_host,
+            )
+            if new != old:
+                changes[table.id] = new
+        if changes:
+            set_rules(unit, peer.id, changes)
+        return [
+            StationRule(peer.name, unit.tables[number].name, unit.tables[number].area, rule)
+            for number, rule in changes.items()
+        ]
+
+
+def _meant(tables: Mapping[int, Table], what: str) -> list[Table]:
+    """The tables that a word of the command line means."""
+    found = [table for table in tables.values() if what == ALL or table.name == what]
+    found = found or [table for table in tables.values() if table.area == what]
+    if found:
+        return found
+    if what == ALL:
+        raise UnknownName("no table is replicated yet; add some first: replicator table add NAME")
+    raise UnknownName(f"there is no replicated table or area named {what}; see: replicator table list")
+
+
+def list_rules(view: View, station: str | None = None) -> list[StationRule]:
+    """For each station and each replicated table its rule, empty ones included. Raises UnknownName.
+
+    At a station these are its own, as the host told them last.
+    """
+    books = catalogue.load_rule_books(view.connection)
+    tables = sorted(catalogue.load_tables(view.connection).values(), key=lambda table: (table.area or "", table.name))
+    peers = view.peers.values()
+    if station is not None and not (station == view.node.name and not view.is_host):
+        peers = [state.find_peer(view.connection, station)]
+    return [
+        StationRule(peer.name if view.is_host else view.node.name, table.name, table.area, books[peer.id].current(table.id))
+        for peer in peers
+        for table in tables
+    ]

@@ -1,0 +1,206 @@
+"""Which tables are replicated: adding, checking and removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from replicator.engine.collect import collect
+from replicator.engine.node import Node, Unit
+from replicator.errors import UnfitTable, WrongUse
+from replicator.operations.opening import View, require_host
+from replicator.protocol.rules import RuleBook
+from replicator.store import catalogue, journal, notices
+from replicator.types import Rule, Table, TableDefinition
+
+ALL = "all"
+"""What a rule is set for when it is set for every table; no table or area may have this name."""
+AREA_LENGTH = 200
+UNCAPTURED = "uncaptured"
+"""Kind of the notice that a table was changed without its triggers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    table: Table
+    rows: int | None
+    """None: the table is missing from the database."""
+    stations: dict[str, Rule]
+    """Stations whose rule lets anything of this table pass, by name. At a station: itself, where it has a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCheck:
+    name: str
+    faults: tuple[str, ...]
+    """What differs from what is replicated, and what is wrong with its triggers, a sentence each."""
+    repaired: bool
+    """Its triggers were made anew."""
+
+
+def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> list[Table]:
+    """Capture changes of these tables from now on; parents come first. Nothing is sent before a rule says so.
+
+    Raises UnknownName, UnfitTable (each with what to do), WrongUse (replicated already, an area's name).
+    """
+    require_host(node, "tables are added")
+    with node.unit() as unit:
+        _check_names(unit, area, names)
+        found = {}
+        for name in dict.fromkeys(names):
+            definition = unit.database.inspect(unit.connection, name)
+            if any(table.name == definition.name for table in unit.tables.values()):
+                raise WrongUse(f"table {definition.name} is replicated already; see: replicator table list")
+            found[definition.name] = definition
+        _require_parents(found, [table.name for table in unit.tables.values()])
+        added = []
+        for definition in _parents_first(found):
+            table = Table(unit.state.next_table, definition.name, definition, area)
+            unit.state.next_table += 1
+            unit.database.install_capture(unit.connection, table)
+            catalogue.save_table(unit.connection, table, unit.now)
+            added.append(table)
+        unit.forget_catalogue()
+    return added
+
+
+def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
+    """Capture nothing of these tables any more. Rows stay where they are, at all nodes.
+
+    Raises UnknownName, WrongUse (a station's rule names it, a replicated table refers to it, changes wait).
+    """
+    require_host(node, "tables are removed")
+    with node.unit() as unit:
+        leaving = {table.id: table for table in (catalogue.find_table(unit.connection, name) for name in names)}
+        # What was captured so far goes its way: afterwards nobody knows the table.
+        collect(unit)
+        for table in leaving.values():
+            _refuse_removal(unit, table, leaving)
+        for table in leaving.values():
+            unit.database.remove_capture(unit.connection, table)
+            catalogue.delete_table(unit.connection, table.id)
+            notices.settle(unit.connection, UNCAPTURED, table.name)
+        unit.forget_catalogue()
+        return [table.name for table in leaving.values()]
+
+
+def check_tables(node: Node, names: Sequence[str] = (), *, repair: bool = False) -> list[TableCheck]:
+    """Hold tables (all, if none is named) against what is replicated, and look after their triggers.
+
+    `repair` makes missing or changed triggers anew and settles the notices about them; what was written meanwhile was
+    not captured. Raises UnknownName.
+    """
+    with node.unit() as unit:
+        wanted = [catalogue.find_table(unit.connection, name) for name in names] or list(unit.tables.values())
+        return [_check_table(unit, table, repair) for table in wanted]
+
+
+def _check_table(unit: Unit, table: Table, repair: bool) -> TableCheck:
+    database, connection = unit.database, unit.connection
+    if table.name not in database.table_names(connection):
+        return TableCheck(table.name, (_missing(table),), repaired=False)
+    differences = database.differences(connection, table.definition)
+    capture = database.capture_faults(connection, table)
+    repaired = repair and not differences
+    if repaired:
+        database.install_capture(connection, table)
+        capture = database.capture_faults(connection, table)
+        notices.settle(connection, UNCAPTURED, table.name)
+    return TableCheck(table.name, tuple(dict.fromkeys([*differences, *capture])), repaired)
+
+
+def _missing(table: Table) -> str:
+    return f"table {table.name} is missing from the database; restore it, or remove it: replicator table remove"
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def list_tables(view: View) -> list[TableSummary]:
+    """All replicated tables, by area and name."""
+    books = catalogue.load_rule_books(view.connection)
+    present = set(view.database.table_names(view.connection))
+    found = []
+    for table in catalogue.load_tables(view.connection).values():
+        count = view.database.count(view.connection, table) if table.name in present else None
+        found.append(TableSummary(table, count, _rules_of(view, books, table.id)))
+    return sorted(found, key=lambda each: (each.table.area or "", each.table.name))
+
+
+def show_table(view: View, name: str) -> TableSummary:
+    """Raises UnknownName."""
+    table = catalogue.find_table(view.connection, name)
+    present = table.name in view.database.table_names(view.connection)
+    count = view.database.count(view.connection, table) if present else None
+    return TableSummary(table, count, _rules_of(view, catalogue.load_rule_books(view.connection), table.id))
+
+
+def _rules_of(view: View, books: dict[int, RuleBook], table: int) -> dict[str, Rule]:
+    rules = {}
+    for peer, book in books.items():
+        rule = book.current(table)
+        if rule:
+            rules[view.name_of(peer) if view.is_host else view.node.name] = rule
+    return rules
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def _check_names(unit: Unit, area: str | None, names: Sequence[str]) -> None:
+    """A rule is set for a table, an area or all: the three must be told apart."""
+    tables = {table.name for table in unit.tables.values()} | set(names)
+    areas = {table.area for table in unit.tables.values() if table.area}
+    if area is not None:
+        if not area.strip() or not area.isprintable() or len(area) > AREA_LENGTH:
+            raise WrongUse(f"the area's name is empty, or longer than {AREA_LENGTH} characters; choose another one")
+        if area in tables or area == ALL:
+            raise WrongUse(f"the area can't be named {area}, as a table or a word of the commands is; choose another")
+    clash = areas & set(names)
+    if clash:
+        raise WrongUse(f"there is an area named {min(clash)}, so a rule could not name the table; rename the area")
+
+
+def _require_parents(found: dict[str, TableDefinition], replicated: Collection[str]) -> None:
+    there = {*replicated, *found}
+    for name, definition in found.items():
+        parents = [key.parent for key in definition.foreign_keys if key.parent not in there]
+        if parents:
+            missing = " ".join(dict.fromkeys(parents))
+            raise UnfitTable(
+                f"table {name} refers to {parents[0]}, which is not replicated; add it too: "
+                f"replicator table add {missing} {name}"
+            )
+
+
+def _parents_first(found: dict[str, TableDefinition]) -> list[TableDefinition]:
+    sorter = TopologicalSorter(
+        {
+            name: [key.parent for key in definition.foreign_keys if key.parent in found and key.parent != name]
+            for name, definition in found.items()
+        }
+    )
+    try:
+        return [found[name] for name in sorter.static_order()]
+    except CycleError:
+        return list(found.values())  # tables that refer to each other: no order is better than the caller's
+
+
+def _refuse_removal(unit: Unit, table: Table, leaving: dict[int, Table]) -> None:
+    stations = [
+        peer.name for peer in unit.peers.values() if peer.id in unit.books and unit.current_rule(peer.id, table.id)
+    ]
+    if stations:
+        raise WrongUse(
+            f"{', '.join(stations)} still has a rule for {table.name}; take it away first: "
+            f"replicator rule set {stations[0]} {table.name} --to-remote none --to-host none"
+        )
+    for child in unit.tables.values():
+        if child.id not in leaving and any(key.parent == table.name for key in child.definition.foreign_keys):
+            raise WrongUse(
+                f"table {child.name} is replicated and refers to {table.name}; remove both: "
+                f"replicator table remove {child.name} {table.name}"
+            )
+    if journal.waits_to_be_cut(unit.connection, table.id, unit.state.sliced_entry):
+        raise WrongUse(f"changes of {table.name} still wait to be sent; run: replicator host-run, then remove it")
