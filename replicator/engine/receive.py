@@ -1,7 +1,7 @@
-"""Receive: what lies in the mailbox is opened, checked, stored, committed, and only then deleted (protocol.md 4.1, 5.4).
+"""Receive: mail is opened, checked, stored, committed, and only then deleted (protocol.md 4.1, 5.4).
 
-Input is hostile until it is authenticated. What is not ours stays untouched and is reported once; what is ours but can't
-be opened or breaks the protocol is set aside with the reason. One bad mail never stops the rest.
+Input is hostile until it is authenticated. What is not ours stays untouched and is reported once; what is ours but
+can't be opened or breaks the protocol is set aside with the reason. One bad mail never stops the rest.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Received:
     foreign: int = 0
 
 
+class UsedTwice(PeerFault):
+    """An invitation works once; a person has to say which computer is the right one."""
+
+
 class Left(Exception):
     """This mail stays where it is."""
 
@@ -59,7 +63,7 @@ def receive(node: Node, *, progress: Progress | None = None) -> Received:
         except Left:
             continue
         except PeerFault as fault:
-            _set_aside(node, fetched, str(fault), received)
+            _set_aside(node, fetched, fault, received)
         received.mails += 1
         node.mailbox.delete([fetched.id])
     return received
@@ -77,12 +81,13 @@ def _report_foreign(node: Node, fetched: Fetched, reason: str) -> None:
         unit.notice("foreign-mail", fetched.hint, f"a mail in the mailbox is left alone: {reason}")
 
 
-def _set_aside(node: Node, fetched: Fetched, reason: str, received: Received) -> None:
+def _set_aside(node: Node, fetched: Fetched, fault: PeerFault, received: Received) -> None:
     """Keep the mail with the reason before it leaves the mailbox."""
     assert fetched.raw is not None  # noqa: S101 - the caller has looked
     path = aside.keep(node.aside, fetched.raw, node.runtime)
     with node.unit() as unit:
-        unit.notice("set-aside", path.name, f"a mail was set aside as {path.name}: {reason}")
+        waiting = isinstance(fault, UsedTwice)
+        unit.notice("set-aside", path.name, f"a mail was set aside as {path.name}: {fault}", waiting)
     received.set_aside += 1
 
 
@@ -165,14 +170,10 @@ def _enrol(unit: Unit, peer: Peer, opened: _Opened) -> Callable[[], None] | None
             if offered is None:
                 raise PeerFault("it is sealed with an invitation's key but names no key of the station's own")
             if peer.public_key is not None and peer.public_key != offered:
-                unit.notice(
-                    "invitation-used-twice",
-                    peer.name,
+                raise UsedTwice(
                     f"the invitation of {peer.name} was used a second time, with another key; if that is the right "
-                    f"computer, run: replicator station invite {peer.name}",
-                    waiting=True,
+                    f"computer, run: replicator station invite {peer.name}"
                 )
-                raise PeerFault("its invitation has been used already by another computer")
             peer.public_key = offered
         elif peer.bootstrap_key is not None:
             peer.bootstrap_key = None

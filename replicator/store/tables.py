@@ -316,6 +316,16 @@ seen_group = Table(
     sqlite_with_rowid=False,
 )
 
+# Keys while a snapshot or a rule's content is applied; empty outside that transaction.
+scope_key = Table(
+    "replicator_scope_key",
+    metadata,
+    Column("kind", Integer, primary_key=True, autoincrement=False),  # 0: in the content; 1: here without a version
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", LargeBinary(3000), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 skipped = Table(
     "replicator_skipped",
     metadata,

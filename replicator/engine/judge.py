@@ -1,0 +1,351 @@
+"""The host judges a station's batch: groups to verdicts to the journal, in one transaction (protocol.md 5.7).
+
+Collect comes first, so that the conflict test sees what the host's own application has committed. Then segment by
+segment: load a working set, decide with `protocol.judging`, write rows, versions, records and conflicts in sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+
+from replicator.engine import working
+from replicator.engine.collect import collect, pack_mask
+from replicator.engine.inbound import InboundBatch
+from replicator.engine.node import Unit
+from replicator.engine.progress import Progress
+from replicator.engine.recipients import Recipients
+from replicator.errors import PeerFault
+from replicator.protocol.codec_plain import pack_row, unpack_rows
+from replicator.protocol.images import full_mask, lay_over
+from replicator.protocol.judging import judge
+from replicator.protocol.keys import key_packer, pack_key
+from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
+from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
+from replicator.protocol.working_set import TableState, WorkingSet
+from replicator.store import journal, rows
+from replicator.store.journal import Entry, Group
+from replicator.store.state import Peer
+from replicator.types import Image, Key
+
+Numbered = tuple[int, Proposal]
+"""(the group's sequence number, one of its changes)."""
+
+CAREFUL = 1
+"""Changes at a time when a piece has hit a key that could not be foreseen."""
+
+
+def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
+    """Apply a station's batch at the host. Raises PeerFault where it breaks the protocol."""
+    collect(unit)
+    with working.Silence(unit) as silence:
+        judging = _Judging(unit, peer, silence, careful)
+        done, total = 0, batch.rows
+        for segment in batch.segments(SegmentKind.LOG):
+            judging.segment(segment)
+            done += sum(len(block.classes) for block in segment.blocks)
+            progress.applied(peer.name, done, total)
+        judging.finish()
+
+
+@dataclass(slots=True)
+class _Judging:
+    unit: Unit
+    peer: Peer
+    silence: working.Silence
+    careful: bool
+    working: WorkingSet = field(init=False)
+    recipients: Recipients = field(init=False)
+    group: Group | None = None
+    context: GroupContext | None = None
+    repeated: bool = False
+    """The open group was seen before: it is not applied, its rows go back as verdicts."""
+    conflicts: list[tuple[GroupHead, Outcome]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    masks: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.working = working.new_working_set(self.unit)
+        self.recipients = Recipients(self.unit)
+
+    # --- one segment -------------------------------------------------------------------------------------------------
+
+    def segment(self, segment: Segment) -> None:
+        changes = _proposals(self.unit, segment.blocks)
+        heads = {head.number: head for head in segment.groups}
+        seen = rows.seen_groups(self.unit.connection, self.peer.id, [head.uid for head in segment.groups])
+        if not self.careful:
+            self._load(changes, segment.groups)
+        self._check_order(heads, changes)
+        by_group = {n: [change for _, change in found] for n, found in groupby(changes, key=itemgetter(0))}
+        if self.group is not None and self.group.origin_n in by_group and self.group.origin_n not in heads:
+            self._changes(by_group.pop(self.group.origin_n))
+        for number, head in heads.items():
+            self._begin(head, head.uid in seen)
+            if head.control is not None and not self.repeated:
+                self._request(head)
+            self._changes(by_group.pop(number, []))
+        if by_group:
+            raise PeerFault("a batch has changes of a group that it does not name")
+        self._flush()
+
+    def _check_order(self, heads: dict[int, GroupHead], changes: list[Numbered]) -> None:
+        """Sequence numbers only rise, without a gap to what was judged before."""
+        last = self.unit.link(self.peer.id).applied_n
+        for number in heads:
+            if number <= last:
+                raise PeerFault("a batch repeats or disorders its sequence numbers")
+            last = number
+        if any(change.table not in self.unit.tables for _, change in changes):
+            raise PeerFault("a batch names a table that is not replicated here")
+
+    def _begin(self, head: GroupHead, seen: bool) -> None:
+        self._end()
+        unit, link = self.unit, self.unit.link(self.peer.id)
+        position = unit.next_position()
+        self.repeated = seen
+        epoch = link.link.inbound.epoch[1]
+        self.group = Group(
+            n=position[1],
+            host_epoch=position[0],
+            uid=head.uid,
+            born_epoch=head.born[0],
+            born_n=head.born[1],
+            origin=self.peer.id,
+            origin_epoch=epoch,
+            origin_n=head.number,
+            control=None if head.control is None else head.control[0],
+            body=None,
+            merged=int(head.merged),
+            rule_epoch=head.rule_version[0],
+            rule_n=head.rule_version[1],
+            schema_version=1,
+            at=head.at,
+            first_entry=unit.state.last_entry + 1,
+            entries=0,
+        )
+        journal.insert_group(unit.connection, self.group)
+        self.context = GroupContext(
+            position=position,
+            origin=self.peer.id,
+            origin_epoch=epoch,
+            rules=unit.books[self.peer.id],
+            rule_version=head.rule_version,
+            received_at=unit.now,
+            repeat_verdicts=head.number <= link.resent_until,
+        )
+        link.applied_n = head.number
+        if not seen:
+            rows.remember_groups(unit.connection, self.peer.id, [(head.uid, head.born)])
+
+    def _end(self) -> None:
+        if self.group is not None:
+            count = self.unit.state.last_entry - self.group.first_entry + 1
+            if count:
+                journal.finish_group(self.unit.connection, self.group.n, count)
+            self.group = self.context = None
+
+    def finish(self) -> None:
+        self._flush()
+        self._end()
+
+    # --- deciding ----------------------------------------------------------------------------------------------------
+
+    def _changes(self, changes: list[Proposal]) -> None:
+        context = self.context
+        if context is None:
+            if changes:
+                raise PeerFault("a batch begins in the middle of a group")
+            return
+        outcome = Outcome()
+        if self.repeated:
+            for change in changes:
+                if self.careful:
+                    self._load([(0, change)], [])
+                self._answer(change.table, change.key, outcome)
+        else:
+            for change in changes:
+                if self.careful:
+                    self._load([(0, change)], [])
+                judge(self.working[change.table], change, context, outcome, pack_row)
+                if self.careful:
+                    self._write(outcome)
+                    outcome = Outcome()
+        self._write(outcome)
+
+    def _request(self, head: GroupHead) -> None:
+        """A request of the station: a group without entries (protocol.md 2, control requests)."""
+        assert head.control is not None  # noqa: S101 - the caller has looked
+        kind, body = head.control
+        if kind != "refresh":
+            raise PeerFault(f"a station asks for '{kind}', which this version does not know")
+        table, key = _refresh(body)
+        if table in self.unit.tables:
+            if self.careful:
+                self._load([], [head])
+            outcome = Outcome()
+            self._answer(table, key, outcome)
+            self._write(outcome)
+
+    def _answer(self, table: int, key: Key, outcome: Outcome) -> None:
+        """The present row goes back to the station as a verdict."""
+        image = self.working[table].rows.get(key)
+        change = "D" if image is None else "C"
+        outcome.records.append(
+            LogRecord(table, change, key, image, 0, self.unit.now, shared=False, clean=False, verdict=True)
+        )
+
+    def _write(self, outcome: Outcome) -> None:
+        """Records to the journal's entries, what the station has to the link rows, conflicts on record."""
+        assert self.group is not None  # noqa: S101 - set by _begin
+        state, peer, group = self.unit.state, self.peer.id, self.group
+        of, entries = self.recipients.of, self.entries
+        for record in outcome.records:
+            table, change, key, image, mask, at, shared, clean, verdict = record
+            state.last_entry += 1
+            if mask and mask not in self.masks:
+                self.masks[mask] = pack_mask(mask)
+            entries.append(
+                Entry(
+                    state.last_entry,
+                    group.n,
+                    table,
+                    change,
+                    key,
+                    None if image is None else pack_row(image),
+                    self.masks[mask] if mask else None,
+                    None,
+                    None,
+                    None,
+                    at,
+                    peer if clean else 0,
+                    of(table, change, peer if verdict else 0) if shared else None,
+                    peer if verdict else None,
+                )
+            )
+            if shared:
+                self.recipients.note(table, change, key)
+            if clean or verdict:
+                self.recipients.note_at(peer, table, key, image is not None)
+        if outcome.conflicts:
+            rows.record_conflicts(
+                self.unit.connection, peer, group.position, group.uid, self.unit.now, outcome.conflicts
+            )
+        if self.careful:
+            self._flush()
+
+    def _flush(self) -> None:
+        journal.insert_entries(self.unit.connection, self.entries)
+        self.entries = []
+        for state in self.working.tables.values():
+            working.flush_rows(self.unit, state, self.silence)
+            working.flush_versions(self.unit, state)
+        self.recipients.flush()
+        working.forget(self.working)
+
+    # --- loading -----------------------------------------------------------------------------------------------------
+
+    def _load(self, changes: list[Numbered], heads: list[GroupHead]) -> None:
+        """All that deciding on these changes may need, in sets."""
+        keys: dict[int, dict[Key, None]] = {}
+        for _, change in changes:
+            keys.setdefault(change.table, {})[change.key] = None
+        for head in heads:
+            if head.control is not None and head.control[0] == "refresh":
+                table, key = _refresh(head.control[1])
+                keys.setdefault(table, {})[key] = None
+        for table, wanted in keys.items():
+            if table in self.working.tables:
+                working.load_versions(self.unit, self.working, {table: wanted})
+                working.load_rows(self.unit, self.working, table, wanted)
+        for table in keys:
+            state = self.working.tables.get(table)
+            if state is not None and (state.unique or state.parents or state.children):
+                self._load_keys(state, [change for _, change in changes if change.table == table])
+
+    def _load_keys(self, state: TableState, changes: list[Proposal]) -> None:
+        images = list(_candidates(state, changes))
+        for index in state.unique:
+            holders = working.load_holders(self.unit, state, index, images)
+            working.load_rows(self.unit, self.working, state.table.id, holders)
+        self._load_parents(state, images, depth=0)
+        if state.children:
+            parents = [state.rows[change.key] for change in changes if change.key in state.rows]
+            working.load_children(self.unit, state, parents)
+
+    def _load_parents(self, state: TableState, images: list[Image], depth: int) -> None:
+        """Parents, and where one is gone its tombstone, with what bringing it back would need."""
+        working.load_parents(self.unit, state, images)
+        if depth > 8:
+            return
+        for table, keys in working.missing_parents(state, images).items():
+            parent = self.working[table]
+            working.load_versions(self.unit, self.working, {table: keys})
+            tombstones = [
+                unpack_rows([version.image])[0]
+                for key in keys
+                if (version := parent.versions.get(key)) is not None and version.deleted and version.image is not None
+            ]
+            if tombstones:
+                for index in parent.unique:
+                    holders = working.load_holders(self.unit, parent, index, tombstones)
+                    working.load_rows(self.unit, self.working, table, holders)
+                self._load_parents(parent, tombstones, depth + 1)
+
+
+def _refresh(body: object) -> tuple[int, Key]:
+    if isinstance(body, (list, tuple)) and len(body) == 2:
+        table, key = body
+        if isinstance(table, int) and isinstance(key, bytes):
+            return table, key
+    raise PeerFault("a station's request for a row is malformed")
+
+
+def _candidates(state: TableState, changes: Iterable[Proposal]) -> Iterator[Image]:
+    """Rows that may come to stand: as the station sent them, and laid over what stands here."""
+    for change in changes:
+        if change.image is None:
+            continue
+        yield change.image
+        current = state.rows.get(change.key)
+        if current is not None and change.change == "C":
+            laid = lay_over(current, change.image, change.mask)
+            if laid is not change.image:
+                yield laid
+
+
+def _proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
+    """A segment's changes in stream order. Raises PeerFault where a block lacks what upward blocks carry."""
+    found: list[tuple[int, int, Proposal]] = []
+    for block in blocks:
+        table = unit.tables.get(block.table)
+        if table is None:
+            raise PeerFault("a batch names a table that is not replicated here")
+        definition = table.definition
+        width = len(definition.columns)
+        if block.times is None or block.bases is None or block.masks is None or block.before is None:
+            raise PeerFault("a batch lacks what changes of a station carry")
+        if any(len(image) != width for image in block.rows[:1]):
+            raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+        full = full_mask(width)
+        pack = key_packer(definition)
+        images, deleted = iter(block.rows), iter(block.keys)
+        masks, olds = iter(block.masks), iter(block.before)
+        for number, order, change, at, base in zip(
+            block.numbers, block.orders, block.classes, block.times, block.bases, strict=True
+        ):
+            if change == "D":
+                key = pack_key(next(deleted))
+                found.append((number, order, Proposal(order, table.id, "D", key, None, 0, None, base, at)))
+                continue
+            image = next(images)
+            if change == "C":
+                proposal = Proposal(order, table.id, "C", pack(image), image, next(masks), next(olds), base, at)
+            else:
+                proposal = Proposal(order, table.id, "N", pack(image), image, full, None, base, at)
+            found.append((number, order, proposal))
+    if len(blocks) > 1:
+        found.sort(key=itemgetter(0, 1))
+    return [(number, proposal) for number, _, proposal in found]

@@ -1,0 +1,75 @@
+"""Content for a station: the present rows of tables, packed as segments, in flat memory (protocol.md 5.8, 7.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection
+
+from replicator.engine.node import Node
+from replicator.protocol.codec import encode_segment, raw_size
+from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
+from replicator.store import rows
+from replicator.types import Image, Kinds, Rule, Table
+
+PAGE = 2000
+SMALLEST = 16
+
+Tell = Callable[[int], None]
+
+
+def pack_table(
+    node: Node, reader: Connection, host_epoch: int, table: Table, peer: int, rule: Rule, tell: Tell
+) -> Iterator[SegmentEntry]:
+    """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows."""
+    packer = _Packer(node, host_epoch, table)
+    for images in _present(node, reader, table, peer, rule):
+        yield from packer.add(images)
+        tell(len(images))
+    yield from packer.finish()
+
+
+def _present(node: Node, reader: Connection, table: Table, peer: int, rule: Rule) -> Iterator[list[Image]]:
+    """All rows where new rows go down; else only what the station has: nothing is handed out that a rule withholds."""
+    if Kinds.NEW in rule.to_remote:
+        yield from node.database.scan(reader, table)
+        return
+    after = b""
+    while keys := rows.link_rows(reader, peer, table.id, after, PAGE):
+        after = keys[-1]
+        images = node.database.read_images(reader, table, keys)
+        yield [images[key] for key in keys if key in images]
+
+
+class _Packer:
+    """Packs rows into segments of about the aimed-at size, learning how many rows make one."""
+
+    def __init__(self, node: Node, host_epoch: int, table: Table) -> None:
+        self._node, self._host_epoch, self._table = node, host_epoch, table
+        self._waiting: list[Image] = []
+        self._rows = 2000
+
+    def add(self, images: list[Image]) -> Iterator[SegmentEntry]:
+        self._waiting += images
+        while len(self._waiting) >= self._rows:
+            yield from self._pack(self._rows)
+
+    def finish(self) -> Iterator[SegmentEntry]:
+        while self._waiting:
+            yield from self._pack(self._rows)
+
+    def _pack(self, count: int) -> Iterator[SegmentEntry]:
+        target = self._node.settings.slice_bytes
+        while True:
+            images = self._waiting[:count]
+            block = TableBlock(self._table.id, classes="C" * len(images), rows=images)
+            digest, frame = encode_segment(Segment(self._host_epoch, blocks=[block]))
+            raw = raw_size(frame)
+            fitting = max(SMALLEST, int(len(images) * target / max(raw, 1)))
+            if raw <= 2 * target or len(images) <= SMALLEST:
+                break
+            count = fitting
+        self._rows = min(fitting, 20_000)
+        del self._waiting[: len(images)]
+        size = self._node.spool.add_segment(digest, frame)
+        yield SegmentEntry(digest, size, raw, SegmentKind.CONTENT, len(images))

@@ -1,0 +1,264 @@
+"""A station replays the host's batch: records to rows, in one transaction (protocol.md 5.5).
+
+Collect comes first: what was written before is classed by the rule before, and "pending" is then only the journal.
+Records of the batch's segments are brought into stream order slice by slice, decided on in chunks by
+`protocol.replaying`, and written in sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TypeAlias
+
+from replicator.engine import working
+from replicator.engine.collect import collect, request
+from replicator.engine.content import Content, apply_rule, apply_snapshot
+from replicator.engine.inbound import InboundBatch
+from replicator.engine.node import Unit
+from replicator.engine.progress import Progress
+from replicator.errors import PeerFault
+from replicator.protocol.codec_plain import pack, unpack
+from replicator.protocol.keys import key_packer, pack_key
+from replicator.protocol.messages import ControlRecord, Segment, SegmentKind
+from replicator.protocol.replaying import Record, Replay
+from replicator.protocol.working_set import WorkingSet
+from replicator.store import journal, rows
+from replicator.types import HOST_PEER, Key
+
+Step: TypeAlias = Record | ControlRecord
+
+CHUNK = 4000
+"""Records decided on together. Groups may be cut here: all becomes visible at the commit."""
+
+
+def replay_batch(unit: Unit, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
+    """Apply a batch of the host at this station. Raises PeerFault where it breaks the protocol."""
+    collect(unit)
+    content = Content(batch)
+    total, done = batch.rows, 0
+    with working.Silence(unit) as silence:
+        replaying = Replaying(unit, silence, content, progress)
+        size = 1 if careful else CHUNK
+        for window in _windows(unit, batch):
+            for start in range(0, len(window), size):
+                replaying.steps(window[start : start + size])
+            done += len(window)
+            progress.applied(unit.peers[HOST_PEER].name, done, total)
+        replaying.finish()
+    link = unit.link(HOST_PEER)
+    link.seen = max(link.seen, batch.manifest.high)
+
+
+def _windows(unit: Unit, batch: InboundBatch) -> Iterator[list[Step]]:
+    """Records in stream order, a slice of the host's log at a time.
+
+    A slice comes as several segments (by recipients, and what is private to this link), the next slice's after it: a
+    segment whose first place lies behind all places seen so far begins a new slice.
+    """
+    window: list[tuple[int, int, int, Step]] = []
+    last = (0, -1)
+    for segment in batch.segments(SegmentKind.LOG):
+        steps = _steps(unit, segment)
+        if not steps:
+            continue
+        first, end = min(step[:2] for step in steps), max(step[:2] for step in steps)
+        if window and first > last:
+            yield _ordered(window)
+            window = []
+        window += steps
+        last = max(last, end)
+    if window:
+        yield _ordered(window)
+
+
+def _ordered(window: list[tuple[int, int, int, Step]]) -> list[Step]:
+    window.sort(key=itemgetter(0, 1, 2))
+    return [step for _, _, _, step in window]
+
+
+def _steps(unit: Unit, segment: Segment) -> list[tuple[int, int, int, Step]]:
+    """(n, order, 0 for an ack: it precedes the rows of its group, record)."""
+    epoch = segment.host_epoch
+    steps: list[tuple[int, int, int, Step]] = [(record.number, record.order, 0, record) for record in segment.controls]
+    for block in segment.blocks:
+        table = unit.tables.get(block.table)
+        if table is None:
+            continue  # not for us: a table whose definition never came has no rule here
+        if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
+            raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+        pack_image_key = key_packer(table.definition)
+        images, deleted = iter(block.rows), iter(block.keys)
+        number, verdict = table.id, block.verdict
+        for n, order, change in zip(block.numbers, block.orders, block.classes, strict=True):
+            if change == "D":
+                key, image = pack_key(next(deleted)), None
+            else:
+                image = next(images)
+                key = pack_image_key(image)
+            steps.append((n, order, 1, Record((epoch, n), number, change, key, image, verdict)))
+    return steps
+
+
+@dataclass(slots=True)
+class Replaying:
+    """One batch under replay at a station."""
+
+    unit: Unit
+    silence: working.Silence
+    content: Content
+    progress: Progress
+    judged: int = 0
+    pending_tables: set[int] = field(default_factory=set)
+    working: WorkingSet | None = None
+
+    def __post_init__(self) -> None:
+        self.judged = self.unit.link(HOST_PEER).judged_n
+        self.look_for_pending()
+
+    def look_for_pending(self) -> None:
+        self.pending_tables = (
+            journal.pending_tables(self.unit.connection, self.judged) if self.unit.state.last_n > self.judged else set()
+        )
+
+    def steps(self, steps: list[Step]) -> None:
+        """Decide on a run of records; a rule or a snapshot in between is a step of its own."""
+        chunk: list[Step] = []
+        for step in steps:
+            if isinstance(step, ControlRecord) and step.kind != "ack":
+                self._chunk(chunk)
+                chunk = []
+                self._control(step)
+            else:
+                chunk.append(step)
+        self._chunk(chunk)
+
+    def _control(self, record: ControlRecord) -> None:
+        position = (self.content.host_epoch, record.number)
+        if record.kind == "rule":
+            apply_rule(self, position, record.body)
+        elif record.kind == "snap":
+            apply_snapshot(self, position, record.body)
+        else:
+            raise PeerFault(f"the host sent a record '{record.kind}', which this version does not know")
+
+    def replay(self, records: list[Record]) -> Replay:
+        """A `Replay` with everything loaded that these records may need."""
+        unit = self.unit
+        if self.working is None:
+            self.working = working.new_working_set(unit)
+        keys: dict[int, dict[Key, None]] = {}
+        for record in records:
+            keys.setdefault(record.table, {})[record.key] = None
+        pending = {
+            (table, key): n
+            for table, wanted in keys.items()
+            if table in self.pending_tables
+            for key, n in journal.pending(unit.connection, self.judged, table, wanted).items()
+        }
+        replay = Replay(self.working, unit.flags_down, pending, self.judged)
+        for table, wanted in keys.items():
+            working.load_versions(unit, self.working, {table: wanted})
+            self._load_rows(table, wanted, [record for record in records if record.table == table], pending)
+        return replay
+
+    def _load_rows(
+        self, table: int, keys: dict[Key, None], records: list[Record], pending: dict[tuple[int, Key], int]
+    ) -> None:
+        """Local rows that may give way, and where keys have to stay valid all that they hang on."""
+        assert self.working is not None  # noqa: S101 - set by replay
+        unit, state = self.unit, self.working[table]
+        versions = state.versions
+        constrained = bool(state.unique or state.parents or state.children)
+        if constrained:
+            working.load_rows(unit, self.working, table, keys)
+        else:
+            loose = [
+                key
+                for key in keys
+                if (version := versions.get(key)) is None or version.tie != "S" or version.image is not None
+            ]
+            working.load_rows(unit, self.working, table, loose)
+            return
+        images = [record.image for record in records if record.image is not None]
+        for index in state.unique:
+            holders = working.load_holders(unit, state, index, images)
+            working.load_rows(unit, self.working, table, holders)
+            working.load_versions(unit, self.working, {table: holders})
+            if table in self.pending_tables:
+                found = journal.pending(unit.connection, self.judged, table, holders)
+                pending.update(((table, key), n) for key, n in found.items())
+        working.load_parents(unit, state, images)
+        if state.children:
+            working.load_children(unit, state, [state.rows[key] for key in keys if key in state.rows])
+
+    def _chunk(self, steps: list[Step]) -> None:
+        if not steps:
+            return
+        records = [step for step in steps if isinstance(step, Record)]
+        replay = self.replay(records)
+        epoch = self.unit.link(HOST_PEER).link.out.epoch
+        for step in steps:
+            if isinstance(step, Record):
+                replay.record(step)
+            else:
+                acknowledged, sequence = _ack(step.body)
+                if acknowledged == epoch:
+                    replay.acknowledge(sequence)
+        self.judged = replay.judged
+        self.write(replay)
+
+    def write(self, replay: Replay) -> None:
+        """Write what was planned, and put on record what gave way."""
+        assert self.working is not None  # noqa: S101 - set by replay
+        unit = self.unit
+        replay.settle()
+        position = unit.link(HOST_PEER).seen
+        for table, plans in replay.plans.items():
+            state = self.working[table]
+            if not (state.unique or state.parents or state.children):
+                for planned in plans.values():
+                    state.put(planned.key, planned.image)
+            done = [(table, key) for key, planned in plans.items() if not planned.refused]
+            if rows.has_skipped(unit.connection):
+                rows.drop_skipped(unit.connection, done)
+        for state in self.working.tables.values():
+            working.flush_rows(unit, state, self.silence)
+            working.flush_versions(unit, state)
+        rows.keep_skipped(unit.database, unit.connection, replay.skipped)
+        for table, key in replay.refreshes:
+            request(unit, "refresh", pack([table, key]))
+        rows.record_conflicts(unit.connection, HOST_PEER, position, None, unit.now, replay.conflicts)
+        working.forget(self.working)
+
+    def finish(self) -> None:
+        """End of the batch: own changes up to here have their verdict."""
+        unit = self.unit
+        link = unit.link(HOST_PEER)
+        link.judged_n = max(link.judged_n, self.judged)
+        if rows.has_skipped(unit.connection):
+            collect(unit)  # the requests of this batch take their place in the stream
+            self._drop_settled()
+
+    def _drop_settled(self) -> None:
+        """What was skipped is kept only while a change or a request about it is open."""
+        unit = self.unit
+        open_now = set()
+        for body in journal.open_requests(unit.connection, self.judged, "refresh"):
+            table, key = unpack(body)
+            open_now.add((table, key))
+        settled = []
+        for table, key in rows.skipped_keys(unit.connection):
+            if (table, key) not in open_now and not journal.pending(unit.connection, self.judged, table, [key]):
+                settled.append((table, key))
+        rows.drop_skipped(unit.connection, settled)
+
+
+def _ack(body: object) -> tuple[tuple[int, int], int]:
+    """((epoch of this station's stream), sequence number judged)."""
+    if isinstance(body, (list, tuple)) and len(body) == 2 and isinstance(body[1], int):
+        epoch = body[0]
+        if isinstance(epoch, (list, tuple)) and len(epoch) == 2 and all(isinstance(part, int) for part in epoch):
+            return (epoch[0], epoch[1]), body[1]
+    raise PeerFault("an acknowledgement in the host's log is malformed")

@@ -1,0 +1,90 @@
+"""Rules change at the host only: a versioned record in its log, with content where a rule was widened (protocol.md 7.9).
+
+One transaction: collect, rule rows, record, content, link rows. The content is read while the database is held: an
+announced reload, which the operator asked for.
+"""
+
+from __future__ import annotations
+
+from replicator.engine.collect import collect, open_group
+from replicator.engine.node import Unit
+from replicator.engine.packing import pack_table
+from replicator.errors import WrongUse
+from replicator.protocol.codec_plain import pack
+from replicator.protocol.definitions import table_to_plain
+from replicator.protocol.keys import key_packer
+from replicator.protocol.messages import SegmentEntry
+from replicator.protocol.order import parents_first
+from replicator.protocol.rules import faults
+from replicator.store import batches, catalogue, journal, rows
+from replicator.store.journal import Entry
+from replicator.types import NO_RULE, Kinds, Position, Rule
+
+
+def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
+    """Set the rules of these tables for one station. Raises WrongUse with all that is wrong, changing nothing."""
+    book = unit.books[peer]
+    old = {table: book.current(table) for table in changes}
+    changes = {table: rule for table, rule in changes.items() if rule != old[table]}
+    if not changes:
+        return
+    wanted = {table: book.current(table) for table in unit.tables} | changes
+    found = faults(wanted, unit.tables)
+    if found:
+        raise WrongUse("; ".join(dict.fromkeys(found)))
+    collect(unit)
+    group = open_group(unit, control="rule")
+    version = group.position
+    for table, rule in changes.items():
+        catalogue.add_rule(unit.connection, peer, table, version, rule)
+        _keep_link_rows(unit, peer, table, old[table], rule)
+    link = unit.link(peer)
+    link.rule = version
+    content: list[SegmentEntry] = []
+    scope: list[int] = []
+    # A link that waits for its snapshot gets the rules and all rows with it.
+    if not link.mode:
+        scope = [table for table, rule in changes.items() if rule.to_remote & ~old[table].to_remote]
+        content = _content(unit, peer, scope, changes, version)
+    body = {
+        "rules": [[table, int(rule.to_remote), int(rule.to_host)] for table, rule in sorted(changes.items())],
+        "tables": [table_to_plain(unit.tables[table]) for table, rule in sorted(changes.items()) if rule],
+        "scope": sorted(scope),
+        "content": len(content),
+    }
+    _log(unit, peer, group.n, body)
+    batches.insert_content(unit.connection, group.n, content)
+    unit.forget_catalogue()
+
+
+def _log(unit: Unit, peer: int, n: int, body: dict[str, object]) -> None:
+    state = unit.state
+    state.last_entry += 1
+    recipients = unit.recipient_sets.intern(unit.connection, (peer,))
+    entry = Entry(
+        state.last_entry, n, 0, "X", b"rule", pack(body), None, None, None, None, unit.now, 0, recipients, None
+    )
+    journal.insert_entries(unit.connection, [entry])
+    journal.finish_group(unit.connection, n, 1)
+
+
+def _content(
+    unit: Unit, peer: int, scope: list[int], changes: dict[int, Rule], version: Position
+) -> list[SegmentEntry]:
+    content: list[SegmentEntry] = []
+    for table in parents_first(unit.tables[number] for number in scope):
+        content += pack_table(
+            unit.node, unit.connection, version[0], table, peer, changes[table.id], lambda _count: None
+        )
+    return content
+
+
+def _keep_link_rows(unit: Unit, peer: int, table: int, old: Rule, new: Rule) -> None:
+    """What the station has is written down from when new rows stop going down, and until they go down again."""
+    had, has = Kinds.NEW in old.to_remote, Kinds.NEW in new.to_remote
+    if has or new == NO_RULE:
+        rows.clear_link_rows(unit.connection, peer, table)
+    elif had:
+        pack_key_of = key_packer(unit.tables[table].definition)
+        for images in unit.database.scan(unit.connection, unit.tables[table]):
+            rows.add_link_rows(unit.database, unit.connection, peer, table, map(pack_key_of, images))

@@ -1,0 +1,121 @@
+"""The host starts a link anew with everything in its scope (protocol.md 5.8): initial load, restart, reload.
+
+Rows and log position come from one database snapshot. It is pinned while the write lock of a short transaction keeps
+writers out, and read at leisure after that transaction has ended, so that the application is not held up.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from replicator.engine.collect import collect
+from replicator.engine.node import Node, Unit
+from replicator.engine.packing import pack_table
+from replicator.engine.progress import Progress
+from replicator.engine.publish import freeze
+from replicator.engine.slicing import cut_slice, slice_journal, store_segment
+from replicator.protocol import link as links
+from replicator.protocol.definitions import table_to_plain
+from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry, SegmentKind
+from replicator.protocol.order import parents_first
+from replicator.store import batches
+from replicator.types import Epoch, Position, Rule, Table
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one snapshot is of; void when something of it has changed before it is sealed."""
+
+    peer: int
+    name: str
+    position: Position
+    cut_slice: int
+    inbound: Epoch
+    applied_n: int
+    version: Position
+    tables: list[Table]
+    rules: dict[int, Rule]
+    total: int
+
+
+def start_snapshots(node: Node, progress: Progress) -> int:
+    """Seal a snapshot for every enabled link that waits for one. Returns how many."""
+    with node.unit() as unit:
+        waiting = [peer.id for peer in unit.peers.values() if peer.enabled and unit.link(peer.id).mode == "snapshot"]
+    return sum(start_snapshot(node, peer, progress) for peer in waiting)
+
+
+def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:
+    """One link's snapshot as batch 1 of a new outbound stream. False: the rules changed meanwhile; the next run does."""
+    slice_journal(node)
+    with ExitStack() as stack:
+        with node.unit() as unit:
+            plan = _plan(unit, peer)
+            if not plan.rules:
+                return False  # nothing to send yet; the first rule comes with the snapshot
+            reader = stack.enter_context(node.database.snapshot(unit.connection))
+        content = _pack(node, reader, plan, progress)
+    with node.unit() as unit:
+        return _seal(unit, plan, content)
+
+
+def _plan(unit: Unit, peer: int) -> _Plan:
+    collect(unit)
+    while cut_slice(unit):
+        pass
+    link, book = unit.link(peer), unit.books[peer]
+    rules = {table: book.current(table) for table in book.tables()}
+    tables = parents_first(unit.tables[table] for table in rules)
+    return _Plan(
+        peer=peer,
+        name=unit.peers[peer].name,
+        position=unit.state.position,
+        cut_slice=batches.next_slice_id(unit.connection) - 1,
+        inbound=link.link.inbound.epoch,
+        applied_n=link.applied_n,
+        version=link.rule,
+        tables=tables,
+        rules=rules,
+        total=sum(unit.database.count(unit.connection, table) for table in tables),
+    )
+
+
+def _pack(node: Node, reader: Connection, plan: _Plan, progress: Progress) -> list[SegmentEntry]:
+    done = 0
+
+    def tell(count: int) -> None:
+        nonlocal done
+        done += count
+        progress.prepared(plan.name, done, plan.total)
+
+    content: list[SegmentEntry] = []
+    for table in plan.tables:
+        content += pack_table(node, reader, plan.position[0], table, plan.peer, plan.rules[table.id], tell)
+    return content
+
+
+def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
+    link = unit.link(plan.peer)
+    if link.mode != "snapshot" or link.rule != plan.version or link.link.inbound.epoch != plan.inbound:
+        return False
+    if link.applied_n != plan.applied_n:
+        return False
+    body = {
+        "version": list(plan.version),
+        "rules": [[table, int(rule.to_remote), int(rule.to_host)] for table, rule in sorted(plan.rules.items())],
+        "tables": [table_to_plain(table) for table in plan.tables],
+        "epoch": list(plan.inbound),
+        "judged": plan.applied_n,
+        "content": len(content),
+    }
+    record = ControlRecord(plan.position[1], 0, "snap", body)
+    control = store_segment(unit, Segment(plan.position[0], controls=[record]), SegmentKind.LOG, 0)
+    batches.drop_batches(unit.connection, plan.peer, link.link.out.n)
+    batches.forget_digests(unit.connection, plan.peer, "out")
+    links.new_outbound_epoch(link.link, (unit.state.host_epoch, link.link.out.epoch[1] + 1))
+    link.mode, link.cut_slice = "", plan.cut_slice
+    freeze(unit, link, [control, *content], plan.position, opener="snap")
+    return True

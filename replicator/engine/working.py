@@ -1,0 +1,185 @@
+"""Loading a working set in sets, and writing it back in sets. Used by the host's judge and by the station's replay."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable
+from contextlib import ExitStack
+from types import TracebackType
+
+from replicator.engine.node import Unit
+from replicator.protocol import working_set as sets
+from replicator.protocol.constraints import yield_unique
+from replicator.protocol.keys import pack_key
+from replicator.protocol.working_set import ChildCount, KeyIndex, TableState, Version, WorkingSet
+from replicator.store import rows
+from replicator.types import Image, Key, Table, Value
+
+
+class Silence:
+    """Keeps capture and the application's triggers silent on the tables that we write, from the first write on."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._stack = ExitStack()
+        self._tables: set[int] = set()
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def on(self, table: Table) -> None:
+        if table.id not in self._tables:
+            self._stack.enter_context(self._unit.database.replaying(self._unit.connection, [table]))
+            self._tables.add(table.id)
+
+
+def new_working_set(unit: Unit) -> WorkingSet:
+    return sets.build(unit.tables, unit.database.comparable)
+
+
+def load_versions(unit: Unit, working: WorkingSet, keys: dict[int, Collection[Key]]) -> None:
+    for table, wanted in keys.items():
+        state = working[table]
+        unknown = [key for key in wanted if key not in state.versions]
+        if unknown:
+            state.versions.update(rows.load_versions(unit.connection, table, unknown))
+
+
+def load_rows(unit: Unit, working: WorkingSet, table: int, keys: Collection[Key]) -> None:
+    """Present rows of these keys; those already in memory stay as they are."""
+    state = working[table]
+    unknown = [key for key in keys if key not in state.rows and key not in state.dirty_rows]
+    if not unknown:
+        return
+    for key, image in unit.database.read_images(unit.connection, state.table, unknown).items():
+        state.rows[key] = image
+        for index in (*state.unique, *state.referenced):
+            value = index.of(image)
+            if value is not None:
+                index.holders.setdefault(value, key)
+
+
+def load_holders(unit: Unit, state: TableState, index: KeyIndex, images: Iterable[Image]) -> set[Key]:
+    """Who holds the unique values of these rows. Returns the holders' keys."""
+    wanted = {values for image in images if None not in (values := index.values(image))}
+    found = unit.database.find_keys(unit.connection, state.table, index.columns, wanted) if wanted else {}
+    for value, key in found.items():
+        if key not in state.dirty_rows:
+            index.holders.setdefault(value, key)
+    return set(found.values())
+
+
+def load_parents(unit: Unit, state: TableState, images: Collection[Image]) -> None:
+    """Which parents of these rows exist."""
+    for link in state.parents:
+        wanted = {values for image in images if None not in (values := tuple(image[index] for index in link.indexes))}
+        if not wanted:
+            continue
+        parent = link.parent
+        found = unit.database.find_keys(unit.connection, parent.table, link.foreign_key.parent_columns, wanted)
+        for value, key in found.items():
+            if key not in parent.dirty_rows:
+                link.index.holders.setdefault(value, key)
+
+
+def missing_parents(state: TableState, images: Iterable[Image]) -> dict[int, set[Key]]:
+    """Keys of parents that are not there, by table, as far as they are named by their primary key."""
+    missing: dict[int, set[Key]] = {}
+    for link in state.parents:
+        if link.foreign_key.parent_columns != link.parent.table.definition.primary_key:
+            continue
+        for image in images:
+            values = tuple(image[index] for index in link.indexes)
+            wanted = link.index.comparable(values)
+            if wanted is not None and wanted not in link.index.holders:
+                missing.setdefault(link.parent.table.id, set()).add(pack_key(values))
+    return missing
+
+
+def load_children(unit: Unit, state: TableState, parents: Collection[Image]) -> None:
+    """How many rows refer to these parents."""
+    for count in state.children:
+        wanted = {
+            values
+            for image in parents
+            if None not in (values := tuple(image[index] for index in count.parent_indexes))
+            and count.of_parent(image) not in count.counts
+        }
+        if wanted:
+            _count_children(unit, count, wanted)
+
+
+def _count_children(unit: Unit, count: ChildCount, wanted: set[tuple[Value, ...]]) -> None:
+    columns = count.foreign_key.columns
+    found = unit.database.count_rows(unit.connection, count.child, columns, wanted)
+    as_child = unit.database.comparable(count.child, columns)
+    for values in wanted:
+        parent_value: Hashable | None = count.comparable(values)
+        if parent_value is not None:
+            count.counts[parent_value] = found.get(as_child(values), 0)
+
+
+def flush_rows(unit: Unit, state: TableState, silence: Silence) -> None:
+    """Write what changed: deletes, rows that make way, then the rest (a two-phase put where values are swapped)."""
+    if not state.dirty_rows:
+        return
+    database, connection, table = unit.database, unit.connection, state.table
+    silence.on(table)
+    gone = [key for key in state.dirty_rows if key not in state.rows]
+    database.delete_keys(connection, table, gone)
+    puts = [(key, state.rows[key]) for key in state.dirty_rows if key in state.rows]
+    if state.unique and puts:
+        _make_way(unit, state, dict(puts))
+    database.write_images(connection, table, [image for _, image in puts])
+    state.dirty_rows = {}
+
+
+def _make_way(unit: Unit, state: TableState, puts: dict[Key, Image]) -> None:
+    """Rows that hold a value in the database which another row of this flush gets are parked at another value first."""
+    database, connection, table = unit.database, unit.connection, state.table
+    way: dict[Key, Image | None] = {}
+    for index in state.unique:
+        wanted = {values: key for key, image in puts.items() if None not in (values := index.values(image))}
+        found = database.find_keys(connection, table, index.columns, wanted.keys())
+        for values, key in wanted.items():
+            holder = found.get(index.comparable(values))
+            if holder is not None and holder != key and holder in puts:
+                way[holder] = None
+    if not way:
+        return
+    present = database.read_images(connection, table, list(way))
+    parked: list[Image] = []
+    dropped: list[Key] = []
+    for key, image in present.items():
+        moved: Image | None = image
+        for index in state.unique:
+            moved = None if moved is None else yield_unique(state, index, key, moved)
+        if moved is None:
+            dropped.append(key)
+        else:
+            parked.append(moved)
+    database.delete_keys(connection, table, dropped)
+    database.write_images(connection, table, parked)
+
+
+def flush_versions(unit: Unit, state: TableState) -> None:
+    if state.dirty_versions:
+        changed: list[Version] = [state.versions[key] for key in state.dirty_versions]
+        rows.save_versions(unit.database, unit.connection, changed)
+        state.dirty_versions = {}
+
+
+def forget(working: WorkingSet) -> None:
+    """After a flush: memory stays flat, and the next chunk is loaded afresh from what stands in the database."""
+    for state in working.tables.values():
+        state.rows.clear()
+        state.versions.clear()
+        state.dirty_rows.clear()
+        for index in (*state.unique, *state.referenced):
+            index.holders.clear()
+        for count in state.own_counts:
+            count.counts.clear()
