@@ -38,9 +38,7 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
             migrate.check(connection)
             _require_own(state.load_node(connection), configuration, home)
         account = configuration.account
-        mailbox = DeferredMailbox(
-            account.address, lambda: open_mailbox(account.mailbox, account.address, runtime)
-        )
+        mailbox = DeferredMailbox(account.address, lambda: open_mailbox(account.mailbox, account.address, runtime))
         with mailbox:
             yield Node(
                 role=configuration.role,
@@ -48,6 +46,7 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
                 database=database,
                 mailbox=mailbox,
                 spool=home.spool(configuration.limits.reserve_bytes),
+                aside=home.aside_folder,
                 side_file=home.side_file,
                 identity_file=home.identity,
                 identity=home.identity.read(),
@@ -85,13 +84,15 @@ class View:
 def open_view(home: Home, runtime: Runtime) -> Iterator[View]:
     """The node, to look at it, also while another process works on it. Raises as `open_node`, but AlreadyRunning."""
     configuration = home.load_configuration()
-    with closing(open_database(configuration.database, runtime)) as database:
-        with database.transaction(write=False) as connection:
-            migrate.check(connection)
-            node = state.load_node(connection)
-            _require_own(node, configuration, home)
-            peers = state.load_peers(connection)
-            yield View(home, configuration, database, connection, node, peers, runtime.now())
+    with (
+        closing(open_database(configuration.database, runtime)) as database,
+        database.transaction(write=False) as connection,
+    ):
+        migrate.check(connection)
+        node = state.load_node(connection)
+        _require_own(node, configuration, home)
+        peers = state.load_peers(connection)
+        yield View(home, configuration, database, connection, node, peers, runtime.now())
 
 
 def require_host(node: Node | View, doing: str) -> None:

@@ -11,6 +11,7 @@ from replicator.errors import UnknownName
 from replicator.operations.opening import View, require_host
 from replicator.operations.table_admin import ALL
 from replicator.store import catalogue, state
+from replicator.store.state import Peer
 from replicator.types import Kinds, Rule, Table
 
 
@@ -68,11 +69,16 @@ def list_rules(view: View, station: str | None = None) -> list[StationRule]:
     """
     books = catalogue.load_rule_books(view.connection)
     tables = sorted(catalogue.load_tables(view.connection).values(), key=lambda table: (table.area or "", table.name))
-    peers = view.peers.values()
+    peers = list(view.peers.values())
     if station is not None and not (station == view.node.name and not view.is_host):
         peers = [state.find_peer(view.connection, station)]
     return [
-        StationRule(peer.name if view.is_host else view.node.name, table.name, table.area, books[peer.id].current(table.id))
+        StationRule(_station(view, peer), table.name, table.area, books[peer.id].current(table.id))
         for peer in peers
         for table in tables
     ]
+
+
+def _station(view: View, peer: Peer) -> str:
+    """A station's one peer is the host, and the rules are its own."""
+    return peer.name if view.is_host else view.node.name

@@ -280,6 +280,18 @@ def queued(connection: Connection, peer: int, n: int | None = None, limit: int =
     return [Queued._make(row) for row in found]
 
 
+def queue_size(connection: Connection, peer: int) -> tuple[int, int]:
+    """(mails, bytes of batches) that wait to be mailed."""
+    row = sql.one(connection, "SELECT count(*), sum(length) FROM replicator_send_queue WHERE peer = ?", (peer,))
+    return (int(row[0]), int(row[1] or 0)) if row else (0, 0)
+
+
+def oldest_at(connection: Connection, peer: int) -> int | None:
+    """When the oldest un-acknowledged batch was made, microseconds since 1970 UTC."""
+    row = sql.one(connection, "SELECT min(created_at) FROM replicator_batch_out WHERE peer = ?", (peer,))
+    return row[0] if row else None
+
+
 def dequeue(connection: Connection, ids: Iterable[int]) -> None:
     sql.many(connection, "DELETE FROM replicator_send_queue WHERE id = ?", [(number,) for number in ids])
 

@@ -102,6 +102,43 @@ def entries_after(connection: Connection, entry: int, last: int) -> Iterator[lis
         yield chunk
 
 
+def latest_entries(connection: Connection, *, table: int | None, after: int | None, limit: int) -> list[Entry]:
+    """The newest `limit` entries, or the first behind group `after`; oldest first."""
+    conditions: list[str] = []
+    parameters: list[int] = []
+    if table is not None:
+        conditions.append("table_id = ?")
+        parameters.append(table)
+    if after is not None:
+        first = sql.one(connection, "SELECT min(first_entry) FROM replicator_journal WHERE n > ?", (after,))
+        if first is None or first[0] is None:
+            return []
+        conditions.append("id >= ?")
+        parameters.append(first[0])
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = "DESC" if after is None else "ASC"
+    found = sql.run(connection, f"{_SELECT_ENTRIES}{where} ORDER BY id {order} LIMIT ?", (*parameters, limit))
+    return sorted((Entry._make(row) for row in found), key=lambda entry: entry.id)
+
+
+def groups(connection: Connection, numbers: Collection[int]) -> dict[int, Group]:
+    found: dict[int, Group] = {}
+    for chunk in sql.in_chunks(sorted(set(numbers))):
+        rows = sql.rows(connection, f"{_SELECT_GROUPS} WHERE n IN ({sql.marks(len(chunk))})", chunk)
+        found.update((row[0], Group._make(row)) for row in rows)
+    return found
+
+
+def latest_requests(connection: Connection, *, after: int, limit: int) -> list[Group]:
+    """The newest groups behind `after` that are a request and hold no entries, oldest first."""
+    found = sql.rows(
+        connection,
+        f"{_SELECT_GROUPS} WHERE n > ? AND entries = 0 AND control IS NOT NULL ORDER BY n DESC LIMIT ?",
+        (after, limit),
+    )
+    return [Group._make(row) for row in reversed(found)]
+
+
 def pending(connection: Connection, judged: int, table: int, keys: Collection[Key]) -> dict[Key, int]:
     """Own changes of these rows that await a verdict: key to the highest sequence number."""
     waiting: dict[Key, int] = {}

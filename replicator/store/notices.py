@@ -56,3 +56,9 @@ def recent(connection: Connection, limit: int = 50, waiting_only: bool = False) 
 def settle(connection: Connection, kind: str, subject: str) -> None:
     """The cause is gone."""
     sql.run(connection, "DELETE FROM replicator_notice WHERE kind = ? AND subject = ?", (kind, subject))
+
+
+def done(connection: Connection, number: int) -> bool:
+    """A person has seen to it: it waits no longer, but stays known. Whether there is such a notice."""
+    found = sql.run(connection, "UPDATE replicator_notice SET waiting = 0 WHERE id = ?", (number,))
+    return found.rowcount > 0

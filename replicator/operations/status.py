@@ -1,0 +1,185 @@
+"""What a node is, how far each link has come, what waits, and what needs a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from replicator.engine.node import Node
+from replicator.errors import UnknownName
+from replicator.operations.opening import View
+from replicator.protocol.envelope import key_id
+from replicator.store import batches, conflicts, notices, parcels, state
+from replicator.store.state import Peer
+from replicator.types import HOST_PEER, NOWHERE, Epoch, Position, Role
+
+NOTICES = 100
+"""Shown at most, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One link, from this end. Moments are microseconds since 1970 UTC, sizes bytes."""
+
+    name: str
+    title: str | None
+    address: str
+    enabled: bool
+    joined: bool
+    """The peer's own key is known. A station that has not joined was invited, and not heard of yet."""
+    key: str | None
+    """Id of the key that is in use."""
+    created_at: int
+    heard_at: int | None
+    sent_at: int | None
+    starts_anew: bool
+    """The next run sends everything in the station's rules."""
+    out_epoch: Epoch
+    made: int
+    """Number of the last batch for the peer in this epoch."""
+    acknowledged: int
+    unacknowledged_bytes: int
+    oldest_at: int | None
+    """When the oldest batch was made that the peer has not acknowledged."""
+    covered: Position
+    """Own journal up to here is acknowledged by the peer."""
+    waiting_mails: int
+    waiting_bytes: int
+    in_epoch: Epoch
+    applied: int
+    """Number of the last batch that was applied of the peer's."""
+    highest_seen: int
+    parked_batches: int
+    parked_bytes: int
+    sequence: int
+    """At the host: sequence number of the station's last change that was judged. At a station: of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person."""
+
+    number: int | None
+    """To tell that it is done: status --done NUMBER. None: it goes when its cause does."""
+    kind: str
+    message: str
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    name: str
+    role: Role
+    address: str
+    home: Path
+    database: str
+    mailbox: str
+    enabled: bool
+    position: Position
+    """At the host: of its log. At a station: up to where the host's log is applied here."""
+    sequence: int
+    """Of the last group in this node's journal."""
+    vector: dict[str, int]
+    """For each origin the sequence number up to which its changes are applied here."""
+    changes_captured: bool
+    """The application has written what no run has collected yet."""
+    groups_uncut: int
+    """Groups in the journal that no run has made into batches yet."""
+    conflicts: int
+    links: list[LinkStatus]
+    needs: list[Need]
+
+
+def status_of(view: View) -> Status:
+    account, node = view.configuration.account, view.node
+    links = [link_status(view, peer) for peer in view.peers.values()]
+    if view.is_host:
+        position = node.position
+        vector = {node.name: node.last_n} | {link.name: link.sequence for link in links}
+    else:
+        position = state.load_link(view.connection, HOST_PEER, node.role).seen
+        vector = {node.name: node.last_n} | {link.name: position[1] for link in links}
+    return Status(
+        name=node.name,
+        role=node.role,
+        address=node.address,
+        home=view.home.path,
+        database=view.configuration.database,
+        mailbox=account.mailbox,
+        enabled=account.enabled,
+        position=position,
+        sequence=node.last_n,
+        vector=vector,
+        changes_captured=not view.database.outbox_is_empty(view.connection),
+        groups_uncut=node.last_n - node.sliced_n,
+        conflicts=conflicts.count(view.connection),
+        links=links,
+        needs=_needs(view),
+    )
+
+
+def link_status(view: View, peer: Peer) -> LinkStatus:
+    connection = view.connection
+    found = state.load_link(connection, peer.id, view.node.role)
+    out, inbound = found.link.out, found.link.inbound
+    mails, size = batches.queue_size(connection, peer.id)
+    key = peer.public_key or peer.bootstrap_key
+    return LinkStatus(
+        name=peer.name,
+        title=peer.title,
+        address=peer.address,
+        enabled=peer.enabled,
+        joined=peer.public_key is not None if view.is_host else inbound.epoch > NOWHERE,
+        key=None if key is None else key_id(key).hex(),
+        created_at=peer.created_at,
+        heard_at=peer.heard_at,
+        sent_at=peer.sent_at,
+        starts_anew=found.mode == "snapshot",
+        out_epoch=out.epoch,
+        made=out.n,
+        acknowledged=out.acknowledged,
+        unacknowledged_bytes=sum(batch.size for batch in batches.unacknowledged(connection, peer.id)),
+        oldest_at=batches.oldest_at(connection, peer.id),
+        covered=out.high,
+        waiting_mails=mails,
+        waiting_bytes=size,
+        in_epoch=inbound.epoch,
+        applied=inbound.n,
+        highest_seen=inbound.high,
+        parked_batches=len(parcels.all_parked(connection, peer.id)),
+        parked_bytes=parcels.parked_bytes(connection, peer.id),
+        sequence=found.applied_n if view.is_host else found.judged_n,
+    )
+
+
+def _needs(view: View) -> list[Need]:
+    side = view.home.side_file.read()
+    found = []
+    if side is None:
+        missing = "is missing, so a restore of this node could not be noticed; bring it back from before"
+        found.append(Need(None, "side-file", f"the side file {view.home.side_file.path} {missing}", None))
+    elif side.halted is not None:
+        found.append(Need(None, "halted", f"this node has halted: {side.halted}", None))
+    waiting = notices.recent(view.connection, NOTICES, waiting_only=True)
+    return found + [Need(notice.id, notice.kind, notice.message, notice.at) for notice in waiting]
+
+
+def settle_needs(node: Node, numbers: list[int]) -> None:
+    """A person has seen to these. Raises UnknownName, and then none of them is settled."""
+    with node.unit() as unit:
+        for number in numbers:
+            if not notices.done(unit.connection, number):
+                raise UnknownName(f"nothing with the number {number} waits for a person; see: replicator status")
+
+
+# --- stations, at the host --------------------------------------------------------------------------------------------
+
+
+def list_stations(view: View) -> list[LinkStatus]:
+    """The host's stations in the order of their adding; at a station its one host."""
+    return [link_status(view, peer) for peer in view.peers.values()]
+
+
+def show_station(view: View, name: str) -> LinkStatus:
+    """Raises UnknownName."""
+    return link_status(view, state.find_peer(view.connection, name))
