@@ -20,11 +20,11 @@ from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack, unpack
-from replicator.protocol.keys import key_packer, pack_key
+from replicator.protocol.keys import key_packer, pack_key, unpack_key
 from replicator.protocol.messages import ControlRecord, Segment, SegmentKind
 from replicator.protocol.replaying import Record, Replay
 from replicator.protocol.working_set import WorkingSet
-from replicator.store import journal, rows
+from replicator.store import journal, rows, scope_keys
 from replicator.types import HOST_PEER, Key
 
 Step: TypeAlias = Record | ControlRecord
@@ -143,8 +143,8 @@ class Replaying:
         else:
             raise PeerFault(f"the host sent a record '{record.kind}', which this version does not know")
 
-    def replay(self, records: list[Record]) -> Replay:
-        """A `Replay` with everything loaded that these records may need."""
+    def replay(self, records: list[Record], *, late: bool = False) -> Replay:
+        """A `Replay` with everything loaded that these records may need. `late`: parents may follow in the content."""
         unit = self.unit
         if self.working is None:
             self.working = working.new_working_set(unit)
@@ -160,7 +160,10 @@ class Replaying:
         replay = Replay(self.working, unit.flags_down, pending, self.judged)
         for table, wanted in keys.items():
             working.load_versions(unit, self.working, {table: wanted})
-            self._load_rows(table, wanted, [record for record in records if record.table == table], pending)
+            mine = [record for record in records if record.table == table]
+            self._load_rows(table, wanted, mine, pending)
+            if late:
+                self._expect_parents(table, mine)
         return replay
 
     def _load_rows(
@@ -192,6 +195,20 @@ class Replaying:
         working.load_parents(unit, state, images)
         if state.children:
             working.load_children(unit, state, [state.rows[key] for key in keys if key in state.rows])
+
+    def _expect_parents(self, table: int, records: list[Record]) -> None:
+        """Parents that come later in the same content count as there."""
+        assert self.working is not None  # noqa: S101 - set by replay
+        state = self.working[table]
+        images = [record.image for record in records if record.image is not None]
+        for parent, keys in working.missing_parents(state, images).items():
+            coming = scope_keys.there(self.unit.connection, scope_keys.CONTENT, parent, keys)
+            for link in state.parents:
+                if link.parent.table.id == parent:
+                    for key in coming:
+                        value = link.index.comparable(unpack_key(key))
+                        if value is not None:
+                            link.index.holders.setdefault(value, key)
 
     def _chunk(self, steps: list[Step]) -> None:
         if not steps:

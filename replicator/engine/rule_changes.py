@@ -1,4 +1,4 @@
-"""Rules change at the host only: a versioned record in its log, with content where a rule was widened (protocol.md 7.9).
+"""Rules change at the host only: a versioned record in its log, with content where one was widened (protocol.md 7.9).
 
 One transaction: collect, rule rows, record, content, link rows. The content is read while the database is held: an
 announced reload, which the operator asked for.

@@ -49,7 +49,7 @@ def start_snapshots(node: Node, progress: Progress) -> int:
 
 
 def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:
-    """One link's snapshot as batch 1 of a new outbound stream. False: the rules changed meanwhile; the next run does."""
+    """One link's snapshot as batch 1 of a new outbound stream. False: something changed meanwhile."""
     slice_journal(node)
     with ExitStack() as stack:
         with node.unit() as unit:

@@ -1,0 +1,112 @@
+"""Apply: complete batches that are next in order, one transaction each (protocol.md 4.1 steps 10 and 11).
+
+A batch that does not chain to what was applied before is dropped, and the acknowledgement shows its sender the fork.
+Transient trouble rolls the whole batch back and leaves it parked; the next run tries again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replicator.engine.inbound import InboundBatch, open_batch
+from replicator.engine.judge import judge_batch
+from replicator.engine.node import Node, Unit
+from replicator.engine.progress import Progress
+from replicator.engine.replay import replay_batch
+from replicator.errors import ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss
+from replicator.protocol import link as links
+from replicator.store import batches, parcels
+from replicator.store.parcels import Parked
+from replicator.store.state import LinkState
+
+
+@dataclass(slots=True)
+class Applied:
+    batches: int = 0
+    rows: int = 0
+    waiting: str | None = None
+    """Why the next batch could not be applied now."""
+
+
+def apply_ready(node: Node, progress: Progress) -> Applied:
+    """Apply all that can be applied, link by link."""
+    applied = Applied()
+    with node.unit() as unit:
+        peers = [peer.id for peer in unit.peers.values() if peer.enabled]
+    for peer in peers:
+        while _apply_next(node, peer, applied, progress):
+            pass
+    return applied
+
+
+def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> bool:
+    with node.unit() as unit:
+        parked = _next(unit, peer)
+    if parked is None:
+        return False
+    try:
+        done = _apply(node, parked, applied, progress, careful=False)
+    except ConstraintViolation:
+        # Decided on in sets, a key was hit that could not be foreseen; change by change it is.
+        done = _apply(node, parked, applied, progress, careful=True)
+    except DatabaseBusy as busy:
+        applied.waiting = str(busy)
+        return False
+    except SpoolLoss as loss:
+        with node.unit() as unit:
+            done = _drop(unit, unit.link(peer), parked, str(loss))
+    except PeerFault as fault:
+        # Authentic, and yet not what the protocol allows: this link waits for a person, the others go on.
+        with node.unit() as unit:
+            name = unit.peers[peer].name
+            unit.notice(
+                "refused-batch", f"{name} {parked.n}", f"batch {parked.n} of {name} waits: {fault}", waiting=True
+            )
+        return False
+    if done:
+        node.spool.delete_batch(parked.place)
+    return done
+
+
+def _next(unit: Unit, peer: int) -> Parked | None:
+    inbound = unit.link(peer).link.inbound
+    found = parcels.parked(unit.connection, peer, inbound.epoch, inbound.n + 1)
+    return found if found is not None and found.complete else None
+
+
+def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, *, careful: bool) -> bool:
+    with node.unit() as unit:
+        state = unit.link(parked.peer)
+        try:
+            batch = open_batch(unit, parked)
+        except (PeerFault, SpoolLoss) as fault:
+            return _drop(unit, state, parked, str(fault))
+        with batch.stream:
+            if not links.chains(state.link, batch.manifest.previous):
+                links.refuse(state.link)
+                return _drop(unit, state, parked, None)
+            _run(unit, parked, batch, progress, careful)
+        state = unit.link(parked.peer)
+        links.applied(state.link, parked.n, batch.digest)
+        batches.remember_digest(unit.connection, parked.peer, "in", parked.n, batch.digest)
+        parcels.drop(unit.connection, parked.place)
+    applied.batches += 1
+    applied.rows += batch.rows
+    return True
+
+
+def _run(unit: Unit, parked: Parked, batch: InboundBatch, progress: Progress, careful: bool) -> None:
+    if unit.is_host:
+        judge_batch(unit, unit.peers[parked.peer], batch, progress, careful=careful)
+    else:
+        replay_batch(unit, batch, progress, careful=careful)
+
+
+def _drop(unit: Unit, state: LinkState, parked: Parked, reason: str | None) -> bool:
+    """Forget a batch that can't be used: it is asked for again, since it is not acknowledged."""
+    if reason is not None:
+        name = unit.peers[parked.peer].name
+        unit.notice("dropped-batch", f"{name} {parked.n}", f"batch {parked.n} of {name} was dropped: {reason}")
+    state.link.inbound.acknowledgement_due = True
+    parcels.drop(unit.connection, parked.place)
+    return True

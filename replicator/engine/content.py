@@ -1,0 +1,220 @@
+"""A station takes a snapshot or a widened rule: tables are made, rules set, content replaces its scope.
+
+protocol.md 5.8 step 4 and 7.9. Content replaces only the tables in its scope and respects pending rows: what is here
+and not in the content counts as deleted by verdict (children first), what is in it as changed by rule (parents first),
+both by the tables of 7.9. Then, where a rule was widened upward, private and hidden rows and local edits go up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from replicator.engine.backfill import send_upward
+from replicator.engine.collect import collect
+from replicator.engine.inbound import InboundBatch
+from replicator.engine.node import Unit
+from replicator.errors import DatabaseTrouble, PeerFault
+from replicator.protocol.definitions import table_from_plain
+from replicator.protocol.keys import key_packer
+from replicator.protocol.messages import SegmentEntry, SegmentKind
+from replicator.protocol.order import may_come_late, parents_first
+from replicator.protocol.replaying import Record
+from replicator.store import catalogue, rows, scope_keys
+from replicator.types import HOST_PEER, NO_RULE, Image, Key, Kinds, Position, Rule, Table
+
+if TYPE_CHECKING:
+    from replicator.engine.replay import Replaying
+
+PAGE = 4000
+
+
+@dataclass(slots=True)
+class Content:
+    """The content segments of a batch, taken in order by the records that they belong to."""
+
+    batch: InboundBatch
+    _left: list[SegmentEntry] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left = [entry for entry, _ in self.batch.entries(SegmentKind.CONTENT)]
+
+    @property
+    def host_epoch(self) -> int:
+        return self.batch.manifest.high[0]
+
+    def take(self, count: int) -> list[SegmentEntry]:
+        if not 0 <= count <= len(self._left):
+            raise PeerFault("a batch has less content than its records announce")
+        taken, self._left = self._left[:count], self._left[count:]
+        return taken
+
+    def images(self, entries: list[SegmentEntry], table: Table) -> Iterator[list[Image]]:
+        """The rows of one table in these segments, a block at a time."""
+        for entry in entries:
+            for block in self.batch.segment(entry).blocks:
+                if block.table == table.id:
+                    if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
+                        raise PeerFault(f"content has rows of {table.name} with another number of columns")
+                    yield block.rows
+
+
+def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
+    """The first record of a new epoch of the host's stream: everything in scope at one position."""
+    unit = replaying.unit
+    link = unit.link(HOST_PEER)
+    try:
+        version = (int(body["version"][0]), int(body["version"][1]))
+        epoch, judged = (int(body["epoch"][0]), int(body["epoch"][1])), int(body["judged"])
+    except (TypeError, KeyError, IndexError, ValueError) as error:
+        raise PeerFault("a snapshot record is malformed") from error
+    rules, tables, count, _ = _rule_body(body)
+    if epoch == link.link.out.epoch:
+        replaying.judged = max(replaying.judged, judged)
+    old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
+    _make_tables(unit, tables)
+    for table in {*old, *rules}:
+        catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
+    _change(replaying, position, version, old, rules, sorted(rules), count)
+
+
+def apply_rule(replaying: Replaying, position: Position, body: Any) -> None:
+    """A rule changes from here on; its version is the record's position."""
+    unit = replaying.unit
+    rules, tables, count, scope = _rule_body(body)
+    old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
+    _make_tables(unit, tables)
+    for table, rule in rules.items():
+        catalogue.set_only_rule(unit.connection, HOST_PEER, table, position, rule)
+    _change(replaying, position, position, old, rules, scope, count)
+
+
+def _change(
+    replaying: Replaying,
+    position: Position,
+    version: Position,
+    old: dict[int, Rule],
+    rules: dict[int, Rule],
+    scope: list[int],
+    count: int,
+) -> None:
+    """Set the version, take the content, then send upward what the new rules let pass."""
+    unit = replaying.unit
+    unit.link(HOST_PEER).rule = version
+    unit.forget_catalogue()
+    replaying.working = None
+    replaying.look_for_pending()
+    entries = replaying.content.take(count)
+    wanted = [unit.tables[number] for number in scope if number in unit.tables]
+    if wanted:
+        _replace_scope(replaying, position, wanted, entries)
+    widened = {
+        table: rule.to_host & ~old.get(table, NO_RULE).to_host for table, rule in rules.items() if table in unit.tables
+    }
+    send_upward(unit, {table: kinds for table, kinds in widened.items() if kinds})
+    # Under this rule, not under the next: a batch may hold two of them (protocol.md 7.9).
+    collect(unit)
+    replaying.look_for_pending()
+
+
+def _rule_body(body: Any) -> tuple[dict[int, Rule], list[Table], int, list[int]]:
+    try:
+        rules = {int(table): Rule(Kinds(down), Kinds(up)) for table, down, up in body["rules"]}
+        tables = [table_from_plain(plain) for plain in body["tables"]]
+        scope = [int(table) for table in body.get("scope", ())]
+        count = int(body["content"])
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise PeerFault("a rule record is malformed") from error
+    return rules, tables, count, scope
+
+
+def _make_tables(unit: Unit, tables: list[Table]) -> None:
+    """Tables that are missing are made from the host's definitions; those that are there must fit them."""
+    known, database, connection = unit.tables, unit.database, unit.connection
+    existing = set(database.table_names(connection))
+    for table in parents_first(tables):
+        if table.name in existing:
+            differences = database.differences(connection, table.definition)
+            if differences:
+                raise DatabaseTrouble(
+                    f"table {table.name} here is not like the host's: {'; '.join(differences)}; "
+                    f"change it, or rename it, and run again"
+                )
+        else:
+            database.create_table(connection, table.definition)
+        if known.get(table.id) != table:
+            catalogue.save_table(connection, table, unit.now)
+            database.install_capture(connection, table)
+    unit.forget_catalogue()
+
+
+def _replace_scope(replaying: Replaying, position: Position, tables: list[Table], entries: list[SegmentEntry]) -> None:
+    """Make ours what the host has now, as far as rules and pending changes let us."""
+    unit, ordered = replaying.unit, parents_first(tables)
+    late = may_come_late(ordered)
+    for table in reversed(ordered):
+        if late or not _is_new(unit, table):
+            _note_content(replaying, entries, table)
+    for table in reversed(ordered):
+        if not _is_new(unit, table):
+            _remove_missing(replaying, position, table)
+    done, total = 0, sum(entry.rows for entry in entries)
+    for table in ordered:
+        pack_key = key_packer(table.definition)
+        for images in replaying.content.images(entries, table):
+            for start in range(0, len(images), PAGE):
+                page = images[start : start + PAGE]
+                records = [Record(position, table.id, "C", pack_key(image), image, False) for image in page]
+                _replay(replaying, records, late=late)
+            done += len(images)
+            replaying.progress.applied(unit.peers[HOST_PEER].name, done, total)
+    scope_keys.clear(unit.connection)
+
+
+def _is_new(unit: Unit, table: Table) -> bool:
+    """Nothing is here and nothing is known of the table: the usual first load."""
+    return not rows.versions_of_table(unit.connection, table.id, b"", 1) and not unit.database.count(
+        unit.connection, table
+    )
+
+
+def _note_content(replaying: Replaying, entries: list[SegmentEntry], table: Table) -> None:
+    unit, pack_key = replaying.unit, key_packer(table.definition)
+    for images in replaying.content.images(entries, table):
+        scope_keys.add(unit.database, unit.connection, scope_keys.CONTENT, table.id, map(pack_key, images))
+
+
+def _remove_missing(replaying: Replaying, position: Position, table: Table) -> None:
+    """What is here and not in the content counts as deleted, by verdict."""
+    unit, connection = replaying.unit, replaying.unit.connection
+    pack_key = key_packer(table.definition)
+    for images in unit.database.scan(connection, table):
+        keys = [pack_key(image) for image in images]
+        known = rows.load_versions(connection, table.id, keys)
+        there = scope_keys.there(connection, scope_keys.CONTENT, table.id, keys)
+        strange = [key for key in keys if key not in known and key not in there]
+        scope_keys.add(unit.database, connection, scope_keys.UNVERSIONED, table.id, strange)
+    after = b""
+    while versions := rows.versions_of_table(connection, table.id, after, PAGE):
+        after = versions[-1].key
+        keys = [version.key for version in versions]
+        there = scope_keys.there(connection, scope_keys.CONTENT, table.id, keys)
+        _delete(replaying, position, table, [key for key in keys if key not in there])
+    after = b""
+    while keys := scope_keys.page(connection, scope_keys.UNVERSIONED, table.id, after, PAGE):
+        after = keys[-1]
+        _delete(replaying, position, table, keys)
+
+
+def _delete(replaying: Replaying, position: Position, table: Table, keys: list[Key]) -> None:
+    _replay(replaying, [Record(position, table.id, "D", key, None, True) for key in keys], late=False)
+
+
+def _replay(replaying: Replaying, records: list[Record], *, late: bool) -> None:
+    if not records:
+        return
+    replay = replaying.replay(records, late=late)
+    for record in records:
+        replay.record(record)
+    replaying.write(replay)

@@ -1,0 +1,108 @@
+"""The whole run on one page: receive → collect → apply → publish → send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from replicator.engine.apply import Applied, apply_ready
+from replicator.engine.collect import collect
+from replicator.engine.node import Node, Unit
+from replicator.engine.progress import Progress, Silent
+from replicator.engine.publish import publish
+from replicator.engine.receive import Received, receive
+from replicator.engine.send import Sent, send
+from replicator.engine.snapshot import start_snapshots
+from replicator.errors import Halted
+from replicator.store import batches, parcels
+from replicator.types import Role
+
+
+@dataclass(slots=True)
+class Summary:
+    """What one run did, each way."""
+
+    received: Received = field(default_factory=Received)
+    applied: Applied = field(default_factory=Applied)
+    collected: int = 0
+    snapshots: int = 0
+    batches: int = 0
+    sent: Sent = field(default_factory=Sent)
+    warnings: list[str] = field(default_factory=list)
+
+
+def run(node: Node, *, resend_now: bool = False, progress: Progress | None = None) -> Summary:
+    """One synchronisation. May die at any moment: nothing is lost and nothing is doubled.
+
+    Raises Halted when the node has halted or must, MailboxTrouble and DatabaseTrouble as they come; a later run goes
+    on where this one ended.
+    """
+    show = progress or Silent()
+    summary = Summary()
+    start(node, summary)
+    summary.received = receive(node, progress=show)
+    summary.applied = apply_ready(node, show)
+    with node.unit() as unit:
+        summary.collected = collect(unit)
+    if node.role is Role.HOST:
+        summary.snapshots = start_snapshots(node, show)
+    summary.batches = publish(node)
+    summary.sent = send(node, resend_now=resend_now, progress=show)
+    tidy(node)
+    return summary
+
+
+def start(node: Node, summary: Summary) -> None:
+    """Is this node as we left it? A database older than the side file was restored (protocol.md 3.4, 5.11)."""
+    side = node.side()
+    if side.halted:
+        raise Halted(f"this node has halted: {side.halted}")
+    with node.unit() as unit:
+        if side.run > unit.state.run:
+            reason = (
+                f"the database of this node is older than what it has already sent (run {unit.state.run} of "
+                f"{side.run}): it was restored from a backup"
+            )
+        else:
+            reason = ""
+            check_capture(unit, summary)
+    if reason:
+        node.halt(reason)
+        raise Halted(f"this node has halted: {reason}")
+
+
+def check_capture(unit: Unit, summary: Summary) -> None:
+    """Triggers that were removed or are no longer first to fire are made anew, and a person is told."""
+    for table in unit.tables.values():
+        faults = unit.database.capture_faults(unit.connection, table)
+        if not faults:
+            continue
+        if table.name not in unit.database.table_names(unit.connection):
+            summary.warnings.append(f"table {table.name} is gone from this database; see: replicator table check")
+            unit.notice("capture", table.name, f"table {table.name} is gone from this database", waiting=True)
+            continue
+        differences = unit.database.differences(unit.connection, table.definition)
+        if differences:
+            text = f"table {table.name} was changed: {'; '.join(differences)}"
+            summary.warnings.append(text)
+            unit.notice("capture", table.name, text, waiting=True)
+            continue
+        unit.database.install_capture(unit.connection, table)
+        text = f"table {table.name}: {'; '.join(faults)}; its triggers were made anew"
+        summary.warnings.append(text)
+        unit.notice("capture", f"{table.name} {unit.now}", text)
+
+
+def tidy(node: Node) -> None:
+    """Slices that every link has passed go, and spool files that nothing names."""
+    with node.unit() as unit:
+        dropped = batches.drop_passed_slices(unit.connection)
+        released = batches.unneeded(unit.connection, dropped)
+    node.spool.delete_segments(released)
+
+
+def sweep(node: Node) -> int:
+    """What a crash left behind in the spool. Only under the node's lock."""
+    with node.unit() as unit:
+        kept = batches.all_segments(unit.connection)
+        inbound = [parked.place for peer in unit.peers for parked in parcels.all_parked(unit.connection, peer)]
+    return node.spool.sweep(kept, inbound)
