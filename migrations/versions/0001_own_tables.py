@@ -293,6 +293,12 @@ def _rows() -> None:
         Column("image", LargeBinary),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "replicator_scope_key",
+        *_keys(Integer, "kind", "table_id"),
+        Column("row_key", LargeBinary(3000), primary_key=True),
+        sqlite_with_rowid=False,
+    )
 
 
 def _for_people() -> None:
