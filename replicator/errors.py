@@ -49,6 +49,10 @@ class DatabaseTrouble(ReplicatorError):
     """The database can't be used: missing, damaged, full, no permission, our tables missing."""
 
 
+class ConstraintViolation(ReplicatorError):
+    """The database refuses a row: a unique key, NOT NULL, CHECK or a type. Only that row is at fault."""
+
+
 class MailboxTrouble(ReplicatorError):
     """The mailbox can't be read or written right now."""
 

@@ -98,6 +98,10 @@ class Database(ABC):
         """The portable definition of a table. Raises UnknownName, or UnfitTable (no primary key, a column that can't be
         carried), each with a sentence that says what to do."""
 
+    def remarks(self, connection: Connection, name: str) -> list[str]:  # noqa: ARG002 - nothing to say is the rule
+        """What of the table stays behind when its definition travels (a CHECK, a local default): a sentence each."""
+        return []
+
     @abstractmethod
     def create_table(self, connection: Connection, definition: TableDefinition) -> None:
         """Make the table with keys, NOT NULL, defaults, unique and foreign keys and indexes."""

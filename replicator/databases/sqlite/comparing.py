@@ -1,0 +1,91 @@
+"""How an existing table differs from a definition in ways that matter to its rows."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from replicator.databases.sqlite import tables
+from replicator.databases.sqlite.columntypes import affinity, type_words
+from replicator.databases.sqlite.definitions import definition_of, read_local
+from replicator.databases.sqlite.tables import LocalTable
+from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
+
+
+def differences(raw: sqlite3.Connection, wanted: TableDefinition) -> list[str]:
+    """One sentence each; [] if rows of `wanted` fit. Defaults, plain indexes and names of keys don't matter."""
+    if tables.read(raw, wanted.name) is None:
+        return [f"Table {wanted.name} doesn't exist."]
+    local = read_local(raw, wanted.name)
+    found = definition_of(raw, local)
+    return [*_columns(local, found, wanted), *_keys(found, wanted)]
+
+
+def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition) -> list[str]:
+    name = wanted.name
+    result = []
+    present = {column.name: column for column in found.columns}
+    for column in wanted.columns:
+        here = present.pop(column.name, None)
+        if here is None:
+            result.append(f"Table {name} has no column {column.name}.")
+        else:
+            result += _column(name, local.column(column.name).affinity, here, column)
+    result += [
+        f"Table {name} has a further column {column.name} that needs a value: let it be NULL or give it a default."
+        for column in present.values()
+        if not column.nullable and local.column(column.name).default is None
+    ]
+    if ("strict" in found.options) != ("strict" in wanted.options):
+        result.append(f"Table {name} must {'' if 'strict' in wanted.options else 'not '}be STRICT.")
+    return result
+
+
+def _column(table: str, here_affinity: str, here: ColumnDefinition, wanted: ColumnDefinition) -> list[str]:
+    result = []
+    words = type_words(wanted.type)
+    if here.type != wanted.type and (here_affinity != affinity(words) or here.type.kind != wanted.type.kind):
+        result.append(
+            f"Column {table}.{wanted.name} has the type {here.type.declared or 'none'}, not {words or 'none'}."
+        )
+    if here.nullable != wanted.nullable:
+        result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
+    if here.collation != wanted.collation:
+        result.append(
+            f"Column {table}.{wanted.name} has the collation {here.collation or 'BINARY'}, not "
+            f"{wanted.collation or 'BINARY'}."
+        )
+    return result
+
+
+def _keys(found: TableDefinition, wanted: TableDefinition) -> list[str]:
+    name = wanted.name
+    result = []
+    if found.primary_key != wanted.primary_key:
+        result.append(
+            f"The primary key of table {name} is {', '.join(found.primary_key)}, not {', '.join(wanted.primary_key)}."
+        )
+    # The order of a unique key's columns says nothing about which rows clash.
+    here = {frozenset(key.columns) for key in found.unique_keys}
+    there = {frozenset(key.columns) for key in wanted.unique_keys}
+    result += [f"Table {name} lacks the unique key {', '.join(sorted(key))}." for key in _sorted(there - here)]
+    result += [f"Table {name} has a further unique key {', '.join(sorted(key))}." for key in _sorted(here - there)]
+    parents_here = {_bare(key) for key in found.foreign_keys}
+    parents_there = {_bare(key) for key in wanted.foreign_keys}
+    result += [
+        f"Table {name} lacks the foreign key {', '.join(key[0])} to {key[1]}."
+        for key in sorted(parents_there - parents_here)
+    ]
+    result += [
+        f"Table {name} has a further or different foreign key {', '.join(key[0])} to {key[1]}."
+        for key in sorted(parents_here - parents_there)
+    ]
+    return result
+
+
+def _sorted(keys: set[frozenset[str]]) -> list[frozenset[str]]:
+    return sorted(keys, key=sorted)
+
+
+def _bare(key: ForeignKey) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str]:
+    """What decides about rows. A key that is checked at once or at commit refuses the same rows in the end."""
+    return key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update

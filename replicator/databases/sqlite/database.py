@@ -1,0 +1,253 @@
+"""SQLite behind the interface of `databases.base`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection
+from sqlalchemy import Table as OwnTable
+
+from replicator.databases.base import Capabilities, Change, Database
+from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, tables
+from replicator.databases.sqlite.connections import Opener
+from replicator.databases.sqlite.errors import translate, translated
+from replicator.databases.sqlite.statements import driver, scalar
+from replicator.databases.sqlite.values import comparable
+from replicator.errors import ConfigurationError, DatabaseTrouble
+from replicator.runtime import Runtime
+from replicator.types import Image, Key, Table, TableDefinition, Value
+
+_OLDEST = (3, 40, 0)
+
+
+class SqliteDatabase(Database):
+    """An SQLite file in WAL mode. `busy_timeout` (seconds) is how long we wait for another writer."""
+
+    name = "sqlite"
+    capabilities = Capabilities(
+        transactions_are_groups=False, cascades_are_captured=True, transactional_definitions=True
+    )
+
+    def __init__(self, url: URL, runtime: Runtime) -> None:
+        if url.database in (None, "", ":memory:"):
+            raise ConfigurationError("The database URL names no file: write sqlite:///PATH.")
+        self.runtime = runtime
+        self.path = os.path.abspath(str(url.database))
+        self._opener = Opener(self.path)
+        self._inside = False
+        self._read_through: int | None = None
+        self._sound: dict[str, tuple[int, TableDefinition, int]] = {}
+        """Tables whose capture was found sound: (table number, definition, PRAGMA schema_version then)."""
+
+    @property
+    def busy_timeout(self) -> float:
+        return self._opener.busy_timeout
+
+    @busy_timeout.setter
+    def busy_timeout(self, seconds: float) -> None:
+        self._opener.busy_timeout = seconds
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[Connection]:
+        if self._inside:
+            raise RuntimeError("a transaction of this database is open already")
+        connection = self._opener.kept()
+        raw = driver(connection)
+        self._inside = True
+        try:
+            raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection
+            if write:
+                self.runtime.reached("commit:before")
+            raw.execute("COMMIT")
+        except BaseException as error:
+            self._forget()
+            self._roll_back(raw)
+            ours = translate(error, self.path) if isinstance(error, Exception) else None
+            if ours is None:
+                raise
+            raise ours from error
+        finally:
+            self._inside = False
+            self._read_through = None
+            if connection.in_transaction():
+                # SQLAlchemy's own idea of a transaction; SQLite's is over.
+                connection.rollback()
+        if write:
+            self.runtime.reached("commit:after")
+
+    def _roll_back(self, raw: sqlite3.Connection) -> None:
+        try:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+        except sqlite3.Error:
+            # What went wrong first is what counts; closing rolls back for certain.
+            self._opener.close()
+
+    def _forget(self) -> None:
+        # A schema version that is rolled back may be given again to another schema.
+        self._sound.clear()
+
+    @contextmanager
+    def snapshot(self, held: Connection) -> Iterator[Connection]:  # noqa: ARG002 - its write lock is what counts
+        with translated(self.path):
+            connection = self._opener.another()
+            raw = driver(connection)
+            raw.execute("BEGIN")
+            # BEGIN alone takes no snapshot: the first read does.
+            scalar(raw, "SELECT count(*) FROM sqlite_schema")
+        try:
+            with translated(self.path):
+                yield connection
+        finally:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            connection.close()
+
+    def prepare(self) -> list[str]:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise ConfigurationError(
+                f"This Python brings SQLite {sqlite3.sqlite_version}, the replicator needs 3.40: update Python."
+            )
+        told = []
+        if not os.path.exists(self.path):
+            told.append(f"The database {self.path} was made: it didn't exist.")
+        with translated(self.path):
+            raw = driver(self._opener.kept(create=True))
+            if scalar(raw, "PRAGMA encoding") != "UTF-8":
+                raise ConfigurationError(
+                    f"The database {self.path} keeps its text as UTF-16, which can't be carried bit for bit: "
+                    "copy it into one with PRAGMA encoding = 'UTF-8'."
+                )
+            if scalar(raw, "PRAGMA journal_mode") != "wal":
+                if scalar(raw, "PRAGMA journal_mode = WAL") != "wal":
+                    raise DatabaseTrouble(
+                        f"The database {self.path} can't be set to WAL mode: keep it on a local disk and try again."
+                    )
+                told.append(
+                    f"The database {self.path} was set to WAL mode, so that reading and writing don't stop each other: "
+                    "its -wal and -shm files belong to it whenever it is copied."
+                )
+        with self.transaction() as connection:
+            capture.create_outbox(driver(connection))
+        return told
+
+    def close(self) -> None:
+        self._opener.close()
+        self._forget()
+
+    def upsert(self, connection: Connection, table: OwnTable, rows: Sequence[tuple[object, ...]]) -> None:
+        apply.upsert(
+            driver(connection), table.name, table.columns.keys(), [column.name for column in table.primary_key], rows
+        )
+
+    # --- definitions --------------------------------------------------------------------------------------------
+
+    def table_names(self, connection: Connection) -> list[str]:
+        return sorted(tables.table_names(driver(connection)))
+
+    def inspect(self, connection: Connection, name: str) -> TableDefinition:
+        return definitions.inspect(driver(connection), name)
+
+    def remarks(self, connection: Connection, name: str) -> list[str]:
+        return definitions.remarks(driver(connection), name)
+
+    def create_table(self, connection: Connection, definition: TableDefinition) -> None:
+        definitions.create_table(driver(connection), definition)
+
+    def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
+        return comparing.differences(driver(connection), definition)
+
+    # --- capture ------------------------------------------------------------------------------------------------
+
+    def install_capture(self, connection: Connection, table: Table) -> None:
+        capture.install(driver(connection), table)
+
+    def remove_capture(self, connection: Connection, table: Table) -> None:
+        capture.remove(driver(connection), table)
+
+    def capture_faults(self, connection: Connection, table: Table) -> list[str]:
+        raw = driver(connection)
+        now = (table.id, table.definition, _schema_version(raw))
+        if self._sound.get(table.name) == now:
+            return []
+        found = capture.faults(raw, table)
+        if not found:
+            self._sound[table.name] = now
+        return found
+
+    # --- collect ------------------------------------------------------------------------------------------------
+
+    def outbox_is_empty(self, connection: Connection) -> bool:
+        return collect.is_empty(driver(connection))
+
+    def read_outbox(self, connection: Connection, tables: Mapping[int, Table]) -> Iterator[list[Change]]:
+        return collect.changes(driver(connection), tables, self._note_read)
+
+    def _note_read(self, identity: int) -> None:
+        self._read_through = identity
+
+    def clear_outbox(self, connection: Connection) -> None:
+        if self._read_through is not None:
+            collect.clear(driver(connection), self._read_through)
+            self._read_through = None
+
+    def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
+        raw = driver(connection)
+        if not keys or collect.is_empty(raw):
+            return set()
+        return collect.waiting_keys(raw, table).intersection(keys)
+
+    # --- apply --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def replaying(self, connection: Connection, tables: Collection[Table]) -> Iterator[None]:
+        raw = driver(connection)
+        before = _schema_version(raw)
+        with apply.triggers_dropped(raw, tables):
+            yield
+        if raw.in_transaction:
+            # What was sound is sound again; its schema version alone has moved.
+            after = _schema_version(raw)
+            for name, (number, definition, version) in list(self._sound.items()):
+                if version == before:
+                    self._sound[name] = (number, definition, after)
+
+    def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
+        return apply.read_images(driver(connection), table, keys)
+
+    def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
+        with translated(self.path):
+            apply.write_images(driver(connection), table, images)
+
+    def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None:
+        with translated(self.path):
+            apply.delete_keys(driver(connection), table, keys)
+
+    def scan(self, connection: Connection, table: Table) -> Iterator[list[Image]]:
+        return apply.scan(driver(connection), table)
+
+    def count(self, connection: Connection, table: Table) -> int:
+        return apply.count(driver(connection), table)
+
+    def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
+        return comparable(table.definition, columns)
+
+    def find_keys(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, Key]:
+        return apply.find_keys(driver(connection), table, columns, wanted)
+
+    def count_rows(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, int]:
+        return apply.count_rows(driver(connection), table, columns, wanted)
+
+
+def _schema_version(raw: sqlite3.Connection) -> int:
+    return int(scalar(raw, "PRAGMA schema_version"))

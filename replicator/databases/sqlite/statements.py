@@ -1,0 +1,143 @@
+"""SQLite text: names, literals, value lists, and running a statement so that every text value comes through.
+
+Python's driver knows text only as UTF-8. Text that isn't travels as str with surrogate escapes (types.Value); the two
+places where that meets the driver are here: reading falls back to a lenient decoder, writing binds the bytes and casts
+them to text. Both cost nothing as long as all text is UTF-8.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from replicator.errors import UnfitTable
+from replicator.types import Value
+
+Row: TypeAlias = tuple[Value, ...]
+Item = TypeVar("Item")
+
+CHUNK = 1000
+"""Rows or keys that one reading statement handles."""
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection, for bulk paths: SQLAlchemy's rows would cost as much again."""
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL. Raises UnfitTable for a name that no SQL text can hold."""
+    if "\0" in name or not name.isprintable():
+        raise UnfitTable(f"The name {name!r} holds characters that can't be carried: rename it.")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def names(columns: Sequence[str], prefix: str = "") -> str:
+    """Quoted names in a row: `names(["a", "b"], "new.")` is `new."a", new."b"`."""
+    return ", ".join(prefix + quoted(column) for column in columns)
+
+
+def literal(value: Value) -> str:
+    """A value as SQL that gives the same value bit for bit."""
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(int(value))
+        case float():
+            return repr(value) if abs(value) != float("inf") else ("9e999" if value > 0 else "-9e999")
+        case bytes():
+            return f"x'{value.hex()}'"
+        case str() if "\0" in value or _broken(value):
+            return f"CAST(x'{value.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
+        case _:
+            return "'" + str(value).replace("'", "''") + "'"
+
+
+def _broken(text: str) -> bool:
+    return any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def _lenient(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
+def fetch(raw: sqlite3.Connection, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+    """All rows of a query that is known to be short. Text that isn't UTF-8 comes with surrogate escapes.
+
+    The driver's complaint about such text carries no SQLite code: it comes from the driver itself.
+    """
+    try:
+        return raw.execute(sql, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):
+            raise
+    raw.text_factory = _lenient
+    try:
+        return raw.execute(sql, parameters).fetchall()
+    finally:
+        raw.text_factory = str
+
+
+def bindable(rows: Sequence[Sequence[Value]]) -> tuple[str, list[Value]]:
+    """`(?, ?), (?, CAST(? AS TEXT))` and the flat parameters for it, where some text is not UTF-8."""
+    parameters: list[Value] = []
+    groups = []
+    for row in rows:
+        slots = []
+        for value in row:
+            broken = isinstance(value, str) and _broken(value)
+            slots.append("CAST(? AS TEXT)" if broken else "?")
+            parameters.append(value.encode("utf-8", "surrogateescape") if broken else value)
+        groups.append(f"({', '.join(slots)})")
+    return ", ".join(groups), parameters
+
+
+def fetch_by_values(
+    raw: sqlite3.Connection, before: str, columns: str, wanted: Sequence[Row], after: str = ""
+) -> list[Row]:
+    """Rows of the query `before` WHERE `columns` are among `wanted` `after`; SQLite finds them by index if it can.
+
+    A single column is compared to a list, several to VALUES; both use the columns' collations and affinities.
+    """
+    width = len(wanted[0])
+    group = f"({', '.join('?' * width)})"
+    parameters = [value for row in wanted for value in row]
+
+    def query(groups: str) -> str:
+        if width == 1:
+            # ((1), (2)) is a plain list: a parenthesis around one value means nothing.
+            return f"{before} WHERE {columns} IN ({groups}) {after}"
+        return f"{before} WHERE ({columns}) IN (VALUES {groups}) {after}"
+
+    try:
+        return fetch(raw, query(", ".join([group] * len(wanted))), parameters)
+    except UnicodeEncodeError:
+        return fetch(raw, query(bindable(wanted)[0]), bindable(wanted)[1])
+
+
+def execute_many(raw: sqlite3.Connection, before: str, after: str, rows: Sequence[Row], width: int) -> None:
+    """Run `before (?, ?, …) after` for each row, which must be harmless to run twice for the same row."""
+    sql = f"{before} ({', '.join('?' * width)}) {after}"
+    try:
+        raw.executemany(sql, rows)
+    except UnicodeEncodeError:
+        # Rows up to the broken text are written; writing them again in the slow way changes nothing.
+        for row in rows:
+            slots, parameters = bindable([row])
+            raw.execute(f"{before} {slots} {after}", parameters)
+
+
+def scalar(raw: sqlite3.Connection, sql: str, parameters: Sequence[Value] = ()) -> Any:
+    row = raw.execute(sql, parameters).fetchone()
+    return None if row is None else row[0]
