@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -13,12 +12,14 @@ from replicator.databases.sqlite import SqliteDatabase
 from replicator.errors import ConfigurationError
 from replicator.runtime import Runtime
 
-_DATABASES: dict[str, Callable[[URL, Runtime], Database]] = {"sqlite": SqliteDatabase}
+_DATABASES: dict[str, type[SqliteDatabase]] = {"sqlite": SqliteDatabase}
 """By the dialect's name in a database URL."""
 
 
-def open_database(url: str, runtime: Runtime) -> Database:
+def open_database(url: str, runtime: Runtime, *, create: bool = True) -> Database:
     """The database behind an SQLAlchemy URL such as `sqlite:///path/to/file.db`; nothing is opened yet.
+
+    `create`: whether `prepare` may make a database that isn't there.
 
     Raises ConfigurationError for a URL that can't be read or a database that isn't supported. The URL may hold a
     password and is never repeated in an error.
@@ -33,7 +34,7 @@ def open_database(url: str, runtime: Runtime) -> Database:
     make = _DATABASES.get(parsed.get_backend_name())
     if make is None:
         raise ConfigurationError(f"The database {parsed.get_backend_name()} isn't supported: use one of {supported}.")
-    return make(parsed, runtime)
+    return make(parsed, runtime, create=create)
 
 
 def absolute_url(url: str) -> str:

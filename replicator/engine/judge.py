@@ -182,7 +182,8 @@ class _Judging:
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
         table, key = _refresh(body)
-        if table in self.unit.tables:
+        # Nothing of a table that the station has no rule for is handed out.
+        if table in self.unit.tables and self.unit.current_rule(self.peer.id, table):
             if self.careful:
                 self._load([], [head])
             outcome = Outcome()

@@ -159,15 +159,17 @@ class _Builder:
         verdicts: defaultdict[int, list[Entry]] = defaultdict(list)
         controls = self._acknowledgements(piece)
         contents: list[tuple[int, int]] = []
+        stations = self.unit.recipient_sets.stations
         for entry in piece.entries:
             if entry.change == "X":
-                (peer,) = self.unit.recipient_sets.stations[entry.recipients or 0]
+                (peer,) = stations[entry.recipients or 0]
                 order = entry.id - piece.groups[entry.n].first_entry
                 body = None if entry.image is None else unpack(entry.image)
                 controls[peer].append(ControlRecord(entry.n, order, entry.key.decode(), body))
                 contents.append((peer, entry.n))
                 continue
-            if entry.recipients is not None:
+            if entry.recipients is not None and not (entry.origin and stations[entry.recipients] == (entry.origin,)):
+                # (What only its own origin would get, nobody gets: the ack says it all.)
                 shared[entry.recipients, entry.origin].append(entry)
             if entry.must is not None:
                 verdicts[entry.must].append(entry)

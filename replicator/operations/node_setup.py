@@ -190,10 +190,10 @@ def _set_up(home: Home, runtime: Runtime, plan: _Plan, host: str | None = None) 
         open_mailbox(account.mailbox, account.address, runtime).close()
         opened = open_database(configuration.database, runtime, create=plan.may_create_database)
         with closing(opened) as database:
+            sentences = database.prepare()
             _refuse_foreign_node(database, began)
             home.identity.write(plan.identity)
             home.side_file.write(SideState(node=configuration.name, run=0, epoch=plan.epoch))
-            sentences = database.prepare()
             with database.transaction() as connection:
                 migrate.upgrade(connection)
                 # What stands there is of an attempt of ours that did not come to its end: nothing ever ran on it.

@@ -27,7 +27,7 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     else:  # step 3
         result = current if forbidden else POLICIES[state.table.policy](current, proposal)
         _record(state, proposal, current, result, forbidden, outcome)
-    if state.unique or state.parents or state.children:  # step 4
+    if result is not current and (state.unique or state.parents or state.children):  # step 4: what stands, stands
         result = enforce_constraints(state, key, result, context, outcome)
     differs = forbidden or not based or not same_image(result, image)  # step 5
     changed = not same_image(result, current)

@@ -13,8 +13,7 @@ def parents_first(tables: Iterable[Table]) -> list[Table]:
     ordered: list[Table] = []
     while left:
         free = [table for table in left.values() if not _waits(table, left)]
-        for table in free or [next(iter(left.values()))]:
-            ordered.append(left.pop(table.name))
+        ordered.extend(left.pop(table.name) for table in free or [next(iter(left.values()))])
     return ordered
 
 

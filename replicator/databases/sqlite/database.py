@@ -31,12 +31,13 @@ class SqliteDatabase(Database):
         transactions_are_groups=False, cascades_are_captured=True, transactional_definitions=True
     )
 
-    def __init__(self, url: URL, runtime: Runtime) -> None:
+    def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:
         if url.database in (None, "", ":memory:"):
             raise ConfigurationError("The database URL names no file: write sqlite:///PATH.")
         self.runtime = runtime
         self.path = os.path.abspath(str(url.database))
         self._opener = Opener(self.path)
+        self._create = create
         self._inside = False
         self._read_through: int | None = None
         self._sound: dict[str, tuple[int, TableDefinition, int]] = {}
@@ -115,10 +116,10 @@ class SqliteDatabase(Database):
                 f"This Python brings SQLite {sqlite3.sqlite_version}, the replicator needs 3.40: update Python."
             )
         told = []
-        if not os.path.exists(self.path):
+        if self._create and not os.path.exists(self.path):
             told.append(f"The database {self.path} was made: it didn't exist.")
         with translated(self.path):
-            raw = driver(self._opener.kept(create=True))
+            raw = driver(self._opener.kept(create=self._create))
             if scalar(raw, "PRAGMA encoding") != "UTF-8":
                 raise ConfigurationError(
                     f"The database {self.path} keeps its text as UTF-16, which can't be carried bit for bit: "
