@@ -8,6 +8,7 @@ from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.definitions import definition_of, read_local
 from replicator.databases.sqlite.tables import LocalTable
+from replicator.errors import UnfitTable
 from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
 
 
@@ -15,8 +16,11 @@ def differences(raw: sqlite3.Connection, wanted: TableDefinition) -> list[str]:
     """One sentence each; [] if rows of `wanted` fit. Defaults, plain indexes and names of keys don't matter."""
     if tables.read(raw, wanted.name) is None:
         return [f"Table {wanted.name} doesn't exist."]
-    local = read_local(raw, wanted.name)
-    found = definition_of(raw, local)
+    try:
+        local = read_local(raw, wanted.name)
+        found = definition_of(raw, local)
+    except UnfitTable as error:
+        return [str(error)]
     return [*_columns(local, found, wanted), *_keys(found, wanted)]
 
 
