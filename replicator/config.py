@@ -188,6 +188,7 @@ class Environment(BaseSettings):
 
     home: Path | None = Field(default=None, description="The node's home folder, where --home is not given.")
     password: SecretStr | None = Field(default=None, description="The mailbox's password, where no keyring holds it.")
+    passphrase: SecretStr | None = Field(default=None, description="Of an invitation, where it is not asked for.")
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

@@ -156,4 +156,3 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for each in value]
         case _:
             return str(value)
-

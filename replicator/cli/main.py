@@ -20,6 +20,7 @@ import typer
 from typer.main import get_command
 
 from replicator import __version__, logs
+from replicator.cli import conflict, journal, mail, rule, setup, station, status, table
 from replicator.cli.console import one_line
 from replicator.cli.session import Session, session_of
 from replicator.errors import ReplicatorError, WrongUse
@@ -35,6 +36,9 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _log = logging.getLogger(__name__)
 
+NOUNS = (setup, station, table, rule, status, journal, conflict, mail)
+"""In the order of the help. Each file joins its commands to the program."""
+
 
 def build() -> typer.Typer:
     """The whole program, with all nouns."""
@@ -45,6 +49,8 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(_program)
+    for noun in NOUNS:
+        noun.join(app)
     return app
 
 

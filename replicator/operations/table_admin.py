@@ -17,8 +17,8 @@ from replicator.types import Rule, Table, TableDefinition
 ALL = "all"
 """What a rule is set for when it is set for every table; no table or area may have this name."""
 AREA_LENGTH = 200
-UNCAPTURED = "uncaptured"
-"""Kind of the notice that a table was changed without its triggers."""
+CAPTURE = "capture"
+"""Kind of the notice that a table or its triggers were changed or dropped; see engine.session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,14 @@ class TableCheck:
     """Its triggers were made anew."""
 
 
-def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> list[Table]:
+@dataclass(frozen=True, slots=True)
+class Added:
+    tables: list[Table]
+    remarks: list[str]
+    """What of them stays behind when they travel, a sentence each."""
+
+
+def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> Added:
     """Capture changes of these tables from now on; parents come first. Nothing is sent before a rule says so.
 
     Raises UnknownName, UnfitTable (each with what to do), WrongUse (replicated already, an area's name).
@@ -54,15 +61,16 @@ def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> 
                 raise WrongUse(f"table {definition.name} is replicated already; see: replicator table list")
             found[definition.name] = definition
         _require_parents(found, [table.name for table in unit.tables.values()])
-        added = []
+        added, remarks = [], []
         for definition in _parents_first(found):
             table = Table(unit.state.next_table, definition.name, definition, area)
             unit.state.next_table += 1
             unit.database.install_capture(unit.connection, table)
             catalogue.save_table(unit.connection, table, unit.now)
             added.append(table)
+            remarks += unit.database.remarks(unit.connection, table.name)
         unit.forget_catalogue()
-    return added
+    return Added(added, remarks)
 
 
 def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
@@ -80,7 +88,7 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
         for table in leaving.values():
             unit.database.remove_capture(unit.connection, table)
             catalogue.delete_table(unit.connection, table.id)
-            notices.settle(unit.connection, UNCAPTURED, table.name)
+            notices.settle(unit.connection, CAPTURE, table.name)
         unit.forget_catalogue()
         return [table.name for table in leaving.values()]
 
@@ -88,8 +96,8 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
 def check_tables(node: Node, names: Sequence[str] = (), *, repair: bool = False) -> list[TableCheck]:
     """Hold tables (all, if none is named) against what is replicated, and look after their triggers.
 
-    `repair` makes missing or changed triggers anew and settles the notices about them; what was written meanwhile was
-    not captured. Raises UnknownName.
+    `repair` makes missing or changed triggers anew, as a run does by itself; what was written meanwhile was not
+    captured. What waited for a person is settled where nothing is wrong any more. Raises UnknownName.
     """
     with node.unit() as unit:
         wanted = [catalogue.find_table(unit.connection, name) for name in names] or list(unit.tables.values())
@@ -106,8 +114,10 @@ def _check_table(unit: Unit, table: Table, repair: bool) -> TableCheck:
     if repaired:
         database.install_capture(connection, table)
         capture = database.capture_faults(connection, table)
-        notices.settle(connection, UNCAPTURED, table.name)
-    return TableCheck(table.name, tuple(dict.fromkeys([*differences, *capture])), repaired)
+    faults = tuple(dict.fromkeys([*differences, *capture]))
+    if not faults:
+        notices.settle(connection, CAPTURE, table.name)
+    return TableCheck(table.name, faults, repaired)
 
 
 def _missing(table: Table) -> str:

@@ -59,6 +59,6 @@ def settle(connection: Connection, kind: str, subject: str) -> None:
 
 
 def done(connection: Connection, number: int) -> bool:
-    """A person has seen to it: it waits no longer, but stays known. Whether there is such a notice."""
-    found = sql.run(connection, "UPDATE replicator_notice SET waiting = 0 WHERE id = ?", (number,))
+    """A person has seen to what waited: it goes, so that it is told anew if it comes again. Whether it was there."""
+    found = sql.run(connection, "DELETE FROM replicator_notice WHERE id = ? AND waiting <> 0", (number,))
     return found.rowcount > 0

@@ -1,0 +1,93 @@
+"""`rule`: what passes between the host and a station, in which direction."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from replicator.cli.console import AsJson, Column, print_json, print_listing
+from replicator.cli.formats import kinds, say, ticks, words
+from replicator.cli.session import session_of
+from replicator.errors import WrongUse
+from replicator.operations import rules_admin
+from replicator.operations.opening import open_node, open_view
+from replicator.operations.rules_admin import StationRule
+
+app = typer.Typer(help="What passes between the host and its stations.", no_args_is_help=True)
+
+_KINDS = "new,changed,deleted, or all, or none"
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    station: Annotated[str, typer.Argument(metavar="STATION", help="The station's name.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE|AREA|all", help="What the rule is about.")],
+    to_remote: Annotated[
+        str | None, typer.Option("--to-remote", metavar="KINDS", help=f"What goes to the station: {_KINDS}.")
+    ] = None,
+    to_host: Annotated[
+        str | None, typer.Option("--to-host", metavar="KINDS", help=f"What the host takes from it: {_KINDS}.")
+    ] = None,
+) -> None:
+    """Set a station's rule for a table, an area or all tables. A direction that isn't given stays as it is."""
+    if to_remote is None and to_host is None:
+        raise WrongUse("nothing to set: give --to-remote or --to-host with new,changed,deleted, or all, or none")
+    down, up = kinds(to_remote), kinds(to_host)
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        changed = rules_admin.set_rule(node, station, what, to_remote=down, to_host=up)
+    if not changed:
+        say(f"Nothing to change: the rules of {station} were so already.")
+    for each in changed:
+        say(f"{each.table}: {station} gets {each.rule.to_remote}, and sends {each.rule.to_host}")
+    if changed:
+        say(f"{station} learns of it with the next run.")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    station: Annotated[str | None, typer.Argument(metavar="[STATION]", help="One station, else all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rules, with both directions side by side."""
+    session = session_of(context)
+    with open_view(session.node_home(), session.runtime) as view:
+        rules = rules_admin.list_rules(view, station)
+    if as_json:
+        print_json([_plain(rule) for rule in rules])
+        return
+    columns = [Column("station", "station", whole=True), Column("area", "area"), Column("table", "table", whole=True)]
+    for prefix, title in (("remote", "to remote"), ("host", "to host")):
+        columns += [
+            Column(f"{prefix}_new", f"{title}:\nnew"),
+            Column(f"{prefix}_changed", "\nchanged"),
+            Column(f"{prefix}_deleted", "\ndeleted"),
+        ]
+    print_listing([_row(rule) for rule in rules], columns, as_json, empty="there are no stations or tables yet")
+
+
+def _plain(rule: StationRule) -> dict[str, Any]:
+    return {
+        "station": rule.station,
+        "table": rule.table,
+        "area": rule.area,
+        "to_remote": words(rule.rule.to_remote),
+        "to_host": words(rule.rule.to_host),
+    }
+
+
+def _row(rule: StationRule) -> dict[str, Any]:
+    return {
+        "station": rule.station,
+        "area": rule.area,
+        "table": rule.table,
+        **dict(ticks(rule.rule.to_remote, "remote")),
+        **dict(ticks(rule.rule.to_host, "host")),
+    }
+
+
+def join(program: typer.Typer) -> None:
+    program.add_typer(app, name="rule")

@@ -1,0 +1,86 @@
+"""`host-init` and `remote-init`: a folder, a database and a mailbox become a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from replicator.cli.formats import say
+from replicator.cli.passphrase import existing_passphrase
+from replicator.cli.session import session_of
+from replicator.operations import node_setup
+from replicator.operations.node_setup import SetUp
+
+DatabaseUrl = Annotated[
+    str, typer.Option("--database", metavar="URL", help="The application's database: sqlite:////absolute/path.db.")
+]
+MailboxUrl = Annotated[str, typer.Option("--mailbox", metavar="URL", help="Where mail is fetched: folder:PATH.")]
+SendUrl = Annotated[
+    str | None, typer.Option("--send", metavar="URL", help="Where mail is sent; not needed with a folder.")
+]
+Title = Annotated[str, typer.Option("--title", help="A title for people.")]
+
+
+def host_init(
+    context: typer.Context,
+    database: DatabaseUrl,
+    mailbox: MailboxUrl,
+    address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="The host's own e-mail address.")],
+    send: SendUrl = None,
+    name: Annotated[str, typer.Option("--name", help="The host's name, as its stations see it.")] = "host",
+    title: Title = "",
+) -> None:
+    """Make this computer the host, with the application's database and a mailbox."""
+    session = session_of(context)
+    done = node_setup.host_init(
+        session.home(),
+        session.runtime,
+        database=database,
+        address=address,
+        mailbox=mailbox,
+        send=send,
+        name=name,
+        title=title,
+    )
+    _tell(done)
+    say("Next: replicator table add NAME…, replicator station add NAME --address ADDRESS")
+
+
+def remote_init(
+    context: typer.Context,
+    invitation: Annotated[Path, typer.Argument(metavar="INVITATION", help="The file that the head office sent.")],
+    database: DatabaseUrl,
+    mailbox: MailboxUrl,
+    send: SendUrl = None,
+    title: Title = "",
+) -> None:
+    """Make this computer a station, by the host's invitation. Its database may be missing or empty."""
+    session = session_of(context)
+    home = session.home()
+    passphrase = existing_passphrase(session) if node_setup.passphrase_needed(home, invitation) else None
+    done = node_setup.remote_init(
+        home,
+        session.runtime,
+        invitation,
+        passphrase=passphrase,
+        database=database,
+        mailbox=mailbox,
+        send=send,
+        title=title,
+    )
+    _tell(done)
+    say("Next: replicator remote-run")
+
+
+def _tell(done: SetUp) -> None:
+    for sentence in done.sentences:
+        say(sentence)
+    whose = f", a station of {done.host}" if done.host else ""
+    say(f"The {done.role} {done.name} <{done.address}>{whose} is set up in {done.home}.")
+
+
+def join(app: typer.Typer) -> None:
+    app.command("host-init")(host_init)
+    app.command("remote-init")(remote_init)

@@ -1,0 +1,84 @@
+"""`status`: what a node is, how far it has come, what waits, and what needs a person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from replicator.cli.console import AsJson, moment, print_json, print_record
+from replicator.cli.formats import position_text, record, say
+from replicator.cli.session import session_of
+from replicator.cli.station import print_links
+from replicator.operations import status
+from replicator.operations.opening import open_node, open_view
+from replicator.operations.status import Status
+
+WAITS_FOR_A_PERSON = 3
+
+
+def show_status(
+    context: typer.Context,
+    done: Annotated[
+        list[int] | None, typer.Option("--done", metavar="NUMBER", help="Somebody has seen to what waited.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the node, its links, and what waits. Ends with 3 when something waits for a person."""
+    session = session_of(context)
+    home = session.node_home()
+    if done:
+        with open_node(home, session.runtime) as node:
+            status.settle_needs(node, done)
+    with open_view(home, session.runtime) as view:
+        found, now = status.status_of(view), view.now
+    if as_json:
+        print_json(_plain(found))
+    else:
+        _print(found, now)
+    if found.needs:
+        raise typer.Exit(WAITS_FOR_A_PERSON)
+
+
+def _plain(found: Status) -> dict[str, Any]:
+    whole: dict[str, Any] = record(found)
+    return whole | {"waits_for_a_person": bool(found.needs)}
+
+
+def _print(found: Status, now: int) -> None:
+    work = []
+    if found.changes_captured:
+        work.append("changes of the application to collect")
+    if found.groups_uncut:
+        work.append(f"{found.groups_uncut} groups of the journal to pack")
+    print_record(
+        {
+            "node": f"{found.name} ({found.role}){'' if found.enabled else ', switched off'}",
+            "address": found.address,
+            "home": found.home,
+            "database": found.database,
+            "mailbox": found.mailbox,
+            "host's position": position_text(found.position),
+            "applied here": ", ".join(f"{origin} {n}" for origin, n in found.vector.items()),
+            "conflicts on record": found.conflicts,
+            "for the next run": "; ".join(work) or "nothing",
+        },
+        as_json=False,
+    )
+    print()
+    print_links(found.links, False, now)
+    if not found.needs:
+        say("Nothing waits for a person.")
+        return
+    say("Waits for a person:")
+    for need in found.needs:
+        number = "" if need.number is None else f"[{need.number}] "
+        at = moment(need.at)
+        say(f"  {number}{need.message}{f' ({at.astimezone():%Y-%m-%d %H:%M})' if at else ''}")
+    numbers = [need.number for need in found.needs if need.number is not None]
+    if numbers:
+        say(f"When it is seen to: replicator status --done {numbers[0]}")
+
+
+def join(program: typer.Typer) -> None:
+    program.command("status")(show_status)

@@ -1,0 +1,158 @@
+"""`table`: which tables are replicated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from replicator.cli.console import AsJson, Column, print_json, print_listing, print_record
+from replicator.cli.formats import record, say
+from replicator.cli.session import session_of
+from replicator.operations import table_admin
+from replicator.operations.opening import open_node, open_view
+from replicator.operations.table_admin import TableSummary
+
+app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
+
+WAITS_FOR_A_PERSON = 3
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Names of tables.")]
+SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Names of tables, else all.")]
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    names: Names,
+    area: Annotated[str | None, typer.Option("--area", help="Group of tables that a rule can be set for.")] = None,
+) -> None:
+    """Capture changes of tables from now on. A rule says what is sent of them, and to whom."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        added = table_admin.add_tables(node, names, area=area)
+    for remark in added.remarks:
+        say(remark)
+    say(f"Changes of {', '.join(table.name for table in added.tables)} are captured from now on.")
+    what = area or added.tables[0].name
+    say(f"Set a rule to send them: replicator rule set STATION {what} --to-remote KINDS --to-host KINDS")
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the replicated tables."""
+    session = session_of(context)
+    with open_view(session.node_home(), session.runtime) as view:
+        found = table_admin.list_tables(view)
+    if as_json:
+        print_json([_plain(each) for each in found])
+        return
+    columns = (
+        Column("area", "area"),
+        Column("name", "table", whole=True),
+        Column("columns", "columns", justify="right"),
+        Column("rows", "rows", justify="right"),
+        Column("stations", "stations with a rule"),
+    )
+    print_listing([_row(each) for each in found], columns, as_json, empty="no table is replicated yet")
+
+
+def _row(summary: TableSummary) -> dict[str, Any]:
+    return {
+        "area": summary.table.area,
+        "name": summary.table.name,
+        "columns": len(summary.table.definition.columns),
+        "rows": "missing" if summary.rows is None else summary.rows,
+        "stations": list(summary.stations),
+    }
+
+
+def _plain(summary: TableSummary) -> dict[str, Any]:
+    table = summary.table
+    return {
+        "number": table.id,
+        "name": table.name,
+        "area": table.area,
+        "policy": table.policy,
+        "columns": list(table.definition.column_names),
+        "primary_key": list(table.definition.primary_key),
+        "rows": summary.rows,
+        "stations": record(summary.stations),
+    }
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The table's name.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a table: its columns and keys, as they travel, and its rules."""
+    session = session_of(context)
+    with open_view(session.node_home(), session.runtime) as view:
+        summary = table_admin.show_table(view, name)
+    table, definition = summary.table, summary.table.definition
+    if as_json:
+        print_json(_plain(summary) | {"definition": record(definition)})
+        return
+    rules = [f"{station} gets {rule.to_remote}, sends {rule.to_host}" for station, rule in summary.stations.items()]
+    head = {
+        "table": f"{table.name} (number {table.id})",
+        "area": table.area,
+        "policy": table.policy,
+        "rows": "missing" if summary.rows is None else summary.rows,
+        "rules": "; ".join(rules) or "none",
+        "unique": "; ".join(", ".join(key.columns) for key in definition.unique_keys) or None,
+        "refers to": "; ".join(f"{key.parent} by {', '.join(key.columns)}" for key in definition.foreign_keys) or None,
+    }
+    print_record({key: value for key, value in head.items() if value is not None}, as_json=False)
+    columns = (
+        Column("name", "column", whole=True),
+        Column("type", "type"),
+        Column("key", "key"),
+        Column("not_null", "not null"),
+    )
+    rows = [
+        {
+            "name": column.name,
+            "type": column.type.declared or column.type.kind.value,
+            "key": "key" if column.name in definition.primary_key else "",
+            "not_null": "" if column.nullable else "not null",
+        }
+        for column in definition.columns
+    ]
+    print_listing(rows, columns, as_json)
+
+
+@app.command("remove")
+def remove(context: typer.Context, names: Names) -> None:
+    """Capture nothing of these tables any more. Their rows stay where they are."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        gone = table_admin.remove_tables(node, names)
+    say(f"{', '.join(gone)}: replicated no more. The rows stay where they are.")
+
+
+@app.command("check")
+def check(
+    context: typer.Context,
+    names: SomeNames = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make missing or changed triggers anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold tables against what is replicated, and look after their triggers."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        found = table_admin.check_tables(node, names or [], repair=repair)
+    if as_json:
+        print_json(record(found))
+    else:
+        rows = [{"name": each.name, "state": "; ".join(each.faults) or "fits"} for each in found]
+        columns = (Column("name", "table", whole=True), Column("state", "state"))
+        print_listing(rows, columns, as_json, empty="no table is replicated yet")
+    if any(each.faults for each in found):
+        raise typer.Exit(WAITS_FOR_A_PERSON)
+
+
+def join(program: typer.Typer) -> None:
+    program.add_typer(app, name="table")
