@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import msgpack
 
-from replicator.databases.sqlite.capture import PREFIX
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.statements import (
     CHUNK,
@@ -22,6 +21,7 @@ from replicator.databases.sqlite.statements import (
     quoted,
     scalar,
 )
+from replicator.databases.sqlite.triggers import PREFIX
 from replicator.databases.sqlite.values import comparable
 from replicator.protocol.keys import key_packer
 from replicator.types import Image, Key, Table, TableDefinition, Value

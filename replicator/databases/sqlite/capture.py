@@ -120,6 +120,6 @@ def _captured(local: LocalTable, table: Table) -> list[LocalColumn]:
             )
     if tuple(column.name for column in local.primary_key) != table.definition.primary_key:
         raise UnfitTable(
-            f"Table {local.name} has got another primary key: put the old one back, or take the table out of replication."
+            f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
         )
     return [present[name] for name in table.definition.column_names]

@@ -12,10 +12,10 @@ from operator import itemgetter
 from typing import NamedTuple, cast
 
 from replicator.databases.base import Change
-from replicator.databases.sqlite.capture import OUTBOX
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.markers import settle_markers
 from replicator.databases.sqlite.statements import CHUNK, Row, fetch
+from replicator.databases.sqlite.triggers import OUTBOX
 from replicator.protocol.keys import key_packer
 from replicator.types import Key, Operation, Table, Value
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from replicator.databases.sqlite.capture import OUTBOX
 from replicator.databases.sqlite.statements import quoted
+from replicator.databases.sqlite.triggers import OUTBOX
 from replicator.types import Table
 
 
