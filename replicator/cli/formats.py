@@ -25,6 +25,11 @@ def say(sentence: str) -> None:
     print(one_line(sentence))
 
 
+def counted(count: int, thing: str) -> str:
+    """'1 mail', '2 mails'."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def kinds(text: str | None) -> Kinds | None:
     """The option's kinds; None where it is not given. Raises WrongUse."""
     if text is None:

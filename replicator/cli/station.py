@@ -17,7 +17,7 @@ from replicator.cli.console import (
     print_listing,
     print_record,
 )
-from replicator.cli.formats import position_text, record, say
+from replicator.cli.formats import counted, position_text, record, say
 from replicator.cli.passphrase import new_passphrase
 from replicator.cli.session import session_of
 from replicator.errors import WrongUse
@@ -133,7 +133,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json(record(link))
         return
-    parked = f"{link.parked_batches} batches, {human_size(link.parked_bytes)}" if link.parked_batches else None
+    parked = f"{link.parked_batches} of its batches, {human_size(link.parked_bytes)}" if link.parked_batches else None
     print_record(
         {
             "name": link.name,
@@ -148,7 +148,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "batches sent": f"{link.made} in epoch {position_text(link.out_epoch)}",
             "acknowledged": f"{link.acknowledged}, journal up to {position_text(link.covered)}",
             "on its way": human_size(link.unacknowledged_bytes),
-            "waiting to be mailed": f"{link.waiting_mails} mails, {human_size(link.waiting_bytes)}",
+            "waiting to be mailed": f"{counted(link.waiting_mails, 'mail')}, {human_size(link.waiting_bytes)}",
             "batches taken": f"{link.applied} in epoch {position_text(link.in_epoch)}",
             "waiting to be applied": parked,
             "sequence": link.sequence,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from replicator.cli.console import AsJson, moment, print_json, print_record
-from replicator.cli.formats import position_text, record, say
+from replicator.cli.formats import counted, position_text, record, say
 from replicator.cli.session import session_of
 from replicator.cli.station import print_links
 from replicator.operations import status
@@ -50,7 +50,7 @@ def _print(found: Status, now: int) -> None:
     if found.changes_captured:
         work.append("changes of the application to collect")
     if found.groups_uncut:
-        work.append(f"{found.groups_uncut} groups of the journal to pack")
+        work.append(f"{counted(found.groups_uncut, 'group')} of the journal to pack")
     print_record(
         {
             "node": f"{found.name} ({found.role}){'' if found.enabled else ', switched off'}",

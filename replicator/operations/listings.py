@@ -185,14 +185,19 @@ def _detail(view: View, group: Group, entry: Entry, tables: dict[int, Table]) ->
     after = _fields(table, entry.image)
     if entry.change == "N":
         return JournalEntry(line, None, after)
-    before: Fields = {}
-    if entry.old_values is not None:
-        if entry.change == "D":
-            before = _fields(table, entry.old_values) or {}
-        elif after is not None:
-            # Columns that are not masked did not change.
-            before = after | dict(zip(line.columns, unpack_rows([entry.old_values])[0], strict=False))
-    return JournalEntry(line, before, after)
+    return JournalEntry(line, _before(view, entry, line, table, after), after)
+
+
+def _before(view: View, entry: Entry, line: JournalLine, table: Table | None, after: Fields | None) -> Fields:
+    """The row before a change or a deletion, as far as the journal knows it."""
+    if entry.old_values is None:
+        # A host's log doesn't repeat what stands in it already.
+        previous = journal.previous_entry(view.connection, entry) if view.is_host else None
+        return (_fields(table, previous.image) or {}) if previous is not None else {}
+    if entry.change == "D":
+        return _fields(table, entry.old_values) or {}
+    # Columns that are not masked did not change.
+    return (after or {}) | dict(zip(line.columns, unpack_rows([entry.old_values])[0], strict=False))
 
 
 def _masked_names(table: Table, entry: Entry) -> tuple[str, ...]:

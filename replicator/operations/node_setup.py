@@ -190,9 +190,8 @@ def _set_up(home: Home, runtime: Runtime, plan: _Plan, host: str | None = None) 
         open_mailbox(account.mailbox, account.address, runtime).close()
         opened = open_database(configuration.database, runtime, create=plan.may_create_database)
         with closing(opened) as database:
+            # This makes a database that is missing, for a station. One that turns out another node's is ready already.
             sentences = database.prepare()
-            # A database that is missing is made for a station; preparing one that turns out another's does no harm.
-            sentences = database.prepare() if plan.may_create_database else []
             _refuse_foreign_node(database, began)
             home.identity.write(plan.identity)
             home.side_file.write(SideState(node=configuration.name, run=0, epoch=plan.epoch))

@@ -57,12 +57,12 @@ def add_station(
     """
     require_host(node, "stations are added")
     name, address, title = _checked(checked_name, name), _checked(checked_address, address), _checked_title(title)
-    files, path = Files(node.runtime), out or Path(f"{name}.invitation")
-    if files.read(path, FILE_LIMIT) is not None:
-        raise WrongUse(f"{path} is there already; name another file with --out, or delete it")
     with node.database.transaction(write=False) as connection:
         host = state.load_node(connection)
         _refuse_taken(host, state.load_peers(connection), name, address)
+    files, path = Files(node.runtime), out or Path(f"{name}.invitation")
+    if files.read(path, FILE_LIMIT) is not None:
+        raise WrongUse(f"{path} is there already; name another file with --out, or delete it")
     number = host.next_peer
     offer = _Offer.make(node, host.address, name, address, FIRST_EPOCH)
     data = offer.sealed(node, passphrase)
@@ -112,6 +112,8 @@ def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase
         _restart_link(unit, peer.id, epoch)
         peer.public_key, peer.bootstrap_key = None, offer.bootstrap_public
         peer.invitation = offer.invitation.invitation_id.hex()
+        # Of the new computer nothing was heard yet, and nothing was sent to it.
+        peer.heard_at = peer.sent_at = None
         state.save_peer(unit.connection, peer)
         files.write(path, data)
     _sweep(node, digests, parked)

@@ -121,6 +121,16 @@ def latest_entries(connection: Connection, *, table: int | None, after: int | No
     return sorted((Entry._make(row) for row in found), key=lambda entry: entry.id)
 
 
+def previous_entry(connection: Connection, entry: Entry) -> Entry | None:
+    """The one before it of the same row, where the journal reaches back so far."""
+    row = sql.one(
+        connection,
+        f"{_SELECT_ENTRIES} WHERE table_id = ? AND row_key = ? AND id < ? ORDER BY id DESC LIMIT 1",
+        (entry.table_id, entry.key, entry.id),
+    )
+    return None if row is None else Entry._make(row)
+
+
 def groups(connection: Connection, numbers: Collection[int]) -> dict[int, Group]:
     found: dict[int, Group] = {}
     for chunk in sql.in_chunks(sorted(set(numbers))):
