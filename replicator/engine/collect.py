@@ -180,9 +180,8 @@ class _StationClassifier:
             grouping.number()
             base = NOWHERE if version is None else (version.epoch, version.n)
             mask, before = change.mask, change.before
-            if what.send is ChangeClass.NEW:
-                mask, before = self._full[table], None
-            elif what.send is ChangeClass.CHANGED and change.operation is not Operation.UPDATE:
+            blind = what.send is ChangeClass.CHANGED and change.operation is not Operation.UPDATE
+            if blind or what.send is ChangeClass.NEW:
                 mask, before = self._full[table], None
             self._add(table, what.send.value, key, change.image, mask, before, change.at, base)
         if what.edited:

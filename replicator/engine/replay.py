@@ -256,6 +256,7 @@ class Replaying:
         link.judged_n = max(link.judged_n, self.judged)
         if rows.has_skipped(unit.connection):
             collect(unit)  # the requests of this batch take their place in the stream
+            unit.journal.finish()
             self._drop_settled()
 
     def _drop_settled(self) -> None:

@@ -85,7 +85,7 @@ def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSe
             f" WHERE slice IN ({sql.marks(len(chunk))}) ORDER BY slice, ordinal"
         )
         rows = sql.run(connection, statement, chunk).fetchall()
-        found += [SliceSegment(*row[:-1], b"" if row[-1] else None, None) for row in rows]
+        found += [SliceSegment._make((*row[:-1], b"" if row[-1] else None, None)) for row in rows]
     return found
 
 
@@ -108,6 +108,24 @@ def take_content(connection: Connection, n: int) -> list[SegmentEntry]:
     )
     sql.run(connection, "DELETE FROM replicator_content WHERE n = ?", (n,))
     return [SegmentEntry(digest, size, raw, SegmentKind.CONTENT, rows) for digest, size, raw, rows in found]
+
+
+def waits_to_be_cut(connection: Connection) -> bool:
+    """Does the journal hold something that a link has not been given yet?"""
+    found = sql.one(
+        connection,
+        "SELECT 1 FROM replicator_link WHERE mode = '' AND cut_slice < (SELECT max(id) FROM replicator_slice) LIMIT 1",
+    )
+    return found is not None
+
+
+def groups_uncut(connection: Connection, last_n: int) -> int:
+    """How many groups of the journal the link that is furthest behind has not been given yet."""
+    row = sql.one(
+        connection,
+        "SELECT min(s.first_n) FROM replicator_slice s WHERE s.id > (SELECT min(cut_slice) FROM replicator_link)",
+    )
+    return 0 if row is None or row[0] is None else last_n - int(row[0]) + 1
 
 
 def frame(connection: Connection, digest: bytes) -> bytes | None:

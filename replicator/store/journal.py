@@ -90,3 +90,13 @@ def open_requests(connection: Connection, judged: int, kind: str) -> list[bytes]
     """Bodies of own requests of this kind that the host has not answered yet."""
     found = sql.rows(connection, "SELECT body FROM replicator_journal WHERE n > ? AND control = ?", (judged, kind))
     return [body for (body,) in found]
+
+
+def latest_requests(connection: Connection, *, after: int, limit: int) -> list[Group]:
+    """The newest groups behind `after` that are a request and hold no entries, oldest first."""
+    found = sql.rows(
+        connection,
+        f"{_SELECT_GROUPS} WHERE n > ? AND entries = 0 AND control IS NOT NULL ORDER BY n DESC LIMIT ?",
+        (after, limit),
+    )
+    return [Group(*row) for row in reversed(found)]

@@ -96,7 +96,7 @@ def _of_block(
     masks = iter(block.masks if block.masks is not None else more.masks or ())
     before = iter(block.before if block.before is not None else more.before or ())
     gone = iter(more.gone or ())
-    times = block.times or more.times or [None] * len(block.classes)
+    times: list[int] | list[None] = block.times or more.times or [None] * len(block.classes)
     places = definition.key_indexes
     for n, order, change, at in zip(block.numbers, block.orders, block.classes, times, strict=True):
         if change == "D":
