@@ -65,8 +65,7 @@ def _node_and_peers() -> None:
         Column("address", String(320), nullable=False),
         *_counts("run"),
         Column("host_epoch", BigInteger, nullable=False),
-        *_counts("last_n", "last_entry", "sliced_n", "sliced_entry"),
-        Column("sliced_whole", Boolean, nullable=False, server_default="1"),
+        *_counts("last_n"),
         Column("next_table", Integer, nullable=False, server_default="1"),
         Column("next_peer", Integer, nullable=False, server_default="1"),
         Column("created_at", BigInteger, nullable=False),
@@ -147,26 +146,15 @@ def _journal() -> None:
         Column("merged", Boolean, nullable=False),
         *_position("rule"),
         Column("schema_version", Integer, nullable=False, server_default="1"),
-        *_required("at", "first_entry", "entries"),
+        *_required("at", "entries"),
     )
     op.create_table(
-        "replicator_journal_entry",
-        Column("id", _NUMBER, primary_key=True, autoincrement=False),
-        Column("n", BigInteger, nullable=False),
-        Column("table_id", Integer, nullable=False),
-        Column("change", String(1), nullable=False),
-        Column("row_key", LargeBinary(3000), nullable=False),
-        Column("image", LargeBinary),
-        Column("mask", LargeBinary(256)),
-        Column("old_values", LargeBinary),
-        Column("base_epoch", BigInteger),
-        Column("base_n", BigInteger),
-        Column("at", BigInteger, nullable=False),
-        Column("origin", Integer, nullable=False, server_default="0"),
-        Column("recipients", Integer),
-        Column("must", Integer),
+        "replicator_journal_key",
+        Column("table_id", Integer, primary_key=True, autoincrement=False),
+        Column("row_key", LargeBinary(3000), primary_key=True),
+        Column("n", BigInteger, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
     )
-    op.create_index("replicator_journal_entry_key", "replicator_journal_entry", ["table_id", "row_key"])
     op.create_table(
         "replicator_recipients",
         Column("id", Integer, primary_key=True, autoincrement=False),
@@ -178,9 +166,10 @@ def _slices() -> None:
     op.create_table(
         "replicator_slice",
         Column("id", _NUMBER, primary_key=True, autoincrement=False),
-        *_required("host_epoch", "last_n", "last_entry"),
+        *_required("host_epoch", "first_n", "last_n"),
         Column("whole", Boolean, nullable=False),
     )
+    op.create_index("replicator_slice_last_n", "replicator_slice", ["last_n"])
     op.create_table(
         "replicator_slice_segment",
         Column("slice", BigInteger, primary_key=True, autoincrement=False),
@@ -191,6 +180,8 @@ def _slices() -> None:
         Column("kind", String(10), nullable=False),
         Column("digest", LargeBinary(32), nullable=False),
         *_required("size", "raw_size", "row_count"),
+        Column("frame", LargeBinary(67108864)),
+        Column("detail", LargeBinary(67108864)),
     )
     op.create_index("replicator_slice_segment_digest", "replicator_slice_segment", ["digest"])
     op.create_table(
@@ -224,6 +215,7 @@ def _batches_out() -> None:
         Column("ordinal", Integer, primary_key=True, autoincrement=False),
         Column("digest", LargeBinary(32), nullable=False),
         Column("size", BigInteger, nullable=False),
+        Column("in_journal", Boolean, nullable=False),
     )
     op.create_index("replicator_batch_segment_digest", "replicator_batch_segment", ["digest"])
     op.create_table(

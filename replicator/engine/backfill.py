@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from replicator.databases.base import Change
-from replicator.engine.collect import GroupWriter
+from replicator.engine.collect import Grouping
 from replicator.engine.node import Unit
 from replicator.protocol.edits import read_edit
 from replicator.protocol.images import full_mask
@@ -17,7 +16,7 @@ from replicator.protocol.keys import key_packer
 from replicator.protocol.order import parents_first
 from replicator.protocol.working_set import Version
 from replicator.store import rows
-from replicator.types import NOWHERE, Image, Key, Kinds, Operation, Table, Tie
+from replicator.types import NOWHERE, Kinds, Table, Tie
 
 PAGE = 2000
 
@@ -26,26 +25,20 @@ def send_upward(unit: Unit, widened: dict[int, Kinds]) -> None:
     """Journal what these newly allowed kinds let pass, as one group, under the rule now in force."""
     if not widened:
         return
-    writer = GroupWriter(unit)
+    grouping = Grouping(unit)
     ordered = parents_first(unit.tables[table] for table in widened)
     for table in ordered:
         kinds = widened[table.id]
         if Kinds.NEW in kinds:
-            _send_new(unit, table, writer)
+            _send_new(unit, table, grouping)
         if Kinds.CHANGED in kinds:
-            _send_edited(unit, table, writer)
+            _send_edited(unit, table, grouping)
     for table in reversed(ordered):
         if Kinds.DELETED in widened[table.id]:
-            _send_deleted(unit, table, writer)
-    writer.finish()
+            _send_deleted(unit, table, grouping)
 
 
-def _change(unit: Unit, table: Table, key: Key, image: Image | None, mask: int = 0) -> Change:
-    operation = Operation.DELETE if image is None else Operation.INSERT
-    return Change(0, table.id, operation, key, image, mask, None, unit.now, None)
-
-
-def _send_new(unit: Unit, table: Table, writer: GroupWriter) -> None:
+def _send_new(unit: Unit, table: Table, grouping: Grouping) -> None:
     full, pack_key = full_mask(len(table.definition.columns)), key_packer(table.definition)
     for images in unit.database.scan(unit.connection, table):
         found = {pack_key(image): image for image in images}
@@ -57,9 +50,9 @@ def _send_new(unit: Unit, table: Table, writer: GroupWriter) -> None:
             if tie not in (Tie.NONE, Tie.HIDDEN):
                 continue
             base = NOWHERE if version is None else version.position
-            writer.add(_change(unit, table, key, image), "N", full, None, base)
+            grouping.number()
+            unit.journal.add(table.id, "N", key, image, full, None, unit.now, base)
             moved.append(Version(table.id, key, *base, tie=Tie.SHARED.value))
-        writer.flush()
         rows.save_versions(unit.database, unit.connection, moved)
 
 
@@ -70,7 +63,7 @@ def _pages(unit: Unit, table: Table) -> Iterator[list[Version]]:
         yield versions
 
 
-def _send_edited(unit: Unit, table: Table, writer: GroupWriter) -> None:
+def _send_edited(unit: Unit, table: Table, grouping: Grouping) -> None:
     for versions in _pages(unit, table):
         edited = [version for version in versions if version.tie == Tie.SHARED and version.image is not None]
         images = unit.database.read_images(unit.connection, table, [version.key for version in edited])
@@ -80,20 +73,20 @@ def _send_edited(unit: Unit, table: Table, writer: GroupWriter) -> None:
             if image is None or version.image is None:
                 continue
             mask, before = read_edit(version.image)
-            writer.add(_change(unit, table, version.key, image, mask), "C", mask, before, version.position)
+            grouping.number()
+            unit.journal.add(table.id, "C", version.key, image, mask, before, unit.now, version.position)
             moved.append(version._replace(image=None))
-        writer.flush()
         rows.save_versions(unit.database, unit.connection, moved)
 
 
-def _send_deleted(unit: Unit, table: Table, writer: GroupWriter) -> None:
+def _send_deleted(unit: Unit, table: Table, grouping: Grouping) -> None:
     for versions in _pages(unit, table):
         hidden = [version for version in versions if version.tie == Tie.HIDDEN]
         here = unit.database.read_images(unit.connection, table, [version.key for version in hidden])
         moved = []
         for version in hidden:
             if version.key not in here:
-                writer.add(_change(unit, table, version.key, None), "D", 0, None, version.position)
+                grouping.number()
+                unit.journal.add(table.id, "D", version.key, None, 0, None, unit.now, version.position)
                 moved.append(version._replace(tie=Tie.NONE.value, deleted=1))
-        writer.flush()
         rows.save_versions(unit.database, unit.connection, moved)

@@ -7,7 +7,7 @@ a class and its recipients. In chunks of a few thousand: the backlog may be of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from replicator.databases.base import Change
@@ -18,8 +18,8 @@ from replicator.protocol.edits import merge_edit
 from replicator.protocol.images import full_mask, same_value
 from replicator.protocol.ties import classify_upward
 from replicator.protocol.working_set import Version
-from replicator.store import journal, rows, sql
-from replicator.store.journal import Entry, Group
+from replicator.store import rows, sql
+from replicator.store.journal import Group
 from replicator.types import NOWHERE, ChangeClass, Image, Key, Operation
 
 Versions = dict[int, dict[Key, Version]]
@@ -30,25 +30,24 @@ def collect(unit: Unit) -> int:
     connection, database = unit.connection, unit.database
     count = 0
     if not database.outbox_is_empty(connection):
-        writer = GroupWriter(unit)
+        grouping = Grouping(unit)
         classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
         for chunk in database.read_outbox(connection, unit.tables):
-            _collect_chunk(unit, chunk, writer, classifier)
+            _collect_chunk(unit, chunk, grouping, classifier)
             count += len(chunk)
-        writer.finish()
         database.clear_outbox(connection)
     _number_requests(unit)
     return count
 
 
 class Classifier(Protocol):
-    def classify(self, change: Change, known: dict[Key, Version], writer: GroupWriter) -> Version | None:
+    def classify(self, change: Change, known: dict[Key, Version], grouping: Grouping) -> Version | None:
         """Journal the change as the rules want it; returns the row's new version, None where it stays."""
 
     def flush(self) -> None: ...
 
 
-def _collect_chunk(unit: Unit, chunk: list[Change], writer: GroupWriter, classifier: Classifier) -> None:
+def _collect_chunk(unit: Unit, chunk: list[Change], grouping: Grouping, classifier: Classifier) -> None:
     keys: dict[int, dict[Key, None]] = {}
     for change in chunk:
         keys.setdefault(change.table, {})[change.key] = None
@@ -61,16 +60,15 @@ def _collect_chunk(unit: Unit, chunk: list[Change], writer: GroupWriter, classif
         table, key = change.table, change.key
         known = versions[table]
         if by_transaction:
-            writer.transaction(change.transaction)
+            grouping.transaction(change.transaction)
         where = (table, key)
         if where in last:
             _verify(unit, change, last[where])
         last[where] = change.image
-        version = classify(change, known, writer)
+        version = classify(change, known, grouping)
         if version is not None:
             known[key] = version
             moved[where] = version
-    writer.flush()
     classifier.flush()
     rows.save_versions(unit.database, unit.connection, list(moved.values()))
 
@@ -97,81 +95,26 @@ def _verify(unit: Unit, change: Change, previous: Image | None) -> None:
 
 
 @dataclass(slots=True)
-class GroupWriter:
-    """Writes entries to the journal, opening a group when the first one comes."""
+class Grouping:
+    """Opens a group of this node's own when the first change comes, and the next one with the next transaction."""
 
     unit: Unit
-    _group: Group | None = None
+    n: int = 0
+    """Of the open group; 0: none is open."""
     _transaction: int | None = None
-    _pending: list[Entry] = field(default_factory=list)
-    _masks: dict[int, bytes] = field(default_factory=dict)
 
     def transaction(self, number: int | None) -> None:
         """The next change belongs to this transaction: on databases that tell, a group each."""
-        if self._group is not None and number != self._transaction:
-            self.finish()
+        if number != self._transaction:
+            self.n = 0
         self._transaction = number
 
     def number(self) -> int:
         """n of the open group; opens one if need be."""
-        if self._group is None:
-            self._group = open_group(self.unit, merged=not self.unit.database.capabilities.transactions_are_groups)
-        return self._group.n
-
-    def add(
-        self,
-        change: Change,
-        kind: str,
-        mask: int,
-        before: tuple[object, ...] | None,
-        base: tuple[int, int] | None,
-        recipients: int | None = None,
-    ) -> None:
-        n = self.number()
-        state = self.unit.state
-        state.last_entry += 1
-        packed_mask = None
-        if mask:
-            packed_mask = self._masks.get(mask)
-            if packed_mask is None:
-                packed_mask = self._masks[mask] = pack_mask(mask)
-        self._pending.append(
-            Entry(
-                state.last_entry,
-                n,
-                change.table,
-                kind,
-                change.key,
-                None if change.image is None else pack_row(change.image),
-                packed_mask,
-                None if before is None else pack_row(before),
-                None if base is None else base[0],
-                None if base is None else base[1],
-                change.at,
-                0,
-                recipients,
-                None,
-            )
-        )
-
-    def flush(self) -> None:
-        journal.insert_entries(self.unit.connection, self._pending)
-        self._pending = []
-
-    def finish(self) -> None:
-        self.flush()
-        if self._group is not None:
-            count = self.unit.state.last_entry - self._group.first_entry + 1
-            journal.finish_group(self.unit.connection, self._group.n, count)
-            self._group = None
-
-
-def pack_mask(mask: int) -> bytes:
-    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
-
-
-def unpack_mask(mask: bytes | None) -> int:
-    return 0 if mask is None else int.from_bytes(mask, "little")
+        if not self.n:
+            merged = not self.unit.database.capabilities.transactions_are_groups
+            self.n = open_group(self.unit, merged=merged).n
+        return self.n
 
 
 def open_group(
@@ -198,11 +141,8 @@ def open_group(
         rule_n=rule[1],
         schema_version=1,
         at=unit.now,
-        first_entry=unit.state.last_entry + 1,
-        entries=0,
     )
-    journal.insert_group(unit.connection, group)
-    return group
+    return unit.journal.open(group)
 
 
 def _number_requests(unit: Unit) -> None:
@@ -227,23 +167,23 @@ class _StationClassifier:
 
     def __init__(self, unit: Unit) -> None:
         self._flags = unit.flags_up
+        self._add = unit.journal.add
         self._full = {number: full_mask(len(table.definition.columns)) for number, table in unit.tables.items()}
 
-    def classify(self, change: Change, known: dict[Key, Version], writer: GroupWriter) -> Version | None:
+    def classify(self, change: Change, known: dict[Key, Version], grouping: Grouping) -> Version | None:
         table, key = change.table, change.key
         version = known.get(key)
         tie = "" if version is None else version.tie
         deleted = change.operation is Operation.DELETE
         what = classify_upward(tie, deleted, self._flags[table])
-        base = NOWHERE if version is None else version.position
-        if what.send is ChangeClass.CHANGED:
-            mask = change.mask or self._full[table]
-            before = change.before if change.operation is Operation.UPDATE else None
-            writer.add(change, "C", mask, before, base)
-        elif what.send is ChangeClass.NEW:
-            writer.add(change, "N", self._full[table], None, base)
-        elif what.send is ChangeClass.DELETED:
-            writer.add(change, "D", 0, change.before, base)
+        if what.send is not None:
+            grouping.number()
+            base = NOWHERE if version is None else (version.epoch, version.n)
+            mask, before = change.mask, change.before
+            blind = what.send is ChangeClass.CHANGED and change.operation is not Operation.UPDATE
+            if blind or what.send is ChangeClass.NEW:
+                mask, before = self._full[table], None
+            self._add(table, what.send.value, key, change.image, mask, before, change.at, base)
         if what.edited:
             return self._edited(change, version)
         if what.tie == tie:
@@ -267,8 +207,10 @@ class _HostClassifier:
 
     def __init__(self, unit: Unit) -> None:
         self._recipients = Recipients(unit)
+        self._add = unit.journal.add
+        self._epoch = unit.state.host_epoch
 
-    def classify(self, change: Change, known: dict[Key, Version], writer: GroupWriter) -> Version | None:
+    def classify(self, change: Change, known: dict[Key, Version], grouping: Grouping) -> Version | None:
         table, key = change.table, change.key
         version = known.get(key)
         if version is None:
@@ -280,11 +222,13 @@ class _HostClassifier:
             kind, tombstone = "D", None if change.before is None else pack_row(change.before)
         else:
             kind, tombstone = ("C" if was_there else "N"), None
-        n = writer.number()
-        writer.add(change, kind, change.mask, change.before, None, self._recipients.of(table, kind))
-        self._recipients.note(table, kind, key)
-        epoch = writer.unit.state.host_epoch
-        return Version(table, key, epoch, n, int(kind == "D"), at=change.at, image=tombstone)
+        n = grouping.n or grouping.number()
+        recipients = self._recipients.of(table, kind)
+        self._add(table, kind, key, change.image, change.mask, change.before, change.at, NOWHERE, recipients)
+        if kind == "D":
+            self._recipients.note(table, kind, key)
+            return Version(table, key, self._epoch, n, 1, at=change.at, image=tombstone)
+        return Version(table, key, self._epoch, n, 0, 0, 0, 1, change.at)
 
     def flush(self) -> None:
         self._recipients.flush()

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from replicator.engine import working
-from replicator.engine.collect import collect, pack_mask
+from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
@@ -25,10 +25,10 @@ from replicator.protocol.keys import key_packer, pack_key
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import TableState, WorkingSet
-from replicator.store import journal, rows
-from replicator.store.journal import Entry, Group
+from replicator.store import rows
+from replicator.store.journal import Group
 from replicator.store.state import Peer
-from replicator.types import Image, Key
+from replicator.types import NOWHERE, Image, Key
 
 Numbered = tuple[int, Proposal]
 """(the group's sequence number, one of its changes)."""
@@ -47,7 +47,6 @@ def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress,
             judging.segment(segment)
             done += sum(len(block.classes) for block in segment.blocks)
             progress.applied(peer.name, done, total)
-        judging.finish()
 
 
 @dataclass(slots=True)
@@ -62,9 +61,6 @@ class _Judging:
     context: GroupContext | None = None
     repeated: bool = False
     """The open group was seen before: it is not applied, its rows go back as verdicts."""
-    conflicts: list[tuple[GroupHead, Outcome]] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    masks: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.working = working.new_working_set(self.unit)
@@ -102,7 +98,6 @@ class _Judging:
             raise PeerFault("a batch names a table that is not replicated here")
 
     def _begin(self, head: GroupHead, seen: bool) -> None:
-        self._end()
         unit, link = self.unit, self.unit.link(self.peer.id)
         position = unit.next_position()
         self.repeated = seen
@@ -123,10 +118,8 @@ class _Judging:
             rule_n=head.rule_version[1],
             schema_version=1,
             at=head.at,
-            first_entry=unit.state.last_entry + 1,
-            entries=0,
         )
-        journal.insert_group(unit.connection, self.group)
+        unit.journal.open(self.group)
         self.context = GroupContext(
             position=position,
             origin=self.peer.id,
@@ -139,17 +132,6 @@ class _Judging:
         link.applied_n = head.number
         if not seen:
             rows.remember_groups(unit.connection, self.peer.id, [(head.uid, head.born)])
-
-    def _end(self) -> None:
-        if self.group is not None:
-            count = self.unit.state.last_entry - self.group.first_entry + 1
-            if count:
-                journal.finish_group(self.unit.connection, self.group.n, count)
-            self.group = self.context = None
-
-    def finish(self) -> None:
-        self._flush()
-        self._end()
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -201,32 +183,13 @@ class _Judging:
     def _write(self, outcome: Outcome) -> None:
         """Records to the journal's entries, what the station has to the link rows, conflicts on record."""
         assert self.group is not None  # noqa: S101 - set by _begin
-        state, peer, group = self.unit.state, self.peer.id, self.group
-        of, entries = self.recipients.of, self.entries
-        for record in outcome.records:
-            table, change, key, image, mask, at, shared, clean, verdict = record
-            state.last_entry += 1
-            if mask and mask not in self.masks:
-                self.masks[mask] = pack_mask(mask)
-            entries.append(
-                Entry(
-                    state.last_entry,
-                    group.n,
-                    table,
-                    change,
-                    key,
-                    None if image is None else pack_row(image),
-                    self.masks[mask] if mask else None,
-                    None,
-                    None,
-                    None,
-                    at,
-                    peer if clean else 0,
-                    of(table, change, peer if verdict else 0) if shared else None,
-                    peer if verdict else None,
-                )
-            )
-            if shared:
+        peer, group = self.peer.id, self.group
+        of, add = self.recipients.of, self.unit.journal.add
+        for table, change, key, image, mask, at, shared, clean, verdict, before in outcome.records:
+            recipients = of(table, change, peer if verdict else 0) if shared else None
+            origin, must = (peer if clean else 0), (peer if verdict else 0)
+            add(table, change, key, image, mask, before, at, NOWHERE, recipients, origin, must)
+            if shared and change == "D":
                 self.recipients.note(table, change, key)
             if clean or verdict:
                 self.recipients.note_at(peer, table, key, image is not None)
@@ -238,8 +201,6 @@ class _Judging:
             self._flush()
 
     def _flush(self) -> None:
-        journal.insert_entries(self.unit.connection, self.entries)
-        self.entries = []
         for state in self.working.tables.values():
             working.flush_rows(self.unit, state, self.silence)
             working.flush_versions(self.unit, state)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from replicator.databases.base import Database
+from replicator.engine.journalling import Journal
 from replicator.errors import Halted
 from replicator.protocol.link import DAY, MINUTE
 from replicator.protocol.rules import RuleBook
@@ -151,7 +152,13 @@ class Unit:
         """Tell a person, once for each subject."""
         notices.add(self.connection, self.now, kind, subject, message, waiting)
 
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self)
+
     def save(self) -> None:
+        if "journal" in self.__dict__:
+            self.journal.finish()
         for link in self._links.values():
             state.save_link(self.connection, link)
         if self.state != self._before:

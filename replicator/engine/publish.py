@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replicator.engine.node import Node, Unit
-from replicator.engine.slicing import slice_journal
 from replicator.protocol import link as links
 from replicator.protocol.codec import batch_digest, encode_manifest
 from replicator.protocol.messages import Manifest, SegmentEntry
 from replicator.store import batches
-from replicator.store.batches import Batch, Slice, SliceSegment
+from replicator.store.batches import Batch, BatchSegment, Slice, SliceSegment
 from replicator.store.state import LinkState
 from replicator.types import Position
 
@@ -23,8 +22,7 @@ LOOK_AHEAD = 200
 
 
 def publish(node: Node) -> int:
-    """Slice the journal and fill every link's window. Returns how many batches were cut."""
-    slice_journal(node)
+    """Fill every link's window. Returns how many batches were cut."""
     with node.unit() as unit:
         peers = [peer.id for peer in unit.peers.values() if peer.enabled]
     shelf = Shelf()
@@ -75,7 +73,8 @@ def cut_batch(unit: Unit, peer: int, shelf: Shelf) -> int | None:
     if not segments:
         return 0
     epoch = slices[-1].host_epoch if unit.is_host else 0
-    freeze(unit, state, [segment.entry for segment in segments], (epoch, slices[-1].last_n))
+    known = [(segment.entry, segment.frame is not None) for segment in segments]
+    freeze(unit, state, known, (epoch, slices[-1].last_n))
     return 1
 
 
@@ -95,7 +94,7 @@ def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice
                 return taken, segments
         waiting = batches.slices_after(unit.connection, taken[-1].id, LOOK_AHEAD)
     while taken and not taken[-1].whole:
-        # The rest of the group is not sliced yet: a group is never split over batches.
+        # A group is never split over batches.
         gone = taken.pop().id
         segments = [segment for segment in segments if segment.slice != gone]
     return taken, segments
@@ -104,15 +103,22 @@ def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice
 def _is_for(unit: Unit, segment: SliceSegment, peer: int) -> bool:
     if segment.peer is not None:
         return segment.peer == peer
-    if segment.origin == peer:
-        return False  # its own clean records: the ack says it all
-    return peer in unit.recipient_sets.stations[segment.recipients or 0]
+    if segment.origin == peer or segment.recipients is None:
+        return False  # its own clean records (the ack says it all), or nobody's
+    return peer in unit.recipient_sets.stations[segment.recipients]
 
 
 def freeze(
-    unit: Unit, state: LinkState, segments: list[SegmentEntry], high: Position, opener: str | None = None
+    unit: Unit,
+    state: LinkState,
+    segments: list[tuple[SegmentEntry, bool]],
+    high: Position,
+    opener: str | None = None,
 ) -> Batch:
-    """Give these segments the next number in the link's stream and queue their parts for sending."""
+    """Give these segments the next number in the link's stream and queue their parts for sending.
+
+    With each segment whether its bytes stand in the journal; else they lie in the spool.
+    """
     link, settings = state.link, unit.node.settings
     manifest = Manifest(
         epoch=link.out.epoch,
@@ -121,10 +127,10 @@ def freeze(
         peer_epoch=link.inbound.epoch,
         high=high,
         opener=opener,
-        segments=tuple(segments),
+        segments=tuple(entry for entry, _ in segments),
     )
     digest, encoded = batch_digest(manifest), encode_manifest(manifest)
-    size = len(encoded) + sum(entry.size for entry in segments)
+    size = len(encoded) + sum(entry.size for entry in manifest.segments)
     # A snapshot is exempt from the window (protocol.md 4).
     window_size = 0 if opener == "snap" else size
     n = links.cut(link, digest, window_size, unit.now, settings.probe_wait)
@@ -140,12 +146,13 @@ def freeze(
         high_n=high[1],
         size=size,
         window_size=window_size,
-        row_count=sum(entry.rows for entry in segments),
+        row_count=sum(entry.rows for entry in manifest.segments),
         sent_probe=link.out.probe,
         repeated=0,
         created_at=unit.now,
     )
-    batches.insert_batch(unit.connection, batch, segments)
+    stored = [BatchSegment(entry.digest, entry.size, in_journal) for entry, in_journal in segments]
+    batches.insert_batch(unit.connection, batch, stored)
     batches.remember_digest(unit.connection, state.peer, "out", n, digest)
     batches.enqueue(unit.connection, state.peer, n, part_ranges(size, settings.part_bytes))
     return batch

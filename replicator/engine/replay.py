@@ -8,7 +8,7 @@ Records of the batch's segments are brought into stream order slice by slice, de
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -110,7 +110,8 @@ class Replaying:
     content: Content
     progress: Progress
     judged: int = 0
-    pending_tables: set[int] = field(default_factory=set)
+    pending: bool = False
+    """Own changes await a verdict."""
     working: WorkingSet | None = None
 
     def __post_init__(self) -> None:
@@ -118,9 +119,8 @@ class Replaying:
         self.look_for_pending()
 
     def look_for_pending(self) -> None:
-        self.pending_tables = (
-            journal.pending_tables(self.unit.connection, self.judged) if self.unit.state.last_n > self.judged else set()
-        )
+        self.unit.journal.finish()
+        self.pending = journal.has_pending(self.unit.connection, self.judged)
 
     def steps(self, steps: list[Step]) -> None:
         """Decide on a run of records; a rule or a snapshot in between is a step of its own."""
@@ -154,7 +154,7 @@ class Replaying:
         pending = {
             (table, key): n
             for table, wanted in keys.items()
-            if table in self.pending_tables
+            if self.pending
             for key, n in journal.pending(unit.connection, self.judged, table, wanted).items()
         }
         replay = Replay(self.working, unit.flags_down, pending, self.judged)
@@ -189,7 +189,7 @@ class Replaying:
             holders = working.load_holders(unit, state, index, images)
             working.load_rows(unit, self.working, table, holders)
             working.load_versions(unit, self.working, {table: holders})
-            if table in self.pending_tables:
+            if self.pending:
                 found = journal.pending(unit.connection, self.judged, table, holders)
                 pending.update(((table, key), n) for key, n in found.items())
         working.load_parents(unit, state, images)
@@ -256,6 +256,7 @@ class Replaying:
         link.judged_n = max(link.judged_n, self.judged)
         if rows.has_skipped(unit.connection):
             collect(unit)  # the requests of this batch take their place in the stream
+            unit.journal.finish()
             self._drop_settled()
 
     def _drop_settled(self) -> None:

@@ -10,14 +10,12 @@ from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Unit
 from replicator.engine.packing import pack_table
 from replicator.errors import WrongUse
-from replicator.protocol.codec_plain import pack
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.rules import faults
-from replicator.store import batches, catalogue, journal, rows
-from replicator.store.journal import Entry
+from replicator.store import batches, catalogue, rows
 from replicator.types import NO_RULE, Kinds, Position, Rule
 
 
@@ -52,20 +50,9 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
         "scope": sorted(scope),
         "content": len(content),
     }
-    _log(unit, peer, group.n, body)
     batches.insert_content(unit.connection, group.n, content)
+    unit.journal.add_control(peer, "rule", body, content=bool(content))
     unit.forget_catalogue()
-
-
-def _log(unit: Unit, peer: int, n: int, body: dict[str, object]) -> None:
-    state = unit.state
-    state.last_entry += 1
-    recipients = unit.recipient_sets.intern(unit.connection, (peer,))
-    entry = Entry(
-        state.last_entry, n, 0, "X", b"rule", pack(body), None, None, None, None, unit.now, 0, recipients, None
-    )
-    journal.insert_entries(unit.connection, [entry])
-    journal.finish_group(unit.connection, n, 1)
 
 
 def _content(

@@ -15,7 +15,7 @@ from replicator.protocol import link as links
 from replicator.protocol.envelope import seal
 from replicator.protocol.messages import Acknowledgement, Direction, Header, PartPlace
 from replicator.store import batches, parcels, state
-from replicator.store.batches import Batch, Queued
+from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
 from replicator.transport.base import Mail
@@ -139,18 +139,37 @@ def _send_part(
     letter: _Letter,
     item: Queued,
     batch: Batch,
-    segments: list[tuple[bytes, int]],
+    segments: list[BatchSegment],
     sent: Sent,
     progress: Progress,
 ) -> None:
-    with node.spool.outbound_stream(batch.manifest, segments) as stream:
-        payload = stream.read_range(item.start, item.length)
+    payload = read_stream(node, batch.manifest, segments, item.start, item.length)
     epoch = letter.header.echo.epoch
     place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
     _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
     if item.start == 0:
         sent.rows += batch.row_count
     progress.sent(letter.peer.name, item.start + len(payload), batch.size, batch.row_count)
+
+
+def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start: int, length: int) -> bytes:
+    """A range of a batch's frozen stream: its manifest, then its segments from the journal or the spool."""
+    pieces, position, end = [], len(manifest), start + length
+    if start < position:
+        pieces.append(manifest[start:end])
+    with node.database.transaction(write=False) as connection:
+        for segment in segments:
+            first, last = max(start - position, 0), min(end - position, segment.size)
+            position += segment.size
+            if first >= last:
+                continue
+            frame = batches.frame(connection, segment.digest) if segment.in_journal else None
+            if frame is not None and len(frame) == segment.size:
+                pieces.append(frame[first:last])
+            else:
+                with node.spool.outbound_stream(b"", [(segment.digest, segment.size)]) as stream:
+                    pieces.append(stream.read_range(first, last - first))
+    return b"".join(pieces)
 
 
 def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent: Sent) -> None:

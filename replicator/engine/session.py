@@ -47,7 +47,6 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
         summary.snapshots = start_snapshots(node, show)
     summary.batches = publish(node)
     summary.sent = send(node, resend_now=resend_now, progress=show)
-    tidy(node)
     return summary
 
 
@@ -92,17 +91,9 @@ def check_capture(unit: Unit, summary: Summary) -> None:
         unit.notice("capture", f"{table.name} {unit.now}", text)
 
 
-def tidy(node: Node) -> None:
-    """Slices that every link has passed go, and spool files that nothing names."""
-    with node.unit() as unit:
-        dropped = batches.drop_passed_slices(unit.connection)
-        released = batches.unneeded(unit.connection, dropped)
-    node.spool.delete_segments(released)
-
-
 def sweep(node: Node) -> int:
     """What a crash left behind in the spool. Only under the node's lock."""
     with node.unit() as unit:
-        kept = batches.all_segments(unit.connection)
+        kept = batches.spooled(unit.connection)
         inbound = [parked.place for peer in unit.peers for parked in parcels.all_parked(unit.connection, peer)]
     return node.spool.sweep(kept, inbound)

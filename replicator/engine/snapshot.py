@@ -16,8 +16,8 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.packing import pack_table
 from replicator.engine.progress import Progress
 from replicator.engine.publish import freeze
-from replicator.engine.slicing import cut_slice, slice_journal, store_segment
 from replicator.protocol import link as links
+from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry, SegmentKind
 from replicator.protocol.order import parents_first
@@ -50,7 +50,6 @@ def start_snapshots(node: Node, progress: Progress) -> int:
 
 def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:
     """One link's snapshot as batch 1 of a new outbound stream. False: something changed meanwhile."""
-    slice_journal(node)
     with ExitStack() as stack:
         with node.unit() as unit:
             plan = _plan(unit, peer)
@@ -64,8 +63,7 @@ def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:
 
 def _plan(unit: Unit, peer: int) -> _Plan:
     collect(unit)
-    while cut_slice(unit):
-        pass
+    unit.journal.finish()
     link, book = unit.link(peer), unit.books[peer]
     rules = {table: book.current(table) for table in book.tables()}
     tables = parents_first(unit.tables[table] for table in rules)
@@ -112,10 +110,12 @@ def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
         "content": len(content),
     }
     record = ControlRecord(plan.position[1], 0, "snap", body)
-    control = store_segment(unit, Segment(plan.position[0], controls=[record]), SegmentKind.LOG, 0)
+    digest, frame = encode_segment(Segment(plan.position[0], controls=[record]))
+    size = unit.node.spool.add_segment(digest, frame)
+    control = SegmentEntry(digest, size, raw_size(frame), SegmentKind.LOG)
     batches.drop_batches(unit.connection, plan.peer, link.link.out.n)
     batches.forget_digests(unit.connection, plan.peer, "out")
     links.new_outbound_epoch(link.link, (unit.state.host_epoch, link.link.out.epoch[1] + 1))
     link.mode, link.cut_slice = "", plan.cut_slice
-    freeze(unit, link, [control, *content], plan.position, opener="snap")
+    freeze(unit, link, [(entry, False) for entry in (control, *content)], plan.position, opener="snap")
     return True

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from replicator.engine.collect import unpack_mask
 from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.codec_plain import unpack, unpack_rows
 from replicator.protocol.images import selectors
 from replicator.protocol.keys import unpack_key
-from replicator.store import catalogue, conflicts, journal, state
+from replicator.store import catalogue, conflicts, journal, journal_reading, state
 from replicator.store.conflicts import ConflictRow
-from replicator.store.journal import Entry, Group
+from replicator.store.journal import Group
+from replicator.store.journal_reading import JournalChange
 from replicator.types import HOST_PEER, Table, Value
 
-KINDS = {"N": "new", "C": "changed", "D": "deleted", "X": "record"}
+KINDS = {"N": "new", "C": "changed", "D": "deleted"}
+
+SLICES = 50
+"""Slices of the journal looked for at a time."""
 
 Fields = dict[str, Value]
 """A row's values by column name; those that aren't known are left out."""
@@ -101,16 +104,44 @@ def list_journal(
     """The newest `limit` lines, or the first behind group `after`; newest last. Raises UnknownName."""
     tables = catalogue.load_tables(view.connection)
     number = None if table is None else catalogue.find_table(view.connection, table).id
-    entries = journal.latest_entries(view.connection, table=number, after=after, limit=limit)
-    groups = journal.groups(view.connection, {entry.n for entry in entries})
-    lines = [_line(view, groups[entry.n], entry, tables) for entry in entries]
+    changes = _newest(view, tables, number, limit) if after is None else _behind(view, tables, number, after, limit)
+    first = min((change.n for change in changes), default=0)
+    groups = journal.groups(view.connection, first, view.node.last_n)
+    lines = [_line(view, groups[change.n], change, tables) for change in changes]
     if number is None:
         # Requests have no entries: those of the same stretch of the journal.
-        since = after if after is not None else (entries[0].n - 1 if len(entries) == limit else 0)
+        since = after if after is not None else (first - 1 if len(changes) >= limit else 0)
         requests = journal.latest_requests(view.connection, after=since, limit=limit)
         lines += [_request_line(view, group) for group in requests]
         lines.sort(key=lambda line: (line.n, line.order))
     return lines[-limit:] if after is None else lines[:limit]
+
+
+def _newest(view: View, tables: dict[int, Table], table: int | None, limit: int) -> list[JournalChange]:
+    """The newest changes, oldest first: slice by slice, backward."""
+    definitions = {number: found.definition for number, found in tables.items()}
+    newest: list[JournalChange] = []
+    before: int | None = None
+    while len(newest) < limit and (slices := journal_reading.slices_backward(view.connection, before, SLICES)):
+        for number in slices:
+            found = journal_reading.changes_of_slice(view.connection, number, definitions)
+            newest = [change for change in found if table is None or change.table == table] + newest
+            if len(newest) >= limit:
+                break
+        before = slices[-1]
+    return newest[-limit:]
+
+
+def _behind(view: View, tables: dict[int, Table], table: int | None, after: int, limit: int) -> list[JournalChange]:
+    """The first changes behind group `after`."""
+    definitions = {number: found.definition for number, found in tables.items()}
+    behind: list[JournalChange] = []
+    for number in journal_reading.slices_after(view.connection, after):
+        found = journal_reading.changes_of_slice(view.connection, number, definitions)
+        behind += [change for change in found if change.n > after and (table is None or change.table == table)]
+        if len(behind) >= limit:
+            break
+    return behind[:limit]
 
 
 def show_group(view: View, n: int, *, limit: int = 100) -> JournalGroup:
@@ -119,12 +150,14 @@ def show_group(view: View, n: int, *, limit: int = 100) -> JournalGroup:
     if group is None:
         raise UnknownName(f"there is no group {n} in the journal; see: replicator journal list")
     tables = catalogue.load_tables(view.connection)
-    first, last = group.first_entry - 1, group.first_entry + min(group.entries, limit) - 1
-    entries = [
-        _detail(view, group, entry, tables)
-        for chunk in journal.entries_after(view.connection, first, last)
-        for entry in chunk
-    ]
+    entries: list[JournalEntry] = []
+    definitions = {number: found.definition for number, found in tables.items()}
+    for number in journal_reading.slices_of(view.connection, n):
+        changes = journal_reading.changes_of_slice(view.connection, number, definitions)
+        entries += [_detail(view, group, change, tables) for change in changes if change.n == n]
+        if len(entries) >= limit:
+            break
+    del entries[limit:]
     if group.control is not None and not entries:
         entries.append(JournalEntry(_request_line(view, group), None, None, _body(group.body)))
     return JournalGroup(
@@ -144,22 +177,18 @@ def _origin(view: View, group: Group) -> str:
     return view.node.name if group.origin == HOST_PEER else view.name_of(group.origin)
 
 
-def _line(view: View, group: Group, entry: Entry, tables: dict[int, Table]) -> JournalLine:
-    table = tables.get(entry.table_id)
-    columns: tuple[str, ...] = ()
-    if entry.change == "C" and table is not None:
-        columns = _masked_names(table, entry)
-    is_row = entry.change != "X"
+def _line(view: View, group: Group, change: JournalChange, tables: dict[int, Table]) -> JournalLine:
+    is_row = change.table != 0
     return JournalLine(
         epoch=group.host_epoch,
         n=group.n,
-        order=entry.id - group.first_entry + 1,
-        at=entry.at,
+        order=change.order + 1,
+        at=group.at if change.at is None else change.at,
         origin=_origin(view, group),
-        table=_table_name(tables, entry.table_id) if is_row else None,
-        key=unpack_key(entry.key) if is_row else None,
-        kind=KINDS.get(entry.change, entry.change) if is_row else entry.key.decode("utf-8", "replace"),
-        columns=columns,
+        table=_table_name(tables, change.table) if is_row else None,
+        key=change.key_values if is_row else None,
+        kind=KINDS.get(change.change, change.change),
+        columns=_masked_names(tables[change.table], change) if change.change == "C" else (),
     )
 
 
@@ -177,33 +206,27 @@ def _request_line(view: View, group: Group) -> JournalLine:
     )
 
 
-def _detail(view: View, group: Group, entry: Entry, tables: dict[int, Table]) -> JournalEntry:
-    line = _line(view, group, entry, tables)
-    if entry.change == "X":
-        return JournalEntry(line, None, None, _body(entry.image))
-    table = tables.get(entry.table_id)
-    after = _fields(table, entry.image)
-    if entry.change == "N":
+def _detail(view: View, group: Group, change: JournalChange, tables: dict[int, Table]) -> JournalEntry:
+    line = _line(view, group, change, tables)
+    if not change.table:
+        return JournalEntry(line, None, None, change.body)
+    names = tables[change.table].definition.column_names
+    after = None if change.image is None else dict(zip(names, change.image, strict=True))
+    if change.change == "N":
         return JournalEntry(line, None, after)
-    return JournalEntry(line, _before(view, entry, line, table, after), after)
+    before: Fields = {}
+    if change.before is not None:
+        if change.change == "D":
+            before = dict(zip(names, change.before, strict=True))
+        elif after is not None:
+            # Columns that are not masked did not change.
+            before = after | dict(zip(line.columns, change.before, strict=False))
+    return JournalEntry(line, before, after)
 
 
-def _before(view: View, entry: Entry, line: JournalLine, table: Table | None, after: Fields | None) -> Fields:
-    """The row before a change or a deletion, as far as the journal knows it."""
-    if entry.old_values is None:
-        # A host's log doesn't repeat what stands in it already.
-        previous = journal.previous_entry(view.connection, entry) if view.is_host else None
-        return (_fields(table, previous.image) or {}) if previous is not None else {}
-    if entry.change == "D":
-        return _fields(table, entry.old_values) or {}
-    # Columns that are not masked did not change.
-    return (after or {}) | dict(zip(line.columns, unpack_rows([entry.old_values])[0], strict=False))
-
-
-def _masked_names(table: Table, entry: Entry) -> tuple[str, ...]:
+def _masked_names(table: Table, change: JournalChange) -> tuple[str, ...]:
     names = table.definition.column_names
-    chosen = selectors(unpack_mask(entry.mask), len(names))
-    return tuple(name for name, selected in zip(names, chosen, strict=True) if selected)
+    return tuple(name for name, chosen in zip(names, selectors(change.mask, len(names)), strict=True) if chosen)
 
 
 # --- conflicts --------------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def remove_station(node: Node, name: str) -> None:
         peer = state.find_peer(unit.connection, name)
         digests, parked = _empty_link(unit, peer.id)
         state.delete_peer(unit.connection, peer.id)
-        unneeded = batches.unneeded(unit.connection, [*digests, *batches.drop_passed_slices(unit.connection)])
+        unneeded = batches.unneeded(unit.connection, digests)
     _sweep(node, unneeded, parked)
 
 

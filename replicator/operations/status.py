@@ -111,7 +111,7 @@ def status_of(view: View) -> Status:
         sequence=node.last_n,
         vector=vector,
         changes_captured=not view.database.outbox_is_empty(view.connection),
-        groups_uncut=node.last_n - node.sliced_n,
+        groups_uncut=batches.groups_uncut(view.connection, node.last_n),
         conflicts=conflicts.count(view.connection),
         links=links,
         needs=_needs(view),

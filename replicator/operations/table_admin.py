@@ -11,7 +11,7 @@ from replicator.engine.node import Node, Unit
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.protocol.rules import RuleBook
-from replicator.store import catalogue, journal, notices
+from replicator.store import batches, catalogue, notices
 from replicator.types import Rule, Table, TableDefinition
 
 ALL = "all"
@@ -212,5 +212,5 @@ def _refuse_removal(unit: Unit, table: Table, leaving: dict[int, Table]) -> None
                 f"table {child.name} is replicated and refers to {table.name}; remove both: "
                 f"replicator table remove {child.name} {table.name}"
             )
-    if journal.waits_to_be_cut(unit.connection, table.id, unit.state.sliced_entry):
+    if batches.waits_to_be_cut(unit.connection):
         raise WrongUse(f"changes of {table.name} still wait to be sent; run: replicator host-run, then remove it")

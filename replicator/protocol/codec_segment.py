@@ -97,10 +97,10 @@ def _put_block(tape: TapeWriter, block: TableBlock) -> None:
         put_integers(tape, _same_length("times", block.times, count))
     if block.bases is not None:
         _put_pairs(tape, _same_length("bases", block.bases, count))
-    _put_rows(tape, block.rows)
-    _put_rows(tape, block.keys)
+    put_rows(tape, block.rows)
+    put_rows(tape, block.keys)
     if block.masks is not None:
-        _put_masks(tape, _same_length("masks", block.masks, changed), block.before)
+        put_masks(tape, _same_length("masks", block.masks, changed), block.before)
     elif block.before is not None:
         raise ValueError("old values without masks")
 
@@ -123,16 +123,17 @@ def _read_block(tape: TapeReader, kind: SegmentKind, bounds: Bounds, cells: int)
         block.times = read_integers(tape, "times", count)
     if flags & _BASES:
         block.bases = _read_pairs(tape, "bases", count)
-    block.rows, cells = _read_rows(tape, "row values", count - deleted, bounds, cells)
-    block.keys, cells = _read_rows(tape, "key values", deleted, bounds, cells)
+    block.rows, cells = read_rows(tape, "row values", count - deleted, bounds, cells)
+    block.keys, cells = read_rows(tape, "key values", deleted, bounds, cells)
     if flags & _MASKS:
-        cells = _read_masks(tape, block, changed, bool(flags & _BEFORE), bounds, cells)
+        width = len(block.rows[0]) if block.rows else 0
+        block.masks, block.before, cells = read_masks(tape, width, changed, bool(flags & _BEFORE), bounds, cells)
     elif flags & _BEFORE:
         raise tape.fault("old values stand without masks")
     return block, cells
 
 
-def _put_rows(tape: TapeWriter, rows: Sequence[tuple[Value, ...]]) -> None:
+def put_rows(tape: TapeWriter, rows: Sequence[tuple[Value, ...]]) -> None:
     """Rows of one width, as columns. The width is left out when there are none."""
     if not rows:
         return
@@ -144,7 +145,7 @@ def _put_rows(tape: TapeWriter, rows: Sequence[tuple[Value, ...]]) -> None:
         put_column(tape, column)
 
 
-def _read_rows(
+def read_rows(
     tape: TapeReader, field: str, count: int, bounds: Bounds, cells: int
 ) -> tuple[list[tuple[Value, ...]], int]:
     """`count` rows, and what is left of `cells`."""
@@ -156,7 +157,7 @@ def _read_rows(
     return list(zip(*columns, strict=True)), cells
 
 
-def _put_masks(tape: TapeWriter, masks: Sequence[int], before: Sequence[tuple[Value, ...]] | None) -> None:
+def put_masks(tape: TapeWriter, masks: Sequence[int], before: Sequence[tuple[Value, ...]] | None) -> None:
     """The distinct masks, which of them each entry has, and the old values, grouped by mask, as columns."""
     if before is not None:
         _same_length("old values", before, len(masks))
@@ -181,9 +182,10 @@ def _put_masks(tape: TapeWriter, masks: Sequence[int], before: Sequence[tuple[Va
             put_column(tape, column)
 
 
-def _read_masks(tape: TapeReader, block: TableBlock, count: int, with_before: bool, bounds: Bounds, cells: int) -> int:
-    """Fill `masks` and `before` of the block; what is left of `cells`."""
-    width = len(block.rows[0]) if block.rows else 0
+def read_masks(
+    tape: TapeReader, width: int, count: int, with_before: bool, bounds: Bounds, cells: int
+) -> tuple[list[int], list[tuple[Value, ...]] | None, int]:
+    """`count` masks over `width` columns, the old values if they come along, and what is left of `cells`."""
     distinct = []
     for _ in range(tape.integer("number of masks", 0, count)):
         mask = int.from_bytes(tape.blob("mask", bounds.columns // 8 + 1), "little")
@@ -193,9 +195,9 @@ def _read_masks(tape: TapeReader, block: TableBlock, count: int, with_before: bo
     if count and not distinct:
         raise tape.fault("masks are missing")
     places = read_places(tape, "masks", count, len(distinct)) if distinct else []
-    block.masks = list(map(distinct.__getitem__, places))
+    masks = list(map(distinct.__getitem__, places))
     if not with_before:
-        return cells
+        return masks, None, cells
     numbers = [0] * len(distinct)
     for place in places:
         numbers[place] += 1
@@ -204,8 +206,7 @@ def _read_masks(tape: TapeReader, block: TableBlock, count: int, with_before: bo
         cells = _spend(tape, cells, number * mask.bit_count())
         columns = [read_column(tape, "old values", number) for _ in range(mask.bit_count())]
         takes.append((zip(*columns, strict=True) if columns else repeat(())).__next__)
-    block.before = [takes[place]() for place in places]
-    return cells
+    return masks, [takes[place]() for place in places], cells
 
 
 def _spend(tape: TapeReader, cells: int, wanted: int) -> int:

@@ -11,7 +11,7 @@ from replicator.protocol.images import lay_over, masked, same_image
 from replicator.protocol.policies import POLICIES
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
 from replicator.protocol.working_set import TableState, Version
-from replicator.types import ChangeClass, Image
+from replicator.types import ChangeClass, Image, Value
 
 _KIND = {change.value: change.kind for change in ChangeClass}
 
@@ -50,8 +50,16 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 shared=changed,
                 clean=changed and not verdict,
                 verdict=verdict,
+                before=_stood(current, result, proposal.mask) if changed else None,
             )
         )
+
+
+def _stood(current: Image | None, result: Image | None, mask: int) -> tuple[Value, ...] | None:
+    """What the change takes the place of: the masked columns, or the whole row of a delete."""
+    if current is None or result is None:
+        return current
+    return masked(current, mask)
 
 
 def based_on_current(current: Image | None, version: Version | None, proposal: Proposal, context: GroupContext) -> bool:

@@ -68,6 +68,8 @@ class LogRecord(NamedTuple):
     """Stored exactly as the origin sent it: the origin's link leaves it out."""
     verdict: bool
     """Goes to the origin as a verdict, whatever the rules say."""
+    before: tuple[Value, ...] | None = None
+    """What stood at the host: old values of the masked columns; of a delete the whole row."""
 
 
 @dataclass(slots=True)

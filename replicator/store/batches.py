@@ -19,10 +19,12 @@ from replicator.types import Epoch, Position
 
 
 class Slice(NamedTuple):
+    """A piece of the journal: groups `first_n` to `last_n`; the last one ends in it when `whole`."""
+
     id: int
     host_epoch: int
+    first_n: int
     last_n: int
-    last_entry: int
     whole: bool
 
 
@@ -39,6 +41,9 @@ class SliceSegment(NamedTuple):
     size: int
     raw_size: int
     row_count: int
+    frame: bytes | None
+    """The compressed bytes; None when they lie in the spool (content). Not read with the rest."""
+    detail: bytes | None
 
     @property
     def entry(self) -> SegmentEntry:
@@ -46,6 +51,7 @@ class SliceSegment(NamedTuple):
 
 
 _SEGMENT = SliceSegment._fields
+_LIGHT = ", ".join((*_SEGMENT[:-2], "frame IS NOT NULL"))
 
 
 def insert_slice(connection: Connection, slice_: Slice, segments: list[SliceSegment]) -> None:
@@ -64,21 +70,22 @@ def next_slice_id(connection: Connection) -> int:
 def slices_after(connection: Connection, after: int, limit: int) -> list[Slice]:
     found = sql.rows(
         connection,
-        "SELECT id, host_epoch, last_n, last_entry, whole FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, host_epoch, first_n, last_n, whole FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
     )
-    return [Slice(number, epoch, n, entry, bool(whole)) for number, epoch, n, entry, whole in found]
+    return [Slice(number, epoch, first, last, bool(whole)) for number, epoch, first, last, whole in found]
 
 
 def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSegment]:
-    """All segments of these slices, in order."""
+    """All segments of these slices, in order, without their bytes."""
     found: list[SliceSegment] = []
     for chunk in sql.in_chunks(sorted(slices)):
         statement = (
-            f"SELECT {', '.join(_SEGMENT)} FROM replicator_slice_segment"
+            f"SELECT {_LIGHT} FROM replicator_slice_segment"
             f" WHERE slice IN ({sql.marks(len(chunk))}) ORDER BY slice, ordinal"
         )
-        found += [SliceSegment._make(row) for row in sql.run(connection, statement, chunk).fetchall()]
+        rows = sql.run(connection, statement, chunk).fetchall()
+        found += [SliceSegment._make((*row[:-1], b"" if row[-1] else None, None)) for row in rows]
     return found
 
 
@@ -103,37 +110,56 @@ def take_content(connection: Connection, n: int) -> list[SegmentEntry]:
     return [SegmentEntry(digest, size, raw, SegmentKind.CONTENT, rows) for digest, size, raw, rows in found]
 
 
-def drop_passed_slices(connection: Connection) -> list[bytes]:
-    """Forget slices that every link has passed. Returns digests that may not be needed any more."""
-    row = sql.one(connection, "SELECT min(cut_slice) FROM replicator_link")
-    passed = row[0] if row and row[0] is not None else 0
-    if not passed or sql.one(connection, "SELECT 1 FROM replicator_slice WHERE id <= ? LIMIT 1", (passed,)) is None:
-        return []
-    digests = sql.rows(connection, "SELECT DISTINCT digest FROM replicator_slice_segment WHERE slice <= ?", (passed,))
-    sql.run(connection, "DELETE FROM replicator_slice_segment WHERE slice <= ?", (passed,))
-    sql.run(connection, "DELETE FROM replicator_slice WHERE id <= ?", (passed,))
-    return [digest for (digest,) in digests]
+def waits_to_be_cut(connection: Connection) -> bool:
+    """Does the journal hold something that a link has not been given yet?"""
+    found = sql.one(
+        connection,
+        "SELECT 1 FROM replicator_link WHERE mode = '' AND cut_slice < (SELECT max(id) FROM replicator_slice) LIMIT 1",
+    )
+    return found is not None
+
+
+def groups_uncut(connection: Connection, last_n: int) -> int:
+    """How many groups of the journal the link that is furthest behind has not been given yet."""
+    row = sql.one(
+        connection,
+        "SELECT min(s.first_n) FROM replicator_slice s WHERE s.id > (SELECT min(cut_slice) FROM replicator_link)",
+    )
+    return 0 if row is None or row[0] is None else last_n - int(row[0]) + 1
+
+
+def frame(connection: Connection, digest: bytes) -> bytes | None:
+    """A log segment's compressed bytes."""
+    row = sql.one(
+        connection,
+        "SELECT frame FROM replicator_slice_segment WHERE digest = ? AND frame IS NOT NULL LIMIT 1",
+        (digest,),
+    )
+    return None if row is None else bytes(row[0])
 
 
 def unneeded(connection: Connection, digests: Iterable[bytes]) -> list[bytes]:
-    """Those of `digests` that no slice, content or un-acknowledged batch names."""
+    """Those of `digests` whose spool files nothing names any more."""
     left = set(digests)
-    for table in ("slice_segment", "batch_segment", "content"):
-        for chunk in sql.in_chunks(sorted(left)):
-            found = sql.rows(
-                connection,
-                f"SELECT DISTINCT digest FROM replicator_{table} WHERE digest IN ({sql.marks(len(chunk))})",
-                chunk,
-            )
-            left -= {digest for (digest,) in found}
+    for chunk in sql.in_chunks(sorted(left)):
+        left -= _named(connection, f" AND digest IN ({sql.marks(len(chunk))})", tuple(chunk))
     return sorted(left)
 
 
-def all_segments(connection: Connection) -> set[bytes]:
+def spooled(connection: Connection) -> set[bytes]:
+    """Segments whose bytes lie in the spool and are needed."""
+    return _named(connection, "", ())
+
+
+def _named(connection: Connection, condition: str, parameters: tuple[bytes, ...]) -> set[bytes]:
+    """Content of rules not yet in a slice, content that a link has not passed, parts of un-acknowledged batches."""
     found = sql.rows(
         connection,
-        "SELECT digest FROM replicator_slice_segment UNION SELECT digest FROM replicator_batch_segment"
-        " UNION SELECT digest FROM replicator_content",
+        f"SELECT digest FROM replicator_content WHERE 1 = 1{condition}"
+        f" UNION SELECT digest FROM replicator_batch_segment WHERE in_journal = 0{condition}"
+        " UNION SELECT s.digest FROM replicator_slice_segment s JOIN replicator_link l ON l.peer = s.peer"
+        f" WHERE s.frame IS NULL AND s.slice > l.cut_slice{condition.replace('digest', 's.digest')}",
+        parameters * 3,
     )
     return {digest for (digest,) in found}
 
@@ -176,13 +202,21 @@ _BATCH = Batch._fields
 _SELECT_BATCH = f"SELECT {', '.join(_BATCH)} FROM replicator_batch_out"
 
 
-def insert_batch(connection: Connection, batch: Batch, segments: Iterable[SegmentEntry]) -> None:
+class BatchSegment(NamedTuple):
+    """A segment of a batch's stream; its bytes lie in the journal or in the spool."""
+
+    digest: bytes
+    size: int
+    in_journal: bool
+
+
+def insert_batch(connection: Connection, batch: Batch, segments: Iterable[BatchSegment]) -> None:
     sql.insert(connection, tables.batch_out, _BATCH, [batch])
     sql.insert(
         connection,
         tables.batch_segment,
-        ("peer", "n", "ordinal", "digest", "size"),
-        [(batch.peer, batch.n, ordinal, entry.digest, entry.size) for ordinal, entry in enumerate(segments)],
+        ("peer", "n", "ordinal", "digest", "size", "in_journal"),
+        [(batch.peer, batch.n, ordinal, *segment) for ordinal, segment in enumerate(segments)],
     )
 
 
@@ -191,14 +225,14 @@ def batch(connection: Connection, peer: int, n: int) -> Batch | None:
     return None if row is None else Batch._make(row)
 
 
-def batch_segments(connection: Connection, peer: int, n: int) -> list[tuple[bytes, int]]:
-    """(digest, compressed size) of a batch's segments, in stream order."""
+def batch_segments(connection: Connection, peer: int, n: int) -> list[BatchSegment]:
+    """A batch's segments, in stream order."""
     found = sql.rows(
         connection,
-        "SELECT digest, size FROM replicator_batch_segment WHERE peer = ? AND n = ? ORDER BY ordinal",
+        "SELECT digest, size, in_journal FROM replicator_batch_segment WHERE peer = ? AND n = ? ORDER BY ordinal",
         (peer, n),
     )
-    return [(digest, size) for digest, size in found]
+    return [BatchSegment(digest, size, bool(in_journal)) for digest, size, in_journal in found]
 
 
 def unacknowledged(connection: Connection, peer: int) -> list[Unacknowledged]:
@@ -209,7 +243,7 @@ def unacknowledged(connection: Connection, peer: int) -> list[Unacknowledged]:
 
 
 def drop_batches(connection: Connection, peer: int, upto: int) -> tuple[Position | None, int, list[bytes]]:
-    """Forget batches up to number `upto`: (position covered by the last, window bytes freed, digests let go)."""
+    """Forget batches up to number `upto`: (position covered by the last, window bytes freed, spooled digests)."""
     last = sql.one(
         connection,
         "SELECT high_epoch, high_n FROM replicator_batch_out WHERE peer = ? AND n <= ? ORDER BY n DESC LIMIT 1",
@@ -221,7 +255,9 @@ def drop_batches(connection: Connection, peer: int, upto: int) -> tuple[Position
         connection, "SELECT sum(window_size) FROM replicator_batch_out WHERE peer = ? AND n <= ?", (peer, upto)
     )
     digests = sql.rows(
-        connection, "SELECT DISTINCT digest FROM replicator_batch_segment WHERE peer = ? AND n <= ?", (peer, upto)
+        connection,
+        "SELECT DISTINCT digest FROM replicator_batch_segment WHERE peer = ? AND n <= ? AND in_journal = 0",
+        (peer, upto),
     )
     for table in ("batch_segment", "batch_out", "send_queue"):
         sql.run(connection, f"DELETE FROM replicator_{table} WHERE peer = ? AND n <= ?", (peer, upto))

@@ -1,9 +1,9 @@
 """A node's home folder (design.md 3).
 
-    replicator.toml   the configuration           spool/    what waits to be mailed or applied
-    identity.key      the key pair, 0600          log/      the rotating log
-    state             the side file, 0600         aside/    mails that could not be used, with the reason
-    lock, running     held while a process works on the node; the process's number
+replicator.toml   the configuration           spool/    what waits to be mailed or applied
+identity.key      the key pair, 0600          log/      the rotating log
+state             the side file, 0600         aside/    mails that could not be used, with the reason
+lock, running     held while a process works on the node; the process's number
 """
 
 from __future__ import annotations

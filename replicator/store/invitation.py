@@ -72,9 +72,7 @@ class Invitation:
         return PrivateKey(self.bootstrap_secret)
 
 
-def write(
-    invitation: Invitation, passphrase: str | None, runtime: Runtime, *, strength: Strength = MODERATE
-) -> bytes:
+def write(invitation: Invitation, passphrase: str | None, runtime: Runtime, *, strength: Strength = MODERATE) -> bytes:
     """The invitation's file, sealed when there is a passphrase. Raises ValueError for a name or address out of form."""
     _validate(invitation)
     content = {each.name: getattr(invitation, each.name) for each in fields(invitation) if each.name != "format"}

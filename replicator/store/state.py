@@ -23,10 +23,6 @@ class NodeState:
     run: int
     host_epoch: int
     last_n: int
-    last_entry: int
-    sliced_n: int
-    sliced_entry: int
-    sliced_whole: bool
     next_table: int
     next_peer: int
     created_at: int
@@ -47,9 +43,7 @@ def load_node(connection: Connection) -> NodeState:
     if row is None:
         raise DatabaseTrouble("this database holds no node of the replicator; run host-init or remote-init first")
     role, name, address, *numbers = row
-    node = NodeState(Role(role), name, address, *numbers)
-    node.sliced_whole = bool(node.sliced_whole)
-    return node
+    return NodeState(Role(role), name, address, *numbers)
 
 
 def save_node(connection: Connection, node: NodeState) -> None:

@@ -35,10 +35,6 @@ node = Table(
     _count("run"),  # raised before anything leaves; the side file holds it too (protocol.md 3.4)
     Column("host_epoch", BigInteger, nullable=False),  # 0 at a station
     _count("last_n"),  # last journal group's n
-    _count("last_entry"),
-    _count("sliced_n"),  # how far the journal has been cut into slices
-    _count("sliced_entry"),
-    Column("sliced_whole", Boolean, nullable=False, server_default="1"),  # the last group sliced was sliced to its end
     Column("next_table", Integer, nullable=False, server_default="1"),
     Column("next_peer", Integer, nullable=False, server_default="1"),
     Column("created_at", BigInteger, nullable=False),
@@ -137,29 +133,17 @@ journal = Table(
     *_position("rule"),
     Column("schema_version", Integer, nullable=False, server_default="1"),
     Column("at", BigInteger, nullable=False),
-    Column("first_entry", BigInteger, nullable=False),
     Column("entries", BigInteger, nullable=False),
 )
 
-# `change`: N, C or D (protocol.md 7.9), or X for a record that is no row: `row_key` is its kind, `image` its body.
-journal_entry = Table(
-    "replicator_journal_entry",
+# Which groups have changes of a row; the changes themselves stand in the slices.
+journal_key = Table(
+    "replicator_journal_key",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=False),
-    Column("n", BigInteger, nullable=False),
-    Column("table_id", Integer, nullable=False),
-    Column("change", String(1), nullable=False),
-    Column("row_key", LargeBinary(3000), nullable=False),
-    Column("image", LargeBinary),
-    Column("mask", LargeBinary(256)),
-    Column("old_values", LargeBinary),
-    Column("base_epoch", BigInteger),
-    Column("base_n", BigInteger),
-    Column("at", BigInteger, nullable=False),
-    Column("origin", Integer, nullable=False, server_default="0"),  # host: whose clean record it is; 0: nobody's
-    Column("recipients", Integer),  # host: interned set, NULL for nobody
-    Column("must", Integer),  # host: the station that gets it as a verdict
-    Index("replicator_journal_entry_key", "table_id", "row_key"),
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", LargeBinary(3000), primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 recipients = Table(
@@ -169,15 +153,16 @@ recipients = Table(
     Column("stations", Text, nullable=False),  # sorted peer numbers, comma separated
 )
 
-# The journal cut into pieces of at most about 1 MB, the same for all links; each piece as segments by recipients.
+# The journal's content, in pieces of at most about 1 MB, the same for all links; each piece as segments by recipients.
 slice_ = Table(
     "replicator_slice",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=False),
     Column("host_epoch", BigInteger, nullable=False),
+    Column("first_n", BigInteger, nullable=False),
     Column("last_n", BigInteger, nullable=False),
-    Column("last_entry", BigInteger, nullable=False),
     Column("whole", Boolean, nullable=False),  # its last group ends in it
+    Index("replicator_slice_last_n", "last_n"),
 )
 
 slice_segment = Table(
@@ -185,7 +170,7 @@ slice_segment = Table(
     metadata,
     Column("slice", BigInteger, primary_key=True, autoincrement=False),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("recipients", Integer),  # shared by these
+    Column("recipients", Integer),  # shared by these; NULL with no peer: nobody gets it
     Column("peer", Integer),  # or private to this one
     Column("origin", Integer, nullable=False),  # whose clean records: that link leaves it out
     Column("kind", String(10), nullable=False),
@@ -193,6 +178,8 @@ slice_segment = Table(
     Column("size", BigInteger, nullable=False),
     Column("raw_size", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
+    Column("frame", LargeBinary(2**26)),  # the segment's compressed bytes; NULL: they lie in the spool (content)
+    Column("detail", LargeBinary(2**26)),  # what the journal keeps beside: masks, old values, times
     Index("replicator_slice_segment_digest", "digest"),
 )
 
@@ -235,6 +222,7 @@ batch_segment = Table(
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary(32), nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("in_journal", Boolean, nullable=False),  # its bytes are a slice's frame; else they lie in the spool
     Index("replicator_batch_segment_digest", "digest"),
 )
 

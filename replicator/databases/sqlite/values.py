@@ -67,6 +67,8 @@ def number_as_text(value: float) -> str:
     """How SQLite writes a number into a text column."""
     if isinstance(value, int):
         return str(int(value))
+    if value == 0:
+        return "0.0"
     if value in (float("inf"), float("-inf")):
         return "Inf" if value > 0 else "-Inf"
     text = f"{value:.15g}"

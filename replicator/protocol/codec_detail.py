@@ -1,0 +1,72 @@
+"""What a journal keeps of a segment's blocks beside what travels: times, masks and old values, as bytes.
+
+Downward neither masks nor old values travel, upward not the old rows of deletes; whoever reads a journal wants to see
+them. The bytes belong to the segment that they were made with and never leave the node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import zstandard
+
+from replicator.protocol.bounds import BOUNDS
+from replicator.protocol.codec_numbers import put_integers, read_integers
+from replicator.protocol.codec_segment import put_masks, put_rows, read_masks, read_rows
+from replicator.protocol.messages import TableBlock
+from replicator.protocol.tape import TapeReader, TapeWriter
+from replicator.types import Value
+
+_TIMES, _MASKS, _GONE = 1, 2, 4
+
+
+@dataclass(slots=True)
+class Detail:
+    """Of one block: an element an entry in `times`, a 'C' entry in `masks` and `before`, a 'D' entry in `gone`."""
+
+    times: list[int] | None = None
+    masks: list[int] | None = None
+    before: list[tuple[Value, ...]] | None = None
+    gone: list[tuple[Value, ...]] | None = None
+    """Whole old rows of deletes; None where one of them is not known."""
+
+
+def encode_details(details: list[Detail]) -> bytes:
+    """The details of a segment's blocks, in their order."""
+    tape = TapeWriter()
+    for detail in details:
+        flags = (
+            _TIMES * (detail.times is not None)
+            | _MASKS * (detail.masks is not None)
+            | _GONE * (detail.gone is not None)
+        )
+        tape.put(flags)
+        if detail.times is not None:
+            put_integers(tape, detail.times)
+        if detail.masks is not None:
+            put_masks(tape, detail.masks, detail.before)
+        if detail.gone is not None:
+            put_rows(tape, detail.gone)
+    return zstandard.ZstdCompressor(level=1).compress(bytes(tape))
+
+
+def decode_details(data: bytes | None, blocks: list[TableBlock]) -> list[Detail]:
+    """The details of these blocks; raises PeerFault when they don't belong to them."""
+    if data is None:
+        return [Detail() for _ in blocks]
+    tape = TapeReader(zstandard.ZstdDecompressor().decompress(data), "detail")
+    details = []
+    for block in blocks:
+        flags = tape.integer("flags", 0, _TIMES | _MASKS | _GONE)
+        changed, deleted = block.classes.count("C"), block.classes.count("D")
+        detail = Detail()
+        if flags & _TIMES:
+            detail.times = read_integers(tape, "times", len(block.classes))
+        if flags & _MASKS:
+            width = len(block.rows[0]) if block.rows else 0
+            detail.masks, detail.before, _ = read_masks(tape, width, changed, True, BOUNDS, BOUNDS.cells)
+        if flags & _GONE:
+            detail.gone, _ = read_rows(tape, "old rows", deleted, BOUNDS, BOUNDS.cells)
+        details.append(detail)
+    tape.end()
+    return details

@@ -1,0 +1,116 @@
+"""Reading the journal back: the changes of its slices, for people and for those who repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from replicator.protocol.codec import decode_segment
+from replicator.protocol.codec_detail import Detail, decode_details
+from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
+from replicator.store import sql
+from replicator.types import Image, Key, TableDefinition, Value
+
+
+@dataclass(frozen=True, slots=True)
+class JournalChange:
+    """One change or record of the journal."""
+
+    n: int
+    order: int
+    table: int
+    """0: a record that is not a row; then `change` is its kind and `body` its content."""
+    change: str
+    key_values: tuple[Value, ...]
+    image: Image | None
+    mask: int
+    before: tuple[Value, ...] | None
+    """Old values of the masked columns; of a delete the whole old row. None: not known here."""
+    at: int | None
+    verdict_for: int | None
+    body: object = None
+
+
+def slices_backward(connection: Connection, before: int | None, limit: int) -> list[int]:
+    """Newest slices first, those below number `before`."""
+    where, parameters = ("", ()) if before is None else (" WHERE id < ?", (before,))
+    found = sql.rows(
+        connection, f"SELECT id FROM replicator_slice{where} ORDER BY id DESC LIMIT ?", (*parameters, limit)
+    )
+    return [number for (number,) in found]
+
+
+def slices_of(connection: Connection, n: int) -> list[int]:
+    """The slices that hold group n, in order."""
+    found = sql.rows(
+        connection, "SELECT id FROM replicator_slice WHERE last_n >= ? AND first_n <= ? ORDER BY id", (n, n)
+    )
+    return [number for (number,) in found]
+
+
+def slices_after(connection: Connection, n: int) -> Iterator[int]:
+    """Slices that hold groups behind n, oldest first."""
+    for (number,) in sql.rows(connection, "SELECT id FROM replicator_slice WHERE last_n > ? ORDER BY id", (n,)):
+        yield number
+
+
+def changes_of_slice(
+    connection: Connection, slice_id: int, definitions: dict[int, TableDefinition]
+) -> list[JournalChange]:
+    """All changes and records of a slice, in order; what went to several is there once."""
+    found = sql.rows(
+        connection,
+        "SELECT digest, size, raw_size, peer, frame, detail FROM replicator_slice_segment"
+        " WHERE slice = ? AND frame IS NOT NULL ORDER BY ordinal",
+        (slice_id,),
+    )
+    changes: dict[tuple[int, int], JournalChange] = {}
+    for digest, size, raw_size, peer, frame, detail in found:
+        segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
+        for change in _of_segment(segment, detail, peer or None, definitions):
+            changes.setdefault((change.n, change.order), change)
+        for record in segment.controls:
+            if record.kind != "ack":
+                changes[record.number, record.order] = JournalChange(
+                    record.number, record.order, 0, record.kind, (), None, 0, None, None, peer, record.body
+                )
+    return [changes[place] for place in sorted(changes)]
+
+
+def _of_segment(
+    segment: Segment, detail: bytes | None, peer: int | None, definitions: dict[int, TableDefinition]
+) -> Iterator[JournalChange]:
+    for block, more in zip(segment.blocks, decode_details(detail, segment.blocks), strict=True):
+        definition = definitions.get(block.table)
+        if definition is not None:
+            yield from _of_block(block, more, peer if block.verdict else None, definition)
+
+
+def _of_block(
+    block: TableBlock, more: Detail, verdict_for: int | None, definition: TableDefinition
+) -> Iterator[JournalChange]:
+    """A block's entries; upward the block itself has masks and old values, downward the detail."""
+    images, keys = iter(block.rows), iter(block.keys)
+    masks = iter(block.masks if block.masks is not None else more.masks or ())
+    before = iter(block.before if block.before is not None else more.before or ())
+    gone = iter(more.gone or ())
+    times: list[int] | list[None] = block.times or more.times or [None] * len(block.classes)
+    places = definition.key_indexes
+    for n, order, change, at in zip(block.numbers, block.orders, block.classes, times, strict=True):
+        if change == "D":
+            yield JournalChange(n, order, block.table, change, next(keys), None, 0, next(gone, None), at, verdict_for)
+            continue
+        image = next(images)
+        mask, old = (next(masks, 0), next(before, None)) if change == "C" else (0, None)
+        key = tuple(image[place] for place in places)
+        yield JournalChange(n, order, block.table, change, key, image, mask, old, at, verdict_for)
+
+
+def groups_with(connection: Connection, table: int, key: Key) -> list[int]:
+    """Groups that touch this row, ascending."""
+    found = sql.rows(
+        connection, "SELECT n FROM replicator_journal_key WHERE table_id = ? AND row_key = ? ORDER BY n", (table, key)
+    )
+    return [n for (n,) in found]

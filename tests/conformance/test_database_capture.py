@@ -1,0 +1,132 @@
+"""What every database must capture and collect."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from database_places import ANYTHING, CUSTOMERS, SqlitePlace, told
+
+from replicator.protocol.keys import pack_key
+from replicator.runtime import Runtime
+
+
+def test_inserts_updates_and_deletes(place: SqlitePlace) -> None:
+    place.make(CUSTOMERS)
+    (table,) = place.replicate("customers")
+    place.run("INSERT INTO customers VALUES (1, 'Abel', NULL), (2, 'Bär', 'x')")
+    place.run("UPDATE customers SET note = 'y' WHERE id = 1")
+    place.run("UPDATE customers SET name = 'ABEL', note = 'y' WHERE id = 1")
+    place.run("UPDATE customers SET name = name, note = NULL WHERE id = 2")
+    place.run("UPDATE customers SET note = note")
+    place.run("DELETE FROM customers WHERE id = 2")
+    changes = place.collect()
+    assert told(changes) == [
+        ("I", (1, "Abel", None), 0b111, None),
+        ("I", (2, "Bär", "x"), 0b111, None),
+        ("U", (1, "Abel", "y"), 0b100, (None,)),
+        ("U", (1, "ABEL", "y"), 0b010, ("Abel",)),
+        ("U", (2, "Bär", None), 0b100, ("x",)),
+        ("D", None, 0, (2, "Bär", None)),
+    ]
+    assert [change.key for change in changes] == [pack_key((n,)) for n in (1, 2, 1, 1, 2, 2)]
+    assert {change.table for change in changes} == {table.id}
+    assert all(one.id < two.id for one, two in pairwise(changes))
+    assert all(abs(change.at - Runtime().now()) < 60_000_000 for change in changes)
+    assert place.collect() == []
+
+
+def test_a_key_that_changes_is_a_delete_and_an_insert(place: SqlitePlace) -> None:
+    place.make("CREATE TABLE codes (code TEXT COLLATE NOCASE, part INTEGER, text TEXT, PRIMARY KEY (code, part))")
+    place.replicate("codes")
+    place.run("INSERT INTO codes VALUES ('a', 1, 'x')")
+    place.run("UPDATE codes SET code = 'A'")
+    assert told(place.collect())[1:] == [("D", None, 0, ("a", 1, "x")), ("I", ("A", 1, "x"), 0b111, None)]
+    with pytest.raises(Exception, match="must not be NULL"):
+        place.run("INSERT INTO codes VALUES (NULL, 1, 'x')")
+    with pytest.raises(Exception, match="must not be NULL"):
+        place.run("UPDATE codes SET part = NULL")
+
+
+def test_cascades_are_captured(place: SqlitePlace) -> None:
+    place.make(
+        CUSTOMERS,
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer"
+        " REFERENCES customers ON DELETE CASCADE ON UPDATE CASCADE)",
+    )
+    place.replicate("customers", "orders")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    place.run("INSERT INTO orders VALUES (7, 1)")
+    place.collect()
+    place.run("UPDATE customers SET id = 2")
+    place.run("DELETE FROM customers")
+    found = [(change.table, change.operation.value) for change in place.collect()]
+    assert sorted(found[:3]) == [(1, "D"), (1, "I"), (2, "U")]
+    assert sorted(found[3:]) == [(1, "D"), (2, "D")]
+
+
+def test_null_is_not_empty(place: SqlitePlace) -> None:
+    place.make(ANYTHING)
+    place.replicate("anything")
+    place.run("INSERT INTO anything VALUES (1, '', '', '', '', '', '')")
+    place.run("UPDATE anything SET a = NULL, c = NULL, e = x''")
+    place.run("UPDATE anything SET a = x'', c = '', e = NULL")
+    changes = place.collect()
+    assert [(change.mask, change.before) for change in changes[1:]] == [
+        (0b0101010, ("", "", "")),
+        (0b0101010, (None, None, b"")),
+    ]
+
+
+def test_many_changes_come_in_chunks_and_only_what_was_read_is_cleared(place: SqlitePlace) -> None:
+    place.make(CUSTOMERS)
+    place.replicate("customers")
+    place.application.executemany("INSERT INTO customers VALUES (?, ?, NULL)", [(i, f"n{i}") for i in range(5000)])
+    with place.database.transaction() as connection:
+        chunks = place.database.read_outbox(connection, place.tables)
+        first = next(chunks)
+        assert 100 < len(first) < 5000
+        chunks.close()  # type: ignore[attr-defined]
+        place.database.clear_outbox(connection)
+    rest = place.collect()
+    assert [change.image[0] for change in [*first, *rest] if change.image] == list(range(5000))
+
+
+def test_changes_of_a_table_no_longer_replicated_are_read_over(place: SqlitePlace) -> None:
+    place.make(CUSTOMERS, ANYTHING)
+    place.replicate("customers", "anything")
+    place.run("INSERT INTO anything (id) VALUES (1)")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    del place.tables[2]
+    assert [change.table for change in place.collect()] == [1]
+
+
+def test_wide_tables(place: SqlitePlace) -> None:
+    columns = [f"c{number}" for number in range(1, 200)]
+    place.make(
+        f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {', '.join(f'{name} TEXT' for name in columns)})", CUSTOMERS
+    )
+    place.replicate("wide", "customers")
+    place.run("INSERT INTO wide (id, c7) VALUES (1, 'x')")
+    place.run(f"UPDATE wide SET {', '.join(f'{name} = 1' for name in columns)}")
+    place.run("UPDATE wide SET c7 = 'z', c199 = NULL")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    changes = place.collect()
+    assert changes[1].mask == (1 << 200) - 2
+    assert changes[1].before == tuple("x" if name == "c7" else None for name in columns)
+    assert (changes[2].mask, changes[2].before) == (1 << 7 | 1 << 199, ("1", "1"))
+    assert changes[3].image == (1, "a", None)
+
+
+def test_pending_keys(place: SqlitePlace) -> None:
+    place.make(CUSTOMERS)
+    (table,) = place.replicate("customers")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL), (2, 'b', NULL)")
+    place.collect()
+    place.run("DELETE FROM customers WHERE id = 1")
+    keys = [pack_key((number,)) for number in (1, 2, 3)]
+    with place.database.transaction() as connection:
+        assert place.database.pending_keys(connection, table, keys) == {keys[0]}
+    place.collect()
+    with place.database.transaction() as connection:
+        assert place.database.pending_keys(connection, table, keys) == set()
