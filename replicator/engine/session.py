@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from replicator.engine.apply import Applied, apply_ready
@@ -38,16 +41,30 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
     """
     show = progress or Silent()
     summary = Summary()
-    start(node, summary)
-    summary.received = receive(node, progress=show)
-    summary.applied = apply_ready(node, show)
-    with node.unit() as unit:
-        summary.collected = collect(unit)
-    if node.role is Role.HOST:
-        summary.snapshots = start_snapshots(node, show)
-    summary.batches = publish(node)
-    summary.sent = send(node, resend_now=resend_now, progress=show)
+    with _without_cycle_collector():
+        start(node, summary)
+        summary.received = receive(node, progress=show)
+        summary.applied = apply_ready(node, show)
+        with node.unit() as unit:
+            summary.collected = collect(unit)
+        if node.role is Role.HOST:
+            summary.snapshots = start_snapshots(node, show)
+        summary.batches = publish(node)
+        summary.sent = send(node, resend_now=resend_now, progress=show)
     return summary
+
+
+@contextmanager
+def _without_cycle_collector() -> Iterator[None]:
+    """Python's collector of reference cycles looks through every row in memory again and again: a quarter of a run's
+    time for nothing, as rows hold no cycles. What has none is freed at once all the same."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def start(node: Node, summary: Summary) -> None:
