@@ -128,6 +128,7 @@ _EXPRESSION_WORDS = {
 _INTEGER = re.compile(r"[+-]?\s*\d+")
 _REAL = re.compile(r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 _STRING = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+_BARE_WORD = re.compile(r"[^\W\d]\w*")
 _BLOB = re.compile(r"x'((?:[0-9a-f]{2})*)'", re.IGNORECASE)
 
 
@@ -151,6 +152,9 @@ def read_default(sql: str | None) -> tuple[Default | None, bool]:
         return Default(text[1:-1].replace(text[0] * 2, text[0])), True
     if (blob := _BLOB.fullmatch(text)) is not None:
         return Default(bytes.fromhex(blob[1])), True
+    if _BARE_WORD.fullmatch(text):
+        # SQLite takes a lone word as a string.
+        return Default(text), True
     return None, False
 
 

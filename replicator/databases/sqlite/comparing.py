@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from replicator.databases.sqlite import tables
-from replicator.databases.sqlite.columntypes import affinity, type_words
+from replicator.databases.sqlite.columntypes import affinity, column_type, type_words
 from replicator.databases.sqlite.definitions import definition_of, read_local
 from replicator.databases.sqlite.tables import LocalTable
 from replicator.errors import UnfitTable
@@ -47,7 +47,8 @@ def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition)
 def _column(table: str, here_affinity: str, here: ColumnDefinition, wanted: ColumnDefinition) -> list[str]:
     result = []
     words = type_words(wanted.type)
-    if here.type != wanted.type and (here_affinity != affinity(words) or here.type.kind != wanted.type.kind):
+    # What this database would make of the wanted type decides: not every portable type has words of its own here.
+    if here.type != wanted.type and (here_affinity != affinity(words) or here.type.kind != column_type(words).kind):
         result.append(
             f"Column {table}.{wanted.name} has the type {here.type.declared or 'none'}, not {words or 'none'}."
         )

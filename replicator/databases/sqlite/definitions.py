@@ -41,6 +41,8 @@ def read_local(raw: sqlite3.Connection, name: str) -> LocalTable:
         raise UnfitTable(f"The primary key of table {local.name} is a generated column: use an ordinary one.")
     if len(local.columns) > MOST_COLUMNS:
         raise UnfitTable(f"Table {local.name} has more than {MOST_COLUMNS} columns: split it.")
+    for name_to_carry in (local.name, *(column.name for column in local.columns)):
+        quoted(name_to_carry)
     used = {column.collation for column in local.columns}
     used |= {term.collation for index in local.indexes for term in index.terms}
     if unknown := sorted(used - COLLATIONS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from replicator.databases.sqlite.columntypes import default_words, read_default
 from replicator.databases.sqlite.statements import names, quoted
 from replicator.databases.sqlite.tables import IndexTerm, LocalColumn, LocalIndex, LocalTable
 
@@ -148,7 +149,8 @@ class _Writer:
         value = f"new.{quoted(column.name)}"
         if column.not_null and column.default is not None:
             # INSERT OR REPLACE puts the default for NULL, but only after this trigger.
-            value = f"ifnull({value}, {column.default})"
+            known = read_default(column.default)[0]
+            value = f"ifnull({value}, {default_words(known) if known is not None else column.default})"
         collate = f" COLLATE {term.collation}" if term.collation != column.collation else ""
         return f"{quoted(column.name)}{collate} = {value}"
 
