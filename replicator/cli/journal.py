@@ -73,10 +73,10 @@ def show(
     if as_json:
         print_json(record(group))
     else:
-        _print(group)
+        _print(group, limit)
 
 
-def _print(group: JournalGroup) -> None:
+def _print(group: JournalGroup, limit: int) -> None:
     made = "" if group.origin_sequence is None else f", its number {group.origin_sequence}"
     print_record(
         {
@@ -90,8 +90,8 @@ def _print(group: JournalGroup) -> None:
     )
     for entry in group.entries:
         _print_entry(entry)
-    if group.total > len(group.entries):
-        say(f"… and {group.total - len(group.entries)} more: --limit {group.total}")
+    if group.total > limit:
+        say(f"… and {group.total - limit} more: --limit {group.total}")
 
 
 def _print_entry(entry: JournalEntry) -> None:

@@ -278,13 +278,22 @@ def _candidates(state: TableState, changes: Iterable[Proposal]) -> Iterator[Imag
                 yield laid
 
 
+def _pass_over(unit: Unit, block: TableBlock) -> None:
+    """Changes of a table that was taken out of replication here, and the station did not know yet."""
+    if not 0 < block.table < unit.state.next_table:
+        raise PeerFault("a batch names a table that is not replicated here")
+    text = f"table number {block.table} is no longer replicated; a station's last changes of it were not taken"
+    unit.notice("removed-table", str(block.table), text)
+
+
 def _proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
     """A segment's changes in stream order. Raises PeerFault where a block lacks what upward blocks carry."""
     found: list[tuple[int, int, Proposal]] = []
     for block in blocks:
         table = unit.tables.get(block.table)
         if table is None:
-            raise PeerFault("a batch names a table that is not replicated here")
+            _pass_over(unit, block)
+            continue
         definition = table.definition
         width = len(definition.columns)
         if block.times is None or block.bases is None or block.masks is None or block.before is None:

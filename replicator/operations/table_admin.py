@@ -11,7 +11,7 @@ from replicator.engine.node import Node, Unit
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.protocol.rules import RuleBook
-from replicator.store import batches, catalogue, notices
+from replicator.store import catalogue, notices
 from replicator.types import Rule, Table, TableDefinition
 
 ALL = "all"
@@ -76,12 +76,13 @@ def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> 
 def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
     """Capture nothing of these tables any more. Rows stay where they are, at all nodes.
 
-    Raises UnknownName, WrongUse (a station's rule names it, a replicated table refers to it, changes wait).
+    What was captured so far still goes its way; what a station sends that has not learned of it yet is not taken.
+    Raises UnknownName, WrongUse (a station's rule names it, a replicated table refers to it).
     """
     require_host(node, "tables are removed")
     with node.unit() as unit:
         leaving = {table.id: table for table in (catalogue.find_table(unit.connection, name) for name in names)}
-        # What was captured so far goes its way: afterwards nobody knows the table.
+        # Afterwards nobody knows what the outbox holds of them.
         collect(unit)
         for table in leaving.values():
             _refuse_removal(unit, table, leaving)
@@ -212,5 +213,3 @@ def _refuse_removal(unit: Unit, table: Table, leaving: dict[int, Table]) -> None
                 f"table {child.name} is replicated and refers to {table.name}; remove both: "
                 f"replicator table remove {child.name} {table.name}"
             )
-    if batches.waits_to_be_cut(unit.connection):
-        raise WrongUse(f"changes of {table.name} still wait to be sent; run: replicator host-run, then remove it")

@@ -110,15 +110,6 @@ def take_content(connection: Connection, n: int) -> list[SegmentEntry]:
     return [SegmentEntry(digest, size, raw, SegmentKind.CONTENT, rows) for digest, size, raw, rows in found]
 
 
-def waits_to_be_cut(connection: Connection) -> bool:
-    """Does the journal hold something that a link has not been given yet?"""
-    found = sql.one(
-        connection,
-        "SELECT 1 FROM replicator_link WHERE mode = '' AND cut_slice < (SELECT max(id) FROM replicator_slice) LIMIT 1",
-    )
-    return found is not None
-
-
 def groups_uncut(connection: Connection, last_n: int) -> int:
     """How many groups of the journal the link that is furthest behind has not been given yet."""
     row = sql.one(
