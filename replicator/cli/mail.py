@@ -27,7 +27,7 @@ def mail() -> None:
 @app.command("show")
 def show(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A mail, or the name of one that was set aside.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="A mail, or the name of one set aside.")],
     as_json: AsJson = False,
 ) -> None:
     """Show what a mail holds, as far as this node can know."""

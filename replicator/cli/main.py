@@ -63,7 +63,9 @@ def _show_version(wanted: bool) -> None:
 def _program(
     context: typer.Context,
     home: Annotated[
-        Path | None, typer.Option("--home", "-H", help="The node's home folder; else REPLICATOR_HOME tells it.")
+        Path | None,
+        # Whether we may read there is for `Home` to say, in a better sentence.
+        typer.Option("--home", "-H", readable=False, help="The node's home folder; else REPLICATOR_HOME tells it."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell on stderr what is done.")] = False,
     _version: Annotated[

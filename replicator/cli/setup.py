@@ -50,7 +50,7 @@ def host_init(
 
 def remote_init(
     context: typer.Context,
-    invitation: Annotated[Path, typer.Argument(metavar="INVITATION", help="The file that the head office sent.")],
+    invitation: Annotated[Path, typer.Argument(metavar="INVITATION", readable=False, help="The head office's file.")],
     database: DatabaseUrl,
     mailbox: MailboxUrl,
     send: SendUrl = None,

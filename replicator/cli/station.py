@@ -30,7 +30,8 @@ app = typer.Typer(help="The host's stations.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The station's name.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="The invitation's file, else NAME.invitation here.")
+    Path | None,
+    typer.Option("--out", metavar="FILE", readable=False, help="The invitation's file, else NAME.invitation here."),
 ]
 Protected = Annotated[
     bool,

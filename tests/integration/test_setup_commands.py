@@ -126,13 +126,27 @@ def test_a_mixed_up_database_is_named(office: Place, capsys: pytest.CaptureFixtu
     assert "belongs to the host Zentrale" in station.refused("status")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do everything")
-def test_no_permission_on_the_home(office: Place) -> None:
-    office.home.chmod(0o500)
+AS_NOBODY = """
+import os, sys
+from replicator.cli import main
+if os.geteuid() == 0:
+    os.setuid(65534)
+sys.exit(main.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="access goes by other ways here")
+@pytest.mark.parametrize("command", ["status", "station list", "station disable Köln"])
+def test_no_permission_on_the_home(office: Place, command: str) -> None:
+    office.home.chmod(0)
     try:
-        assert "no permission" in office.refused("status", code=1)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        arguments = [sys.executable, "-c", AS_NOBODY, "--home", str(office.home), *command.split()]
+        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     finally:
         office.home.chmod(0o700)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "no permission" in done.stderr
 
 
 def test_one_process_a_node_but_anybody_may_look(office: Place) -> None:
