@@ -7,6 +7,7 @@ a class and its recipients. In chunks of a few thousand: the backlog may be of a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,9 +21,7 @@ from replicator.protocol.ties import classify_upward
 from replicator.protocol.working_set import Version
 from replicator.store import rows, sql
 from replicator.store.journal import Group
-from replicator.types import NOWHERE, ChangeClass, Image, Key, Operation
-
-Versions = dict[int, dict[Key, Version]]
+from replicator.types import NOWHERE, Image, Key, Operation
 
 
 def collect(unit: Unit) -> int:
@@ -41,36 +40,36 @@ def collect(unit: Unit) -> int:
 
 
 class Classifier(Protocol):
-    def classify(self, change: Change, known: dict[Key, Version], grouping: Grouping) -> Version | None:
+    def classify(self, change: Change, version: Version | None, grouping: Grouping) -> Version | None:
         """Journal the change as the rules want it; returns the row's new version, None where it stays."""
 
     def flush(self) -> None: ...
 
 
 def _collect_chunk(unit: Unit, chunk: list[Change], grouping: Grouping, classifier: Classifier) -> None:
-    keys: dict[int, dict[Key, None]] = {}
+    keys: defaultdict[int, dict[Key, None]] = defaultdict(dict)
     for change in chunk:
-        keys.setdefault(change.table, {})[change.key] = None
-    versions = {table: rows.load_versions(unit.connection, table, wanted) for table, wanted in keys.items()}
-    moved: dict[tuple[int, Key], Version] = {}
-    last: dict[tuple[int, Key], Image | None] = {}
+        keys[change.table][change.key] = None
+    known = {table: rows.load_versions(unit.connection, table, wanted) for table, wanted in keys.items()}
+    moved: dict[int, dict[Key, Version]] = {table: {} for table in keys}
+    last: dict[int, dict[Key, Change]] = {table: {} for table in keys}
     classify = classifier.classify
     by_transaction = unit.database.capabilities.transactions_are_groups
     for change in chunk:
         table, key = change.table, change.key
-        known = versions[table]
         if by_transaction:
             grouping.transaction(change.transaction)
-        where = (table, key)
-        if where in last:
-            _verify(unit, change, last[where])
-        last[where] = change.image
-        version = classify(change, known, grouping)
+        earlier = last[table].get(key)
+        if earlier is not None:
+            _verify(unit, change, earlier.image)
+        last[table][key] = change
+        versions = known[table]
+        version = classify(change, versions.get(key), grouping)
         if version is not None:
-            known[key] = version
-            moved[where] = version
+            versions[key] = moved[table][key] = version
     classifier.flush()
-    rows.save_versions(unit.database, unit.connection, list(moved.values()))
+    for changed in moved.values():
+        rows.save_versions(unit.database, unit.connection, list(changed.values()))
 
 
 def _verify(unit: Unit, change: Change, previous: Image | None) -> None:
@@ -170,27 +169,24 @@ class _StationClassifier:
         self._add = unit.journal.add
         self._full = {number: full_mask(len(table.definition.columns)) for number, table in unit.tables.items()}
 
-    def classify(self, change: Change, known: dict[Key, Version], grouping: Grouping) -> Version | None:
-        table, key = change.table, change.key
-        version = known.get(key)
+    def classify(self, change: Change, version: Version | None, grouping: Grouping) -> Version | None:
+        _, table, operation, key, image, mask, before, at, _ = change
         tie = "" if version is None else version.tie
-        deleted = change.operation is Operation.DELETE
+        deleted = image is None
         what = classify_upward(tie, deleted, self._flags[table])
         if what.send is not None:
             grouping.number()
-            base = NOWHERE if version is None else (version.epoch, version.n)
-            mask, before = change.mask, change.before
-            blind = what.send is ChangeClass.CHANGED and change.operation is not Operation.UPDATE
-            if blind or what.send is ChangeClass.NEW:
+            base = NOWHERE if version is None else version[2:4]
+            if what.send == "N" or (what.send == "C" and operation is not Operation.UPDATE):
                 mask, before = self._full[table], None
-            self._add(table, what.send.value, key, change.image, mask, before, change.at, base)
+            self._add(table, what.send, key, image, mask, before, at, base)
         if what.edited:
             return self._edited(change, version)
         if what.tie == tie:
             return None
         if version is None:
-            return Version(table, key, *NOWHERE, tie=what.tie.value)
-        return version._replace(tie=what.tie.value, deleted=int(deleted), image=None)
+            return Version(table, key, 0, 0, 0, 0, 0, 1, 0, what.tie)
+        return version._replace(tie=what.tie, deleted=int(deleted), image=None)
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -210,25 +206,22 @@ class _HostClassifier:
         self._add = unit.journal.add
         self._epoch = unit.state.host_epoch
 
-    def classify(self, change: Change, known: dict[Key, Version], grouping: Grouping) -> Version | None:
-        table, key = change.table, change.key
-        version = known.get(key)
+    def classify(self, change: Change, version: Version | None, grouping: Grouping) -> Version | None:
+        _, table, operation, key, image, mask, before, at, _ = change
         if version is None:
             # A row that stood here before its table was replicated: the trigger's operation tells.
-            was_there = change.operation is not Operation.INSERT
+            was_there, base = operation is not Operation.INSERT, NOWHERE
         else:
-            was_there = not version.deleted
-        if change.image is None:
-            kind, tombstone = "D", None if change.before is None else pack_row(change.before)
-        else:
-            kind, tombstone = ("C" if was_there else "N"), None
+            was_there, base = not version.deleted, version[2:4]
+        kind = "D" if image is None else "C" if was_there else "N"
         n = grouping.n or grouping.number()
         recipients = self._recipients.of(table, kind)
-        self._add(table, kind, key, change.image, change.mask, change.before, change.at, NOWHERE, recipients)
-        if kind == "D":
+        self._add(table, kind, key, image, mask, before, at, base, recipients)
+        if image is None:
             self._recipients.note(table, kind, key)
-            return Version(table, key, self._epoch, n, 1, at=change.at, image=tombstone)
-        return Version(table, key, self._epoch, n, 0, 0, 0, 1, change.at)
+            tombstone = None if before is None else pack_row(before)
+            return Version(table, key, self._epoch, n, 1, 0, 0, 1, at, "", tombstone)
+        return Version(table, key, self._epoch, n, 0, 0, 0, 1, at)
 
     def flush(self) -> None:
         self._recipients.flush()

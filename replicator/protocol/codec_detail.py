@@ -12,12 +12,12 @@ import zstandard
 
 from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.codec_numbers import put_integers, read_integers
-from replicator.protocol.codec_segment import put_masks, put_rows, read_masks, read_rows
+from replicator.protocol.codec_segment import put_masks, put_pairs, put_rows, read_masks, read_pairs, read_rows
 from replicator.protocol.messages import TableBlock
 from replicator.protocol.tape import TapeReader, TapeWriter
-from replicator.types import Value
+from replicator.types import Position, Value
 
-_TIMES, _MASKS, _GONE = 1, 2, 4
+_TIMES, _MASKS, _GONE, _BASES = 1, 2, 4, 8
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class Detail:
     before: list[tuple[Value, ...]] | None = None
     gone: list[tuple[Value, ...]] | None = None
     """Whole old rows of deletes; None where one of them is not known."""
+    bases: list[Position] | None = None
+    """Host: the row's version before, an element an entry: the way back through a row's history."""
 
 
 def encode_details(details: list[Detail]) -> bytes:
@@ -47,6 +49,8 @@ def encode_details(details: list[Detail]) -> bytes:
             put_masks(tape, detail.masks, detail.before)
         if detail.gone is not None:
             put_rows(tape, detail.gone)
+        if detail.bases is not None:
+            put_pairs(tape, detail.bases)
     return zstandard.ZstdCompressor(level=1).compress(bytes(tape))
 
 
@@ -57,7 +61,7 @@ def decode_details(data: bytes | None, blocks: list[TableBlock]) -> list[Detail]
     tape = TapeReader(zstandard.ZstdDecompressor().decompress(data), "detail")
     details = []
     for block in blocks:
-        flags = tape.integer("flags", 0, _TIMES | _MASKS | _GONE)
+        flags = tape.integer("flags", 0, _TIMES | _MASKS | _GONE | _BASES)
         changed, deleted = block.classes.count("C"), block.classes.count("D")
         detail = Detail()
         if flags & _TIMES:
@@ -67,6 +71,8 @@ def decode_details(data: bytes | None, blocks: list[TableBlock]) -> list[Detail]
             detail.masks, detail.before, _ = read_masks(tape, width, changed, True, BOUNDS, BOUNDS.cells)
         if flags & _GONE:
             detail.gone, _ = read_rows(tape, "old rows", deleted, BOUNDS, BOUNDS.cells)
+        if flags & _BASES:
+            detail.bases = read_pairs(tape, "bases", len(block.classes))
         details.append(detail)
     tape.end()
     return details

@@ -96,7 +96,7 @@ def _put_block(tape: TapeWriter, block: TableBlock) -> None:
     if block.times is not None:
         put_integers(tape, _same_length("times", block.times, count))
     if block.bases is not None:
-        _put_pairs(tape, _same_length("bases", block.bases, count))
+        put_pairs(tape, _same_length("bases", block.bases, count))
     put_rows(tape, block.rows)
     put_rows(tape, block.keys)
     if block.masks is not None:
@@ -122,7 +122,7 @@ def _read_block(tape: TapeReader, kind: SegmentKind, bounds: Bounds, cells: int)
     if flags & _TIMES:
         block.times = read_integers(tape, "times", count)
     if flags & _BASES:
-        block.bases = _read_pairs(tape, "bases", count)
+        block.bases = read_pairs(tape, "bases", count)
     block.rows, cells = read_rows(tape, "row values", count - deleted, bounds, cells)
     block.keys, cells = read_rows(tape, "key values", deleted, bounds, cells)
     if flags & _MASKS:
@@ -224,8 +224,8 @@ def _put_groups(tape: TapeWriter, groups: Sequence[GroupHead]) -> None:
         return
     put_integers(tape, [group.number for group in groups])
     put_blobs(tape, [group.uid for group in groups])
-    _put_pairs(tape, [group.born for group in groups])
-    _put_pairs(tape, [group.rule_version for group in groups])
+    put_pairs(tape, [group.born for group in groups])
+    put_pairs(tape, [group.rule_version for group in groups])
     put_integers(tape, [group.at for group in groups])
     put_integers(tape, [group.merged | 2 * (group.control is not None) for group in groups])
     controls = [group.control for group in groups if group.control is not None]
@@ -241,8 +241,8 @@ def _read_groups(tape: TapeReader, bounds: Bounds) -> list[GroupHead]:
     uids = read_blobs(tape, "group ids", count)
     if max(map(len, uids)) > bounds.uid:
         raise tape.fault("a group's id is too long")
-    born = _read_pairs(tape, "first numbering", count)
-    rules = _read_pairs(tape, "rule versions", count)
+    born = read_pairs(tape, "first numbering", count)
+    rules = read_pairs(tape, "rule versions", count)
     times = read_integers(tape, "group times", count)
     flags = read_integers(tape, "group flags", count, 0, 3)
     requests = iter(_read_bodies(tape, "requests", sum(flag >> 1 for flag in flags), bounds))
@@ -282,12 +282,12 @@ def _read_bodies(tape: TapeReader, field: str, count: int, bounds: Bounds) -> li
     return [(kind, unpack(body, bounds.control)) for kind, body in zip(kinds, bodies, strict=True)]
 
 
-def _put_pairs(tape: TapeWriter, pairs: Sequence[Position]) -> None:
+def put_pairs(tape: TapeWriter, pairs: Sequence[Position]) -> None:
     put_integers(tape, [pair[0] for pair in pairs])
     put_integers(tape, [pair[1] for pair in pairs])
 
 
-def _read_pairs(tape: TapeReader, field: str, count: int) -> list[Position]:
+def read_pairs(tape: TapeReader, field: str, count: int) -> list[Position]:
     firsts = read_integers(tape, field, count, 0, COUNT)
     return list(zip(firsts, read_integers(tape, field, count, 0, COUNT), strict=True))
 

@@ -29,3 +29,14 @@ def key_packer(definition: TableDefinition) -> Callable[[Image], Key]:
         return lambda image: cast(bytes, pack((image[index],)))
     pick: Callable[[Image], Any] = itemgetter(*indexes)
     return lambda image: cast(bytes, pack(pick(image)))
+
+
+def keys_packer(definition: TableDefinition) -> Callable[[Sequence[Image]], list[Key]]:
+    """The same for many rows at once, at the speed of C."""
+    pack = msgpack.Packer(unicode_errors="surrogateescape").pack
+    indexes = definition.key_indexes
+    if len(indexes) == 1:
+        pick_one = itemgetter(indexes[0])
+        return lambda images: list(map(pack, zip(map(pick_one, images), strict=True)))
+    pick: Callable[[Image], Any] = itemgetter(*indexes)
+    return lambda images: list(map(pack, map(pick, images)))

@@ -91,14 +91,14 @@ class Replay:
             return
         epoch, n = record.position
         if what.action is Action.KEEP:
-            moved = Version(table, key, epoch, n, deleted=1, tie=what.tie.value)
+            moved = Version(table, key, epoch, n, deleted=1, tie=what.tie)
             if planned is not None:
                 planned.version = moved
             else:
                 state.set_version(moved)
             return
         edited = version is not None and version.image is not None
-        new = Version(table, key, epoch, n, deleted=int(image is None), tie=what.tie.value)
+        new = Version(table, key, epoch, n, deleted=int(image is None), tie=what.tie)
         local = what.record_local or edited
         if planned is None:
             plans[key] = Planned(key, record.position, image, new, local, state.rows.get(key))

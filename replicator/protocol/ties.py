@@ -6,7 +6,7 @@ it, the station keeps it), *hidden* (the station deleted it, the host keeps it),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from replicator.types import ChangeClass, Kinds, Tie
@@ -16,8 +16,9 @@ from replicator.types import ChangeClass, Kinds, Tie
 class Upward:
     """What becomes of a local change: sent as `send` (None: it stays local), and the tie afterwards."""
 
-    send: ChangeClass | None
-    tie: Tie
+    send: str | None
+    """'N', 'C' or 'D'."""
+    tie: str
     edited: bool = False
     """A shared row with a change that the rules do not send up: kept with its old values."""
 
@@ -43,11 +44,17 @@ def _upward(tie: Tie, deleted: bool, flags: Kinds) -> Upward:
             return Upward(None, Tie.NONE)
 
 
+def _plain(text: str) -> str:
+    """The text itself: members of an enumeration are slow to look at and to bind."""
+    return str.__str__(text)
+
+
 _UPWARD: dict[tuple[str, bool, Kinds], Upward] = {
-    (tie, deleted, flags): _upward(tie, deleted, flags)
+    (tie, deleted, flags): replace(found, send=found.send and _plain(found.send), tie=_plain(found.tie))
     for tie in Tie
     for deleted in (False, True)
     for flags in map(Kinds, range(8))
+    for found in (_upward(tie, deleted, flags),)
 }
 
 
@@ -68,7 +75,7 @@ class Action(Enum):
 @dataclass(frozen=True, slots=True)
 class Downward:
     action: Action
-    tie: Tie
+    tie: str
     record_local: bool = False
     """The local row (private, detached, edited or re-made) gives way and belongs in the station's conflicts."""
 
@@ -101,12 +108,13 @@ def _absent(tie: Tie, change: ChangeClass, verdict: bool, flags: Kinds) -> Downw
 
 
 _DOWNWARD: dict[tuple[str, bool, str, bool, Kinds], Downward] = {
-    (tie, present, change, verdict, flags): (_present if present else _absent)(tie, change, verdict, flags)
+    (tie, present, change, verdict, flags): replace(found, tie=_plain(found.tie))
     for tie in Tie
     for present in (False, True)
     for change in ChangeClass
     for verdict in (False, True)
     for flags in map(Kinds, range(8))
+    for found in ((_present if present else _absent)(tie, change, verdict, flags),)
 }
 
 
