@@ -1,0 +1,143 @@
+"""The mail: folders whose files are lost, doubled, held back, brought again and thrown back to their sender."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from replicator.errors import MailboxTrouble
+from replicator.protocol.envelope import KEY_ID_SIZE, MAGIC
+from replicator.transport import mime
+from replicator.transport.base import Mail
+from replicator.transport.folder import FolderMailbox
+from tests.simulation.clockwork import Clockwork
+
+LOST, DOUBLED, HELD = 0.2, 0.15, 0.15
+TROUBLE = 0.08
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail that was sent. `name` is its file's."""
+
+    number: int
+    sender: str
+    recipient: str
+    name: str
+    raw: bytes
+
+
+class SimulatedMailbox(FolderMailbox):
+    """The real folder, with a listing in any order, of some of the mails only, and a share that is sometimes away."""
+
+    def __init__(self, path: Path, address: str, clockwork: Clockwork, faults: set[str], **options: object) -> None:
+        super().__init__(path, address, durable=False, **options)  # type: ignore[arg-type]
+        self._dice, self._faults = clockwork, faults
+        self.most: int | None = None
+        """So many mails at most in one listing."""
+        self.only: str | None = None
+
+    def _list(self) -> list[str]:
+        names = super()._list()
+        if self.only is not None:
+            return [name for name in names if name == self.only]
+        if "reorder" in self._faults:
+            self._dice.dice.shuffle(names)
+        return names if self.most is None else names[: self.most]
+
+    def send(self, mail: Mail) -> None:
+        if "mailbox" in self._faults and self._dice.chance(TROUBLE):
+            if self._dice.chance(0.5):
+                super().send(mail)  # taken, and yet nobody said so
+            raise MailboxTrouble("the simulated share is away")
+        super().send(mail)
+
+
+class Post:
+    """Looks at the folders after every step, and decides what becomes of each new mail."""
+
+    def __init__(
+        self, folder: Path, nodes: list[str], clockwork: Clockwork, faults: set[str], tell: Callable[[Letter, str], None]
+    ) -> None:
+        self._boxes = {node: folder / address(node) / "new" for node in nodes}
+        self._clockwork, self._faults, self._tell = clockwork, faults, tell
+        self._known: dict[str, set[str]] = {node: set() for node in nodes}
+        self._held: list[Letter] = []
+        self._copies = 0
+        self.sent: list[Letter] = []
+        for box in self._boxes.values():
+            box.mkdir(parents=True, exist_ok=True)
+            (box.parent / "tmp").mkdir(exist_ok=True)
+        for node, box in self._boxes.items():
+            self._known[node] = set(os.listdir(box))
+
+    def look(self, sender: str) -> None:
+        """Mails that `sender` has sent since the last look meet their fate."""
+        for recipient, box in self._boxes.items():
+            present = set(os.listdir(box))
+            for name in sorted(present - self._known[recipient]):
+                letter = Letter(len(self.sent) + 1, sender, recipient, name, (box / name).read_bytes())
+                self.sent.append(letter)
+                self._fate(letter)
+            self._known[recipient] = set(os.listdir(box))
+
+    def _fate(self, letter: Letter) -> None:
+        chance, faults = self._clockwork.chance, self._faults
+        path = self._boxes[letter.recipient] / letter.name
+        if "loss" in faults and chance(LOST):
+            path.unlink()
+            self._tell(letter, "lost")
+        elif "reorder" in faults and chance(HELD):
+            path.unlink()
+            self._held.append(letter)
+            self._tell(letter, "held back")
+        elif "dup" in faults and chance(DOUBLED):
+            self.deliver(letter)
+            self._tell(letter, "doubled")
+        else:
+            self._tell(letter, "")
+
+    def deliver(self, letter: Letter) -> str:
+        """Put a copy of an old mail into its recipient's folder. Gives the file's name."""
+        return self.put(letter.recipient, letter.raw, f"{letter.name[:-4]}-copy")
+
+    def put(self, recipient: str, raw: bytes, stem: str) -> str:
+        self._copies += 1
+        name = f"{stem}{self._copies}.eml"
+        (self._boxes[recipient] / name).write_bytes(raw)
+        self._known[recipient].add(name)
+        return name
+
+    def release(self, share: float = 1.0) -> None:
+        """What was held back goes on its way."""
+        still = []
+        for letter in self._held:
+            if share >= 1.0 or self._clockwork.chance(share):
+                self.deliver(letter)
+                self._tell(letter, "comes after all")
+            else:
+                still.append(letter)
+        self._held = still
+
+    def clear(self, node: str) -> None:
+        for name in os.listdir(self._boxes[node]):
+            (self._boxes[node] / name).unlink()
+        self._known[node] = set()
+
+    def empty(self) -> bool:
+        return not self._held and not any(os.listdir(box) for box in self._boxes.values())
+
+    def reflect(self, letter: Letter) -> str:
+        """The sender finds its own mail in its mailbox, with the outside forged so that it seems to be the peer's."""
+        (payload,) = mime.extract(letter.raw, MAGIC).payloads
+        start = len(MAGIC) + 1
+        first, second = payload[start : start + KEY_ID_SIZE], payload[start + KEY_ID_SIZE : start + 2 * KEY_ID_SIZE]
+        forged = payload[:start] + second + first + payload[start + 2 * KEY_ID_SIZE :]
+        mail = Mail(address(letter.recipient), address(letter.sender), "", "", forged, f"<{letter.number}@forged>", 0)
+        return self.put(letter.sender, mime.compose(replace(mail)), f"forged{letter.number}-")
+
+
+def address(node: str) -> str:
+    return f"{node.lower()}@example.com"

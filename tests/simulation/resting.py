@@ -1,0 +1,137 @@
+"""After the faults: everybody gets as many fair runs as he needs, and then all is quiet (L1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.engine.apply import apply_ready
+from replicator.engine.receive import receive
+from tests.simulation.clockwork import HOUR, MINUTE
+from tests.simulation.watching import fingerprint
+from tests.simulation.verifying import ALL
+
+if TYPE_CHECKING:
+    from tests.simulation.simnode import SimulatedNode
+    from tests.simulation.world import World
+
+ROUNDS = 40
+REPLAYED = 8
+
+
+def settle(world: World) -> bool:
+    """Whether all came to rest."""
+    world.tell("--- faults stop")
+    world.faults.clear()
+    for node in world.nodes:
+        if node.application.open:
+            world.commit(node)
+    world.post.release()
+    for station in world.stations:
+        if world.chance(0.4):
+            # With all kinds both ways a table must become equal.
+            for table in ("cust", "item", "opt", "misc", "pair", "stock"):
+                world.change_rule(station.name, table, ALL)
+    for turn in range(ROUNDS):
+        world.clockwork.pass_time(6 * HOUR if turn % 2 else 20 * MINUTE)
+        _round(world)
+        if turn > 0 and not restless(world):
+            break
+    else:
+        world.expect(False, "no rest", lambda: "; ".join(restless(world)))
+        return False
+    _falls_silent(world)
+    return True
+
+
+def _round(world: World) -> int:
+    sent = 0
+    for node in world.dice.sample(world.nodes, len(world.nodes)):
+        summary = world.run(node)
+        if summary is not None:
+            sent += summary.sent.mails
+            world.expect(summary.applied.waiting is None, "a batch waits although nobody writes")
+    return sent
+
+
+def _falls_silent(world: World) -> None:
+    """Acknowledgements of the last round may still be owed; then an idle run sends nothing."""
+    for _ in range(3):
+        sent = _round(world)
+    world.expect(sent == 0, "an idle run sends mail")
+    world.expect(world.post.empty(), "mail is left over")
+
+
+def restless(world: World) -> list[str]:
+    """What has not come to rest, in words."""
+    found = []
+    host = world.host.application.raw
+    peers = dict(host.execute("SELECT name, id FROM replicator_peer").fetchall())
+    for node in world.nodes:
+        found += [f"{node.name} {what}" for what in _unfinished(node)]
+    for node in world.stations:
+        here = _streams(node, 0)
+        there = _streams(world.host, peers[node.name])
+        for way, out, inbound in (("up", here[0], there[1]), ("down", there[0], here[1])):
+            epoch, n, acknowledged = out
+            if acknowledged != n:
+                found.append(f"{node.name} {way} acknowledged {acknowledged} of {n}")
+            if (epoch, n) != inbound[:2] and n:
+                found.append(f"{node.name} {way} sent {epoch, n}, applied {inbound[:2]}")
+    return found
+
+
+def _unfinished(node: SimulatedNode) -> list[str]:
+    found = []
+    for what, query in _QUESTIONS.items():
+        (count,) = node.application.raw.execute(query).fetchone()
+        if count:
+            found.append(f"{what} {count}")
+    return found
+
+
+_QUESTIONS = {
+    "outbox": "SELECT count(*) FROM replicator_outbox",
+    "requests": "SELECT count(*) FROM replicator_outbox_control",
+    "send queue": "SELECT count(*) FROM replicator_send_queue",
+    "batches out": "SELECT count(*) FROM replicator_batch_out",
+    "parked": "SELECT count(*) FROM replicator_batch_in",
+    "content": "SELECT count(*) FROM replicator_content",
+    "skipped": "SELECT count(*) FROM replicator_skipped",
+    "uncut slices": "SELECT (SELECT coalesce(max(id), 0) FROM replicator_slice) - min(cut_slice) FROM replicator_link",
+    "link mode": "SELECT count(*) FROM replicator_link WHERE mode <> ''",
+    "unjudged": "SELECT coalesce(max(last_n - judged_n), 0) FROM replicator_node, replicator_link WHERE role = 'station'",
+}
+
+Stream = tuple[tuple[int, int], int, int]
+
+
+def _streams(node: SimulatedNode, peer: int) -> tuple[Stream, Stream]:
+    """(epoch, n, acknowledged) outbound and (epoch, n, highest) inbound."""
+    row = node.application.raw.execute(
+        "SELECT out_epoch_epoch, out_epoch_n, out_n, out_acknowledged, in_epoch_epoch, in_epoch_n, in_n, in_high"
+        " FROM replicator_link WHERE peer = ?",
+        (peer,),
+    ).fetchone()
+    return ((row[0], row[1]), row[2], row[3]), ((row[4], row[5]), row[6], row[7])
+
+
+def replay_everything(world: World, *, most: int | None) -> None:
+    """Mails that were sent at any time come once more, in any order: nothing changes."""
+    before = {node.name: fingerprint(node)[:1] + fingerprint(node)[2:4] for node in world.nodes}
+    letters = list(world.post.sent)
+    world.dice.shuffle(letters)
+    for letter in letters[:most]:
+        world.post.deliver(letter)
+    world.tell("--- %d old mails come once more", len(letters[:most]))
+    for node in world.nodes:
+        world.act(node, "receive and apply", _receive_and_apply)
+        now = fingerprint(node)[:1] + fingerprint(node)[2:4]
+        world.expect(now == before[node.name], "replayed mail changed something")
+    for _ in range(3):
+        _round(world)
+    world.expect(not restless(world), "no rest after replayed mail", lambda: "; ".join(restless(world)))
+
+
+def _receive_and_apply(node: SimulatedNode) -> None:
+    receive(node.process, progress=node.progress)
+    apply_ready(node.process, node.progress)

@@ -1,0 +1,111 @@
+"""One seed from beginning to end."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from replicator.engine.node import Settings
+from tests.simulation import template
+from tests.simulation.clockwork import Clockwork, Crash
+from tests.simulation.resting import replay_everything, settle
+from tests.simulation.verifying import verify
+from tests.simulation.world import FAULTS, USUAL, World
+
+STEPS = (25, 90)
+
+
+@dataclass(frozen=True)
+class Result:
+    seed: int
+    bad: tuple[str, ...]
+    """What was violated; empty for a good seed."""
+    steps: int
+    writes: int
+    mails: int
+    story: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Path:
+    return template.scratch_folder()
+
+
+def prepare() -> Path:
+    """Make the templates that all seeds of this process, and of those forked from it, are copied from."""
+    folder = _templates()
+    for stations in (2, 3):
+        fresh = folder / f"fresh-{stations}"
+        if not fresh.exists():
+            template.build(fresh, stations)
+            _make_running(fresh, folder / f"running-{stations}", stations)
+    return folder
+
+
+def clean() -> None:
+    shutil.rmtree(_templates(), ignore_errors=True)
+    _templates.cache_clear()
+
+
+def _make_running(fresh: Path, target: Path, stations: int) -> None:
+    """Nodes that know each other already and have some rows in common."""
+    template.copy(fresh, target)
+    world = World(target, template.station_names(stations), Clockwork(stations), set(), Settings(), show=False)
+    for _ in range(4):
+        world.write(world.host)
+    settle(world)
+    world.close()
+    if world.bad:
+        raise AssertionError(f"the template does not come to rest: {world.bad}")
+
+
+def run_seed(seed: int, *, show: bool = False) -> Result:
+    clockwork = Clockwork(seed)
+    dice = clockwork.dice
+    stations = dice.choice((2, 2, 3))
+    kind = "fresh" if clockwork.chance(0.25) else "running"
+    faults = {fault for fault in FAULTS if dice.random() < 0.4}
+    settings = Settings(
+        part_bytes=dice.choice((250, 800, 1_000_000)),
+        slice_bytes=dice.choice((150, 1_000, 900_000)),
+        batch_bytes=dice.choice((200, 2_000, 2_000_000)),
+        window_bytes=dice.choice((500, 5_000, 20_000_000)),
+    )
+    folder = prepare() / f"seed-{seed}"
+    template.copy(prepare() / f"{kind}-{stations}", folder)
+    world = World(folder, template.station_names(stations), clockwork, faults, settings, show)
+    world.tell("seed %d: %d stations, %s; faults: %s; %s", seed, stations, kind, " ".join(sorted(faults)), settings)
+    steps = dice.randint(*STEPS)
+    try:
+        _play(world, steps)
+    except (Exception, Crash) as error:  # noqa: BLE001 - whatever the engine raises counts as a violation
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        world.expect(False, f"exception {type(error).__name__} in {Path(place.filename).name}: {str(error)[:150]}")
+        world.tell("%s", traceback.format_exc())
+    finally:
+        world.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return Result(
+        seed, tuple(world.bad), steps, len(world.ledger.writes), len(world.post.sent), tuple(world.story or ())
+    )
+
+
+def _play(world: World, steps: int) -> None:
+    dice = world.dice
+    for node in world.nodes:
+        if world.chance(0.3):
+            node.application.use_recursive_triggers()
+    for station in world.stations[1:] if "rules" not in world.faults else world.stations:
+        if world.chance(0.5):
+            world.change_rule(station.name, "opt", dice.choice(USUAL))
+    for _ in range(steps):
+        world.step()
+    full = world.chance(0.05)
+    if settle(world):
+        verify(world)
+    if not world.bad:
+        replay_everything(world, most=None if full else 8)
+        verify(world)

@@ -1,0 +1,162 @@
+"""One simulated node: a folder that a process opens, that outlives the process, and that a power cut sets back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from replicator.databases.sqlite import SqliteDatabase
+from replicator.engine import session
+from replicator.engine.node import Node, Settings
+from replicator.engine.progress import Silent
+from replicator.runtime import Runtime
+from replicator.store.files import Files
+from replicator.store.home import Home
+from replicator.store.identity import Identity, IdentityFile
+from replicator.types import Role
+from tests.simulation.application import Application
+from tests.simulation.clockwork import Clockwork
+from tests.simulation.ledger import Write
+from tests.simulation.post import SimulatedMailbox, address
+
+HOST = "host"
+
+
+class Watch(Silent):
+    """Hears from the engine that a batch is being applied, while the rows can still be seen as they were before."""
+
+    def __init__(self, applying: Callable[[], None]) -> None:
+        self._applying = applying
+
+    def applied(self, peer: str, done: int, total: int) -> None:
+        self._applying()
+
+
+class SimulatedNode:
+    """`process` is what a kill takes away; the folder stays. `copy` is the database as a power cut would leave it: the
+    application's commits behind our last one are lost, since only we wait for the disk."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        mail: Path,
+        clockwork: Clockwork,
+        faults: set[str],
+        settings: Settings,
+        reached: Callable[[SimulatedNode, str], None],
+        applying: Callable[[SimulatedNode], None],
+        unique: Callable[[], int],
+    ) -> None:
+        self.name, self.folder = name, folder
+        self._mail, self._clockwork, self._faults, self._settings = mail, clockwork, faults, settings
+        self._runtime = Runtime(clockwork.now, clockwork.random, lambda place: reached(self, place))
+        self.progress = Watch(lambda: applying(self))
+        self.application = Application(name, folder / "app.db", clockwork, unique)
+        self._process: Node | None = None
+        self._copy: Path | None = None
+        self.undurable: list[Write] = []
+        """The application's commits behind our last one."""
+
+    @property
+    def is_host(self) -> bool:
+        return self.name == HOST
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def process(self) -> Node:
+        if self._process is None:
+            self._process = open_process(
+                self.name, self.folder, self._mail, self._clockwork, self._faults, self._settings, self._runtime
+            )
+        return self._process
+
+    @property
+    def mailbox(self) -> SimulatedMailbox:
+        mailbox = self.process.mailbox
+        assert isinstance(mailbox, SimulatedMailbox)
+        return mailbox
+
+    def identity(self) -> Identity:
+        return IdentityFile(self.folder / "home" / "identity.key", Files(Runtime(), durable=False)).read()
+
+    def kill(self) -> None:
+        """As kill -9: open transactions are rolled back by the database, memory is gone."""
+        if self._process is not None:
+            self._process.database.close()
+            self._process = None
+
+    def sweep(self) -> None:
+        session.sweep(self.process)
+
+    def close(self) -> None:
+        self.kill()
+        self.application.disconnect()
+
+    # --- power ---------------------------------------------------------------------------------------------------
+
+    def before_write(self) -> None:
+        """The application is about to write: keep what is on the disk for sure."""
+        if "power" in self._faults and self._copy is None:
+            self._copy = self.folder / "durable"
+            self._copy.mkdir(exist_ok=True)
+            for name in ("app.db", "app.db-wal"):
+                source = self.folder / name
+                if source.exists():
+                    shutil.copyfile(source, self._copy / name)
+                else:
+                    (self._copy / name).unlink(missing_ok=True)
+
+    def durable(self) -> None:
+        """A commit of ours: all before it is on the disk."""
+        self._copy = None
+        self.undurable = []
+
+    def cut_power(self) -> list[Write]:
+        """Process and application are gone, and with them what was not durable. Gives the lost writes."""
+        self.close()
+        lost, self.undurable = self.undurable, []
+        if self._copy is not None:
+            for name in ("app.db", "app.db-wal", "app.db-shm"):
+                (self.folder / name).unlink(missing_ok=True)
+                if (self._copy / name).exists():
+                    shutil.copyfile(self._copy / name, self.folder / name)
+            self._copy = None
+        self.application.reconnect()
+        return lost
+
+
+def open_process(
+    name: str,
+    folder: Path,
+    mail: Path,
+    clockwork: Clockwork,
+    faults: set[str],
+    settings: Settings,
+    runtime: Runtime,
+) -> Node:
+    """A node at work, put together as `operations.opening` does."""
+    files = Files(runtime, durable=False)
+    home = Home(folder / "home", files)
+    database = SqliteDatabase(make_url(f"sqlite:///{folder / 'app.db'}"), runtime)
+    database.busy_timeout = 0
+    mailbox = SimulatedMailbox(mail, address(name), clockwork, faults, runtime=runtime)
+    return Node(
+        role=Role.HOST if name == HOST else Role.STATION,
+        name=name,
+        database=database,
+        mailbox=mailbox,
+        spool=home.spool(0),
+        aside=home.aside_folder,
+        side_file=home.side_file,
+        identity_file=home.identity,
+        identity=home.identity.read(),
+        runtime=runtime,
+        settings=settings,
+    )

@@ -1,0 +1,181 @@
+"""Invariants that must hold at the end, when faults have stopped and everybody has come to rest (protocol.md 1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.types import Kinds, Rule
+from tests.simulation.ledger import Write
+from tests.simulation.records import (
+    Known,
+    OnRecord,
+    journal_of,
+    own_rules,
+    rules_of,
+    versions,
+)
+from tests.simulation.schema import SPECS, Content, Row, RowKey, token
+
+if TYPE_CHECKING:
+    from tests.simulation.simnode import SimulatedNode
+    from tests.simulation.world import World
+
+ALL = Rule(Kinds.ALL, Kinds.ALL)
+
+
+def verify(world: World) -> None:
+    host = world.host.application.content()
+    for node in world.nodes:
+        world.watcher.check_rows(node, node.application.content())
+        _no_complaints(world, node)
+    for node in world.stations:
+        _tables(world, node, host)
+    _writes(world, host)
+    _forbidden(world, host)
+
+
+def _no_complaints(world: World, node: SimulatedNode) -> None:
+    """Nobody has cause to call a person."""
+    for kind, message in node.application.raw.execute(
+        "SELECT kind, message FROM replicator_notice WHERE kind NOT IN ('set-aside', 'foreign-mail')"
+    ).fetchall():
+        if kind == "capture" and "anew" in message:
+            continue  # the application made its trigger behind ours
+        world.expect(False, f"notice: {kind}", lambda message=message: f"{node.name}: {message}")
+
+
+# --- L2: what a station has -----------------------------------------------------------------------------------------------
+
+
+def _tables(world: World, node: SimulatedNode, host: Content) -> None:
+    rules, own = rules_of(world, node.name), own_rules(node)
+    mine, known = node.application.content(), versions(node)
+    for table in SPECS:
+        rule = rules[table]
+        world.expect(
+            own.get(table, Rule()) == rule,
+            "rule: not known at the station",
+            lambda table=table, rule=rule: f"{node.name} {table}: {own.get(table)} instead of {rule}",
+        )
+        if rule == ALL:
+            _equal(world, node, table, mine[table], host[table])
+        _ties(world, node, table, rule, mine[table], host[table], known)
+
+
+def _equal(
+    world: World, node: SimulatedNode, table: str, mine: dict[RowKey, Row], want: dict[RowKey, Row]
+) -> None:
+    for key in dict.fromkeys([*mine, *want]):
+        here, there = mine.get(key), want.get(key)
+        world.expect(
+            same(table, here, there),
+            f"diverged: {table}",
+            lambda key=key, here=here, there=there: f"{node.name} {key}: {here}, host {there}",
+        )
+
+
+def same(table: str, one: Row | None, other: Row | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return all(token(one[column]) == token(other[column]) for column in SPECS[table].columns)
+
+
+def _ties(
+    world: World,
+    node: SimulatedNode,
+    table: str,
+    rule: Rule,
+    mine: dict[RowKey, Row],
+    want: dict[RowKey, Row],
+    known: dict[tuple[str, RowKey], Known],
+) -> None:
+    """The promise for each flag by itself (L2)."""
+    down, up, expect = rule.to_remote, rule.to_host, world.expect
+    keys = [key for name, key in known if name == table]
+    for key in dict.fromkeys([*mine, *want, *keys]):
+        row = known.get((table, key))
+        tie, edited = (row.tie, row.edited) if row else ("", ())
+
+        def detail(key: RowKey = key, tie: str = tie) -> str:
+            return f"{node.name} {table} {key} tie '{tie}': {mine.get(key)}, host {want.get(key)}"
+
+        expect(Kinds.NEW not in down or key not in want or tie in ("S", "H"), "rule: new row never came", detail)
+        expect(
+            Kinds.DELETED not in down or key in want or key not in mine or not tie,
+            "rule: deleted row still there",
+            detail,
+        )
+        expect(Kinds.NEW not in up or key not in mine or tie in ("S", "T"), "rule: private row never sent", detail)
+        expect(Kinds.DELETED not in up or tie != "H" or key in mine, "rule: delete never sent", detail)
+        expect(Kinds.CHANGED not in up or not edited, "rule: local edit never sent", detail)
+        expect(tie != "S" or key in mine, "rule: shared row is not there", detail)
+        if tie == "S" and Kinds.ALL in down and not edited:
+            expect(same(table, mine.get(key), want.get(key)), "rule: shared row is not the host's", detail)
+
+
+# --- S1, S2, S10: what was written ----------------------------------------------------------------------------------------
+
+
+def _writes(world: World, host: Content) -> None:
+    record = OnRecord()
+    for node in world.nodes:
+        record.read(node)
+    made, over = world.ledger.made(), world.ledger.overwritten()
+    contents = {node.name: node.application.content() for node in world.nodes}
+    sent_deletes = {
+        node.name: {(sent.table, sent.key) for sent in journal_of(node) if sent.kind == "D"} for node in world.stations
+    }
+    for write in world.ledger.writes:
+        where = (write.table, write.key)
+        if write.new is None and made[where] < 2 and write.node in sent_deletes and where in sent_deletes[write.node]:
+            _delete_stands(world, write, host, record)
+        if write.new is None and write.node == "host" and made[where] < 2:
+            _delete_stands(world, write, host, record)
+        for column, value in write.changed().items():
+            word = token(value)
+            stands = any(
+                token(content[write.table].get(write.key, {}).get(column)) == word
+                for content in (host, contents[write.node])
+            )
+            world.expect(
+                stands or (*where, word) in over or (*where, word) in record.values,
+                "update lost without record",
+                lambda write=write, column=column, value=value: (
+                    f"{write.node} wrote {write.table} {write.key} {column}={value}"
+                ),
+            )
+
+
+def _delete_stands(world: World, write: Write, host: Content, record: OnRecord) -> None:
+    world.expect(
+        write.key not in host[write.table] or (write.table, write.key) in record.undone,
+        "delete undone without record",
+        lambda: f"{write.node} deleted {write.table} {write.key}",
+    )
+
+
+def _forbidden(world: World, host: Content) -> None:
+    """S10: what a rule of that time forbids never reached the host's row."""
+    raw = world.host.application.raw
+    for node in world.stations:
+        books: dict[str, list[tuple[tuple[int, int], Kinds]]] = {}
+        for name, epoch, n, up in raw.execute(
+            "SELECT t.name, version_epoch, version_n, to_host FROM replicator_rule r JOIN replicator_peer p"
+            " ON p.id = r.peer JOIN replicator_table t ON t.id = r.table_id WHERE p.name = ?"
+            " ORDER BY version_epoch, version_n",
+            (node.name,),
+        ).fetchall():
+            books.setdefault(name, []).append(((epoch, n), Kinds(up)))
+        for sent in journal_of(node):
+            allowed = [kinds for version, kinds in books.get(sent.table, []) if version <= sent.rule]
+            kind = {"N": Kinds.NEW, "C": Kinds.CHANGED, "D": Kinds.DELETED}[sent.kind]
+            if allowed and kind in allowed[-1]:
+                continue
+            row = host[sent.table].get(sent.key, {})
+            for column, value in sent.new.items():
+                if column in SPECS[sent.table].tokens and value is not None:
+                    world.expect(
+                        token(row.get(column)) != token(value),
+                        "rule: forbidden change got through",
+                        lambda sent=sent: f"{node.name}: {sent}",
+                    )

@@ -1,0 +1,370 @@
+"""A world of one host and some stations, and everything that may happen to it in one step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+from replicator.engine import session
+from replicator.engine.apply import apply_ready
+from replicator.engine.collect import collect
+from replicator.engine.node import Settings
+from replicator.engine.publish import publish
+from replicator.engine.receive import receive
+from replicator.engine.rule_changes import set_rules
+from replicator.engine.send import send
+from replicator.engine.session import Summary
+from replicator.engine.snapshot import start_snapshots
+from replicator.errors import DatabaseBusy, MailboxTrouble, WrongUse
+from replicator.store import catalogue, state
+from replicator.types import Kinds, Rule
+from tests.simulation.application import Application
+from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
+from tests.simulation.ledger import Ledger
+from tests.simulation.describing import describe
+from tests.simulation.post import Letter, Post
+from tests.simulation.simnode import HOST, SimulatedNode
+from tests.simulation.watching import Watcher, fingerprint
+
+FAULTS = (
+    "loss",
+    "dup",
+    "reorder",
+    "replay",
+    "reflect",
+    "crash",
+    "power",
+    "offline",
+    "rules",
+    "wide-rules",
+    "tool",
+    "busy",
+    "mailbox",
+    "interleave",
+)
+USUAL = [
+    Rule(Kinds.ALL, Kinds.ALL),
+    Rule(Kinds.NONE, Kinds.NONE),
+    Rule(Kinds.ALL, Kinds.NONE),
+    Rule(Kinds.NONE, Kinds.ALL),
+]
+CRASH, INTERLEAVE = 0.012, 0.04
+
+
+class World:
+    """`bad` holds every violated invariant, in the order in which it was seen."""
+
+    def __init__(
+        self, folder: Path, stations: list[str], clockwork: Clockwork, faults: set[str], settings: Settings, show: bool
+    ) -> None:
+        self.clockwork, self.faults = clockwork, faults
+        self.dice, self.chance = clockwork.dice, clockwork.chance
+        self.bad: list[str] = []
+        self.story: list[str] | None = [] if show else None
+        self.ledger = Ledger()
+        self._unique = itertools.count(1)
+        self._stepping: SimulatedNode | None = None
+        self.watcher = Watcher(self)
+        self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self._tell_mail)
+        self.nodes = [
+            SimulatedNode(
+                name,
+                folder / name,
+                folder / "mail",
+                clockwork,
+                faults,
+                settings,
+                self._reached,
+                self.watcher.applying,
+                lambda: next(self._unique),
+            )
+            for name in [HOST, *stations]
+        ]
+        self.host, self.stations = self.nodes[0], self.nodes[1:]
+        self.away: set[str] = set()
+        self.table_numbers = self._table_numbers()
+
+    def _table_numbers(self) -> dict[str, int]:
+        with self.host.process.database.transaction(write=False) as connection:
+            return {table.name: number for number, table in catalogue.load_tables(connection).items()}
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def tell(self, text: str, *values: object) -> None:
+        if self.story is not None:
+            self.story.append(f"{self._clock()} {text % values if values else text}")
+
+    def _tell_mail(self, letter: Letter, fate: str) -> None:
+        if self.story is not None:
+            receiver = next(node for node in self.nodes if node.name == letter.recipient)
+            what = describe(letter, receiver, [node for node in self.nodes if node.name == letter.sender])
+            self.tell("  mail %d %s -> %s %s %s", letter.number, letter.sender, letter.recipient, what, fate.upper())
+
+    def _clock(self) -> str:
+        minutes = (self.clockwork.time // MINUTE) % (24 * 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}"
+
+    def expect(self, true: bool, what: str, detail: Callable[[], str] | None = None) -> None:
+        if not true and what not in self.bad:
+            self.bad.append(what)
+            self.tell("*** %s%s", what, f": {detail()}" if detail is not None else "")
+
+    # --- crash points --------------------------------------------------------------------------------------------
+
+    def _reached(self, node: SimulatedNode, place: str) -> None:
+        if place == "commit:after":
+            node.durable()
+        if self._stepping is not node:
+            return
+        if place == "commit:after":
+            self.watcher.committed(node)
+            if "interleave" in self.faults and self.chance(INTERLEAVE):
+                self.write(node)
+        if "crash" in self.faults and self.chance(CRASH):
+            raise Crash(place)
+        if "power" in self.faults and self.chance(CRASH / 2):
+            raise Crash(place, power=True)
+
+    # --- steps of a node -----------------------------------------------------------------------------------------
+
+    def act(self, node: SimulatedNode, what: str, deed: Callable[[SimulatedNode], object]) -> object:
+        """A step of the replicator, which may die on its way. Gives what the deed gave, None if it did not end."""
+        self.tell("%s: %s", node.name, what)
+        self._stepping = node
+        result = None
+        try:
+            result = deed(node)
+        except Crash as crash:
+            self._stepping = None
+            self.tell("  %s at %s", "POWER CUT" if crash.power else "CRASH", crash.place)
+            self._die(node, crash.power)
+        except DatabaseBusy:
+            self.tell("  the application holds the database")
+        except MailboxTrouble as trouble:
+            self.tell("  %s", trouble)
+        finally:
+            self._stepping = None
+            self.watcher.forget(node)
+        self.post.look(node.name)
+        return result
+
+    def _die(self, node: SimulatedNode, power: bool) -> None:
+        if power:
+            self.cut_power(node)
+        else:
+            node.kill()
+        if self.chance(0.5):
+            node.sweep()
+
+    def cut_power(self, node: SimulatedNode) -> None:
+        lost = node.cut_power()
+        self.ledger.forget(lost)
+        for write in lost:
+            self.tell("  lost with the power: %s %s %s", write.table, write.key, write.new)
+
+    def run(self, node: SimulatedNode, *, resend_now: bool = False) -> Summary | None:
+        def deed(node: SimulatedNode) -> Summary:
+            return session.run(node.process, resend_now=resend_now, progress=node.progress)
+
+        summary = self.act(node, "run", deed)
+        if isinstance(summary, Summary):
+            self._tell_summary(summary)
+            return summary
+        return None
+
+    def _tell_summary(self, summary: Summary) -> None:
+        if self.story is not None:
+            self.tell(
+                "  received %d (aside %d), applied %d (%d rows)%s, collected %d, snapshots %d, batches %d, sent %d",
+                summary.received.mails,
+                summary.received.set_aside,
+                summary.applied.batches,
+                summary.applied.rows,
+                f" WAITING: {summary.applied.waiting}" if summary.applied.waiting else "",
+                summary.collected,
+                summary.snapshots,
+                summary.batches,
+                summary.sent.mails,
+            )
+            for warning in summary.warnings:
+                self.tell("  warning: %s", warning)
+
+    def receive(self, node: SimulatedNode) -> None:
+        def deed(node: SimulatedNode) -> None:
+            node.mailbox.most = self.dice.choice([1, 2, 3, None])
+            session.start(node.process, Summary())
+            receive(node.process, progress=node.progress)
+
+        self.act(node, "receive", deed)
+        if node.running:
+            node.mailbox.most = None
+
+    def apply(self, node: SimulatedNode) -> None:
+        self.act(node, "apply", lambda node: apply_ready(node.process, node.progress))
+
+    def collect(self, node: SimulatedNode) -> None:
+        def deed(node: SimulatedNode) -> None:
+            session.start(node.process, Summary())
+            with node.process.unit() as unit:
+                collect(unit)
+
+        self.act(node, "collect", deed)
+
+    def publish(self, node: SimulatedNode) -> None:
+        def deed(node: SimulatedNode) -> None:
+            if node.is_host:
+                start_snapshots(node.process, node.progress)
+            publish(node.process)
+
+        self.act(node, "publish", deed)
+
+    def send(self, node: SimulatedNode) -> None:
+        resend_now = self.chance(0.1)
+        self.act(node, "send", lambda node: send(node.process, resend_now=resend_now, progress=node.progress))
+
+    # --- the application -----------------------------------------------------------------------------------------
+
+    def write(self, node: SimulatedNode, *, keep_open: bool = False) -> None:
+        application = node.application
+        if not application.ready:
+            return
+        node.before_write()
+        if not application.open and not application.begin():
+            return
+        application.work(self.dice.choice([1, 1, 1, 2, 3]))
+        if keep_open:
+            self.tell("%s: the application holds a transaction open", node.name)
+        else:
+            self.commit(node)
+
+    def commit(self, node: SimulatedNode) -> None:
+        writes = node.application.commit()
+        self.ledger.add(writes)
+        self.watcher.wrote(node, writes)
+        node.undurable += writes
+        for write in writes:
+            self.tell("%s: the application: %s %s %s -> %s", node.name, write.table, write.key, write.old, write.new)
+
+    # --- faults that are steps -----------------------------------------------------------------------------------
+
+    def change_rule(self, station: str, table: str, rule: Rule) -> None:
+        def deed(node: SimulatedNode) -> None:
+            with node.process.unit() as unit:
+                peer = state.find_peer(unit.connection, station)
+                set_rules(unit, peer.id, {self.table_numbers[table]: rule})
+
+        try:
+            self.act(self.host, f"rule of {station} for {table}: down {rule.to_remote}; up {rule.to_host}", deed)
+        except WrongUse as refused:
+            self.tell("  refused: %s", refused)
+
+    def random_rule(self) -> None:
+        kinds = [Kinds(self.dice.randint(0, 7)) for _ in range(2)]
+        rule = self.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
+        table = "opt"
+        if "wide-rules" in self.faults and self.chance(0.5):
+            table = self.dice.choice(sorted(self.table_numbers))
+        self.change_rule(self.dice.choice(self.stations).name, table, rule)
+
+    def replay(self) -> None:
+        if self.post.sent:
+            letter = self.dice.choice(self.post.sent)
+            self.post.deliver(letter)
+            self._tell_mail(letter, "comes once more")
+
+    def reflect(self) -> None:
+        """S8: a node's own mail in its mailbox, dressed up as its peer's, changes nothing."""
+        if not self.post.sent:
+            return
+        letter = self.dice.choice(self.post.sent)
+        node = next(node for node in self.nodes if node.name == letter.sender)
+        name = self.post.reflect(letter)
+        if node.application.open:
+            return
+        before = fingerprint(node)
+
+        def deed(node: SimulatedNode) -> None:
+            node.mailbox.only = name
+            receive(node.process)
+            node.mailbox.only = None
+
+        self._stepping = None
+        self.tell("%s: finds its own mail %s", node.name, letter.number)
+        deed(node)
+        self.expect(fingerprint(node) == before, "a reflected mail changed something")
+
+    def evade(self) -> None:
+        """A foreign tool lets a station's change of `opt` pass that its rules forbid: the host must refuse it."""
+        node = self.dice.choice(self.stations)
+        number, application = self.table_numbers["opt"], node.application
+        if application.open or not application.ready:
+            return
+        row = application.raw.execute("SELECT to_host FROM replicator_rule WHERE table_id = ?", (number,)).fetchone()
+        if row is None or row[0] == int(Kinds.ALL):
+            return
+        self.tell("%s: a tool evades the rule of opt", node.name)
+        allow = "UPDATE replicator_rule SET to_host = ? WHERE table_id = ?"
+        node.before_write()
+        application.raw.execute(allow, (int(Kinds.ALL), number))
+        if application.begin():
+            self.dice.choice([Application.put_option, Application.delete_option])(application)
+            self.commit(node)
+        self.collect(node)
+        node.before_write()
+        application.raw.execute(allow, (row[0], number))
+
+    # --- one step ------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        dice, faults = self.dice, self.faults
+        self.clockwork.pass_time(dice.choice([MINUTE, 3 * MINUTE, 10 * MINUTE, HOUR if self.chance(0.1) else MINUTE]))
+        node = dice.choice(self.nodes)
+        self._happenings(node)
+        x = dice.random()
+        if x < 0.45:
+            if node.application.open and self.chance(0.6):
+                self.commit(node)
+            else:
+                self.write(node, keep_open="busy" in faults and self.chance(0.15))
+        elif node.name in self.away:
+            return
+        elif x < 0.60:
+            self.run(node)
+        elif x < 0.70:
+            self.receive(node)
+        elif x < 0.78:
+            self.apply(node)
+        elif x < 0.84:
+            self.collect(node)
+        elif x < 0.90:
+            self.publish(node)
+        elif x < 0.98:
+            self.send(node)
+        elif "crash" in faults:
+            self.tell("%s: CRASH at rest", node.name)
+            node.kill()
+
+    def _happenings(self, node: SimulatedNode) -> None:
+        """What the world does besides."""
+        faults, chance = self.faults, self.chance
+        if "reorder" in faults and chance(0.2):
+            self.post.release(0.5)
+        if "replay" in faults and chance(0.1):
+            self.replay()
+        if "reflect" in faults and chance(0.05):
+            self.reflect()
+        if "rules" in faults and chance(0.08):
+            self.random_rule()
+        if "tool" in faults and chance(0.05):
+            self.evade()
+        if "power" in faults and chance(0.02):
+            self.tell("%s: POWER CUT", node.name)
+            self.cut_power(node)
+        if "offline" in faults and chance(0.05):
+            self.away = set() if self.away else {self.dice.choice(self.nodes).name}
+            self.tell("offline: %s", ", ".join(self.away) or "nobody")
