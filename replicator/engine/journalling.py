@@ -67,6 +67,10 @@ class Journal:
     _begun: list[Group] = field(default_factory=list)
     _written: bool = False
     """The group under way stands in the database already: a slice was cut in its middle."""
+    _resumed: bool = False
+    """It was begun by an earlier unit, whose slice waits for its end."""
+    _torn: int = 0
+    """The last slice, if it was cut in the middle of a group."""
     _entries: list[Entry] = field(default_factory=list)
     _controls: dict[int, list[ControlRecord]] = field(default_factory=dict)
     _contents: list[tuple[int, int]] = field(default_factory=list)
@@ -88,6 +92,18 @@ class Journal:
         if self.group is not None and self._written:
             journal.update_entries(self.unit.connection, self.group)
         self.group, self._written = None, False
+
+    def resume(self, group: Group) -> None:
+        """Go on with a group whose beginning was written by an earlier unit."""
+        self.close()
+        self.group, self._written, self._resumed = group, True, True
+
+    def pause(self) -> None:
+        """The group under way goes on in a later unit. Nothing more may be journalled in this one."""
+        self._cut(whole=False)
+        if self.group is not None:
+            journal.update_entries(self.unit.connection, self.group)
+        self.group, self._written, self._resumed = None, False, False
 
     def add(
         self,
@@ -132,9 +148,13 @@ class Journal:
     # --- slices ------------------------------------------------------------------------------------------------------
 
     def _cut(self, *, whole: bool) -> None:
-        if not self._begun and not self._entries and not self._controls:
-            return
         unit, entries = self.unit, self._entries
+        if not self._begun and not entries and not self._controls:
+            if whole and self._torn:
+                # It was cut behind the group's last change: the group ends in it after all.
+                batches.mark_whole(unit.connection, self._torn)
+                self._torn = 0
+            return
         journal.insert_groups(unit.connection, self._begun)
         if self.group is not None:
             self._written = True
@@ -152,6 +172,7 @@ class Journal:
         slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole)
         batches.insert_slice(unit.connection, slice_, cutter.made)
         self._begun, self._entries, self._controls, self._contents, self._size = [], [], {}, [], 0
+        self._torn = 0 if whole else slice_.id
 
 
 @dataclass(slots=True)
