@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replicator.protocol.codec_plain import unpack_rows
-from replicator.protocol.keys import pack_key, unpack_key
+from replicator.protocol.keys import unpack_key
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome
 from replicator.protocol.working_set import KeyIndex, ParentLink, TableState, Version
 from replicator.types import Image, Key, TypeKind
@@ -11,24 +11,34 @@ from replicator.types import Image, Key, TypeKind
 MAX_DEPTH = 32
 """Parents of parents that one child may bring back; a chain longer than that refuses the child."""
 
+Restoring = tuple[tuple[int, Key], ...]
+"""(table, key) of the rows that are just being brought back, the outermost first."""
+
 
 def enforce_constraints(
-    state: TableState, key: Key, result: Image | None, context: GroupContext, outcome: Outcome, depth: int = 0
+    state: TableState,
+    key: Key,
+    result: Image | None,
+    context: GroupContext,
+    outcome: Outcome,
+    restoring: Restoring = (),
 ) -> Image | None:
     """The row that can really stand: `result`, a changed one, or the present row where it is refused."""
     current = state.rows.get(key)
-    if current is not None and state.children and _loses_children(state, current, result):
+    if current is not None and state.children and state.orphans(key, current, result):
         outcome.conflicts.append(Conflict(state.table.id, key, ConflictKind.PARENT_KEPT, current, result, current))
         return current
     if result is None:
         return None
-    for link in state.parents:
-        if not _parent_stands(state, link, result, context, outcome, depth):
+    if state.parents and not _parents_stand(state, current, result, context, outcome, restoring):
+        if not restoring:  # of a parent that stays deleted nothing gets lost
             outcome.conflicts.append(
                 Conflict(state.table.id, key, ConflictKind.PARENT_MISSING, current, result, current)
             )
-            return current
+        return current
     for index in state.unique:
+        if current is not None and index.pick(current) == index.pick(result):
+            continue
         fitted = _fit_unique(state, index, key, result, outcome)
         if fitted is None:
             return current
@@ -36,44 +46,52 @@ def enforce_constraints(
     return result
 
 
-def _loses_children(state: TableState, current: Image, result: Image | None) -> bool:
-    """Would rows that refer to this one be left without it?"""
-    for count in state.children:
-        value = count.of_parent(current)
-        if value is None or (result is not None and count.of_parent(result) == value):
-            continue
-        children = count.counts.get(value, 0)
-        if count.child.id == state.table.id and count.of_child(current) == value:
-            children -= 1  # a row that refers to itself does not hold itself
-        if children > 0:
-            return True
-    return False
-
-
-def _parent_stands(
-    state: TableState, link: ParentLink, child: Image, context: GroupContext, outcome: Outcome, depth: int
+def _parents_stand(
+    state: TableState,
+    current: Image | None,
+    child: Image,
+    context: GroupContext,
+    outcome: Outcome,
+    restoring: Restoring,
 ) -> bool:
-    """Is the parent there? One that was deleted comes back from its tombstone: child beats parent's delete."""
-    values = tuple(child[index] for index in link.indexes)
-    wanted = link.index.comparable(values)
+    """Are all parents there? One that was deleted comes back from its tombstone: child beats parent's delete."""
+    absent = [link for link in state.parents if not _is_there(state, link, current, child)]
+    if not absent:
+        return True
+    # None is brought back for a child that is refused for the sake of another.
+    deleted = [(link, _tombstone(link, child, restoring)) for link in absent]
+    if any(found is None for _, found in deleted):
+        return False
+    for link, found in deleted:
+        if found is None or _is_there(state, link, current, child):
+            continue  # two foreign keys may name the same parent
+        parent, (key, tombstone) = link.parent, found
+        image = enforce_constraints(parent, key, tombstone, context, outcome, (*restoring, (parent.table.id, key)))
+        if image is None:
+            return False
+        outcome.conflicts.append(Conflict(parent.table.id, key, ConflictKind.PARENT_RESTORED, None, image, image))
+        restore(parent, key, image, context, outcome)
+    return True
+
+
+def _is_there(state: TableState, link: ParentLink, current: Image | None, child: Image) -> bool:
+    if current is not None and all(current[index] == child[index] for index in link.indexes):
+        return True  # the parent of the row that stands
+    wanted = link.wanted(child)
     if wanted is None or wanted in link.index.holders:
         return True
-    if link.parent is state and link.index.of(child) == wanted:
-        return True  # refers to itself
-    parent = link.parent
-    if link.foreign_key.parent_columns != parent.table.definition.primary_key or depth >= MAX_DEPTH:
-        return False
-    key = pack_key(values)
-    version = parent.versions.get(key)
+    return link.parent is state and link.index.of(child) == wanted  # refers to itself
+
+
+def _tombstone(link: ParentLink, child: Image, restoring: Restoring) -> tuple[Key, Image] | None:
+    """Key and last image of a deleted parent; None where nothing is known of it, or it is on its way back already."""
+    key = link.key_of_parent(child)
+    if key is None or (link.parent.table.id, key) in restoring or len(restoring) >= MAX_DEPTH:
+        return None
+    version = link.parent.versions.get(key)
     if version is None or not version.deleted or version.image is None:
-        return False
-    tombstone = unpack_rows([version.image])[0]
-    image = enforce_constraints(parent, key, tombstone, context, outcome, depth + 1)
-    if image is None:
-        return False
-    outcome.conflicts.append(Conflict(parent.table.id, key, ConflictKind.PARENT_RESTORED, None, image, image))
-    restore(parent, key, image, context, outcome)
-    return True
+        return None
+    return key, unpack_rows([version.image])[0]
 
 
 def restore(state: TableState, key: Key, image: Image, context: GroupContext, outcome: Outcome) -> None:
@@ -107,18 +125,18 @@ def _fit_unique(state: TableState, index: KeyIndex, key: Key, result: Image, out
 def yield_unique(state: TableState, index: KeyIndex, key: Key, image: Image) -> Image | None:
     """`image` with another value in this unique key, or None where none can be made."""
     columns = state.table.definition.columns
-    key_columns = set(state.table.definition.key_indexes)
+    fixed = set(state.table.definition.key_indexes)
     for place in index.indexes:
-        if columns[place].nullable and place not in key_columns:
+        if columns[place].nullable and place not in fixed:
             return (*image[:place], None, *image[place + 1 :])
+    fixed.update(place for link in state.parents for place in link.indexes)  # a suffix would name no parent
+    suffix = "~" + "-".join(part.hex() if isinstance(part, bytes) else str(part) for part in unpack_key(key))
     for place in index.indexes:
         value = image[place]
-        if place in key_columns or columns[place].type.kind is not TypeKind.TEXT or not isinstance(value, str):
+        if place in fixed or columns[place].type.kind is not TypeKind.TEXT or not isinstance(value, str):
             continue
-        suffix = "~" + "-".join(str(part) for part in unpack_key(key))
-        for attempt in ("", "~2", "~3"):
-            ending = suffix + attempt
-            length = columns[place].type.length
+        length = columns[place].type.length
+        for ending in (suffix, suffix + "~2", suffix + "~3"):
             text = value + ending if length is None else value[: max(0, length - len(ending))] + ending
             renamed = (*image[:place], text, *image[place + 1 :])
             if (length is None or len(text) <= length) and index.holders.get(index.of(renamed)) in (None, key):

@@ -11,16 +11,14 @@ from replicator.protocol.images import lay_over, masked, same_image
 from replicator.protocol.policies import POLICIES
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
 from replicator.protocol.working_set import TableState, Version
-from replicator.types import ChangeClass, Image, Value
-
-_KIND = {change.value: change.kind for change in ChangeClass}
+from replicator.types import Image, Value
 
 
 def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome: Outcome, pack: PackImage) -> None:
     """Decide on one change: the working set gets the result, `outcome` what is logged and what stands in conflict."""
     key, image = proposal.key, proposal.image
     current, version = state.rows.get(key), state.versions.get(key)
-    forbidden = _KIND[proposal.change] not in context.flags(proposal.table)  # step 0
+    forbidden = proposal.change not in context.allowed(proposal.table)  # step 0
     based = based_on_current(current, version, proposal, context)
     if based and not forbidden:  # step 2
         result = image if image is None or current is None else lay_over(current, image, proposal.mask)
@@ -47,10 +45,10 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 result,
                 proposal.mask,
                 proposal.at,
-                shared=changed,
-                clean=changed and not verdict,
-                verdict=verdict,
-                before=_stood(current, result, proposal.mask) if changed else None,
+                changed,  # shared
+                changed and not verdict,  # clean
+                verdict,
+                _stood(current, result, proposal.mask) if changed else None,
             )
         )
 
@@ -69,7 +67,7 @@ def based_on_current(current: Image | None, version: Version | None, proposal: P
     if version is None:
         # A row that stood here before its table was replicated has no version: who inserts it did not know it.
         return current is None or proposal.change != "N"
-    if version.position <= proposal.base:
+    if (version.epoch, version.n) <= proposal.base:
         return True
     if current is not None and proposal.change == "N":
         return False  # the station did not know of that row
@@ -87,28 +85,25 @@ def _store(
 ) -> None:
     epoch, n = context.position
     key = proposal.key
+    tombstone: bytes | None = None
+    if current is not None or result is not None:
+        state.put(key, result)
     if result is None:
         old = state.versions.get(key)
         tombstone = pack(current) if current is not None else old.image if old else None
-        image, deleted = tombstone, 1
-    else:
-        image, deleted = None, 0
-    if current is not None or result is not None:
-        state.put(key, result)
-    writer = 0 if differs else context.origin
     state.set_version(
         Version(
             proposal.table,
             key,
             epoch,
             n,
-            deleted,
-            writer,
+            int(result is None),
+            0 if differs else context.origin,
             context.origin_epoch,
             int(not differs),
             min(proposal.at, context.received_at),
             "",
-            image,
+            tombstone,
         )
     )
 
@@ -130,7 +125,8 @@ def _record(
     elif current is None:
         kind = ConflictKind.CHANGED_DELETED
     else:
-        if result is not None and masked(result, proposal.mask) == masked(image, proposal.mask):
+        mask = proposal.mask
+        if result is not None and same_image(result, current) and same_image(masked(result, mask), masked(image, mask)):
             return  # both came to the same values
         kind = ConflictKind.BOTH_INSERTED if proposal.change == "N" else ConflictKind.BOTH_CHANGED
     if forbidden:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from replicator.protocol.rules import RuleBook
-from replicator.types import Image, Key, Kinds, Position, Value
+from replicator.types import ChangeClass, Image, Key, Kinds, Position, Value
 
 
 class Proposal(NamedTuple):
@@ -84,14 +84,19 @@ class GroupContext:
     received_at: int
     repeat_verdicts: bool = False
     """The group was sent anew after a restart of the stream: its verdict goes back in any case."""
-    _flags: dict[int, Kinds] = field(default_factory=dict)
+    _allowed: dict[int, str] = field(default_factory=dict)
 
-    def flags(self, table: int) -> Kinds:
-        """Upward kinds allowed by the rules under which the station classed the group."""
-        found = self._flags.get(table)
+    def allowed(self, table: int) -> str:
+        """Upward classes ('N', 'C', 'D') allowed by the rules under which the station classed the group."""
+        found = self._allowed.get(table)
         if found is None:
-            found = self._flags[table] = self.rules.at(table, self.rule_version).to_host
+            kinds = self.rules.at(table, self.rule_version).to_host
+            found = self._allowed[table] = _CLASSES[kinds]
         return found
+
+
+_CLASSES = tuple("".join(change for change in ChangeClass if change.kind in kinds) for kinds in map(Kinds, range(8)))
+"""By `Kinds`: the letters of what they allow. Looked up for every change, so not asked of the flags."""
 
 
 @dataclass(slots=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
+from replicator.protocol.keys import pack_key
 from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, Tie, Value
 
 Comparable = Callable[[Sequence[Value]], Hashable | None]
@@ -40,12 +42,14 @@ class Version(NamedTuple):
 class KeyIndex:
     """Which row holds which value of a unique set of columns, for the values that were asked for or that changed."""
 
-    __slots__ = ("columns", "comparable", "holders", "indexes")
+    __slots__ = ("columns", "comparable", "holders", "indexes", "pick")
 
     def __init__(self, table: Table, columns: tuple[str, ...], comparable: Comparable) -> None:
         self.columns = columns
         self.indexes = table.definition.indexes_of(columns)
         self.comparable = comparable
+        self.pick: Callable[[Image], Any] = itemgetter(*self.indexes)
+        """What two rows must have equal for `of` to be equal; cheaper, and enough in most cases."""
         self.holders: dict[Hashable, Key] = {}
 
     def values(self, image: Image) -> tuple[Value, ...]:
@@ -56,6 +60,8 @@ class KeyIndex:
         return self.comparable([image[index] for index in self.indexes])
 
     def moved(self, key: Key, old: Image | None, new: Image | None) -> None:
+        if old is not None and new is not None and self.pick(old) == self.pick(new):
+            return
         before = None if old is None else self.of(old)
         after = None if new is None else self.of(new)
         if before == after:
@@ -69,7 +75,7 @@ class KeyIndex:
 class ChildCount:
     """How many rows of a child table refer to a parent value."""
 
-    __slots__ = ("child", "comparable", "counts", "foreign_key", "indexes", "parent_indexes")
+    __slots__ = ("child", "comparable", "counts", "foreign_key", "indexes", "parent_indexes", "pick")
 
     def __init__(self, child: Table, parent: Table, foreign_key: ForeignKey, comparable: Comparable) -> None:
         self.child = child
@@ -77,6 +83,7 @@ class ChildCount:
         self.indexes = child.definition.indexes_of(foreign_key.columns)
         self.parent_indexes = parent.definition.indexes_of(foreign_key.parent_columns)
         self.comparable = comparable
+        self.pick: Callable[[Image], Any] = itemgetter(*self.indexes)
         self.counts: dict[Hashable, int] = {}
 
     def of_child(self, image: Image) -> Hashable | None:
@@ -86,6 +93,8 @@ class ChildCount:
         return self.comparable([image[index] for index in self.parent_indexes])
 
     def moved(self, old: Image | None, new: Image | None) -> None:
+        if old is not None and new is not None and self.pick(old) == self.pick(new):
+            return
         before = None if old is None else self.of_child(old)
         after = None if new is None else self.of_child(new)
         if before == after:
@@ -104,6 +113,16 @@ class ParentLink:
     indexes: tuple[int, ...]
     parent: TableState
     index: KeyIndex
+    key_indexes: tuple[int, ...] | None
+    """Where the child keeps the parent's primary key, in that key's order; None where it refers to something else."""
+
+    def key_of_parent(self, child: Image) -> Key | None:
+        """The parent's key, where the child tells it."""
+        return None if self.key_indexes is None else pack_key([child[index] for index in self.key_indexes])
+
+    def wanted(self, child: Image) -> Hashable | None:
+        """The value that the parent must hold; None where a NULL says that there is no parent."""
+        return self.index.comparable([child[index] for index in self.indexes])
 
 
 @dataclass(slots=True)
@@ -139,6 +158,21 @@ class TableState:
             index.moved(key, old, image)
         for count in self.own_counts:
             count.moved(old, image)
+
+    def orphans(self, key: Key, old: Image, new: Image | None) -> bool:
+        """Would other rows that refer to this one be left without it, if `new` took the place of `old`?"""
+        for count in self.children:
+            value = count.of_parent(old)
+            if value is None or (new is not None and count.of_parent(new) == value):
+                continue
+            children = count.counts.get(value, 0)
+            if count.child.id == self.table.id:
+                # A row that refers to itself does not hold itself.
+                present = self.rows.get(key)
+                children -= present is not None and count.of_child(present) == value
+            if children > 0:
+                return True
+        return False
 
     def set_version(self, version: Version) -> None:
         self.versions[version.key] = version
@@ -190,4 +224,9 @@ def _connect(child: TableState, parent: TableState, foreign: ForeignKey, compara
     count = ChildCount(child.table, parent.table, foreign, comparable)
     parent.children.append(count)
     child.own_counts.append(count)
-    child.parents.append(ParentLink(foreign, child.table.definition.indexes_of(foreign.columns), parent, index))
+    indexes = child.table.definition.indexes_of(foreign.columns)
+    place = dict(zip(foreign.parent_columns, indexes, strict=True))
+    primary = parent.table.definition.primary_key
+    names_the_key = len(primary) == len(indexes) and all(column in place for column in primary)
+    key_indexes = tuple(place[column] for column in primary) if names_the_key else None
+    child.parents.append(ParentLink(foreign, indexes, parent, index, key_indexes))

@@ -1,0 +1,340 @@
+"""The host's judgement, step by step (protocol.md 5.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from small_tables import Place, key_of, table
+
+from replicator.protocol.codec_plain import pack_row, unpack_rows
+from replicator.protocol.images import changed_mask, full_mask, masked
+from replicator.protocol.judging import judge
+from replicator.protocol.policies import POLICIES
+from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, Proposal
+from replicator.protocol.rules import RuleBook
+from replicator.types import Image, Kinds, Position, Rule, Table
+
+STATION, OTHER = 5, 6
+EPOCH = 3
+"""Of the station's stream."""
+HERE: Position = (1, 50)
+"""Of the group under judgement."""
+NOW = 1_000
+
+ITEM = table(1, "item", "id integer!, name text, price real, note text")
+
+
+def update(table: Table, old: Image, new: Image, *, base: Position = (1, 1), at: int = 10) -> Proposal:
+    mask = changed_mask(old, new)
+    key = key_of(*(new[index] for index in table.definition.key_indexes))
+    return Proposal(0, table.id, "C", key, new, mask, masked(old, mask), base, at)
+
+
+def insert(table: Table, *image: Any, base: Position = (0, 0), at: int = 10) -> Proposal:
+    key = key_of(*(image[index] for index in table.definition.key_indexes))
+    return Proposal(0, table.id, "N", key, image, full_mask(len(image)), None, base, at)
+
+
+def delete(table: Table, *key: Any, base: Position = (1, 1), at: int = 10) -> Proposal:
+    return Proposal(0, table.id, "D", key_of(*key), None, 0, None, base, at)
+
+
+class Judged:
+    """One group judged at a place."""
+
+    def __init__(self, place: Place, *proposals: Proposal, allowed: Kinds = Kinds.ALL, repeated: bool = False) -> None:
+        rules = RuleBook()
+        for number in place.working.tables:
+            rules.add(number, (1, 1), Rule(Kinds.ALL, allowed))
+        self.outcome = Outcome()
+        context = GroupContext(HERE, STATION, EPOCH, rules, (1, 1), NOW, repeated)
+        for proposal in proposals:
+            judge(place.working[proposal.table], proposal, context, self.outcome, pack_row)
+
+    @property
+    def record(self) -> LogRecord:
+        (record,) = self.outcome.records
+        return record
+
+    @property
+    def conflict(self) -> Conflict:
+        (conflict,) = self.outcome.conflicts
+        return conflict
+
+    @property
+    def kinds(self) -> list[str]:
+        return [str(conflict.kind) for conflict in self.outcome.conflicts]
+
+    @property
+    def told(self) -> list[tuple[str, Image | None, str]]:
+        """(class, image, to whom) of each record: 'all', 'all but origin' (clean), 'all and origin', 'origin'."""
+        return [(record.change, record.image, _to_whom(record)) for record in self.outcome.records]
+
+
+def _to_whom(record: LogRecord) -> str:
+    assert not (record.clean and record.verdict)
+    if record.shared and record.clean:
+        return "all but origin"
+    if record.shared:
+        return "all and origin" if record.verdict else "all"
+    assert record.verdict
+    return "origin"
+
+
+@pytest.fixture
+def place() -> Place:
+    found = Place(ITEM)
+    found.has(ITEM, 1, "bolt", 2.5, None, version=(1, 10))
+    return found
+
+
+OLD = (1, "bolt", 2.5, None)
+NEW = (1, "nut", 2.5, None)
+
+
+# --- step 0: what the rules forbid ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("proposal", [update(ITEM, OLD, NEW, base=(1, 10)), delete(ITEM, 1, base=(1, 10))])
+def test_what_the_rules_forbid_is_refused_on_record(place: Place, proposal: Proposal) -> None:
+    judged = Judged(place, proposal, allowed=Kinds.NEW)
+    assert place.row(ITEM, 1) == OLD
+    assert judged.conflict == Conflict(1, key_of(1), ConflictKind.FORBIDDEN, OLD, proposal.image, OLD)
+    assert judged.told == [("C", OLD, "origin")]
+    assert place.version(ITEM, 1).position == (1, 10)
+
+
+def test_a_forbidden_insert_is_taken_back_at_its_station(place: Place) -> None:
+    judged = Judged(place, insert(ITEM, 2, "saw", 9.0, None), allowed=Kinds.CHANGED | Kinds.DELETED)
+    assert place.row(ITEM, 2) is None
+    assert judged.conflict.kind is ConflictKind.FORBIDDEN
+    assert judged.told == [("D", None, "origin")]
+
+
+def test_each_class_is_held_against_its_own_flag(place: Place) -> None:
+    assert not Judged(place, insert(ITEM, 2, "saw", 9.0, None), allowed=Kinds.NEW).outcome.conflicts
+    assert not Judged(place, update(ITEM, OLD, NEW, base=(1, 10)), allowed=Kinds.CHANGED).outcome.conflicts
+    assert not Judged(place, delete(ITEM, 1, base=HERE), allowed=Kinds.DELETED).outcome.conflicts
+
+
+def test_a_group_is_held_against_the_rules_of_its_time(place: Place) -> None:
+    rules = RuleBook()
+    rules.add(1, (1, 5), Rule(Kinds.ALL, Kinds.ALL))
+    rules.add(1, (1, 20), Rule(Kinds.ALL, Kinds.NONE))
+    for version, kinds in (((1, 4), ["forbidden-by-rule"]), ((1, 19), []), ((1, 20), ["forbidden-by-rule"])):
+        context, outcome = GroupContext(HERE, STATION, EPOCH, rules, version, NOW), Outcome()
+        row = place.row(ITEM, 1)
+        assert row is not None
+        change = update(ITEM, row, (1, f"nut {version}", 2.5, None), base=HERE)
+        judge(place.state(ITEM), change, context, outcome, pack_row)
+        assert [conflict.kind for conflict in outcome.conflicts] == kinds
+
+
+# --- steps 1 and 2: based on what stands ------------------------------------------------------------------------------
+
+
+def test_update_based_on_the_present_version(place: Place) -> None:
+    judged = Judged(place, update(ITEM, OLD, NEW, base=(1, 10)))
+    assert place.row(ITEM, 1) == NEW
+    assert judged.told == [("C", NEW, "all but origin")]
+    assert judged.record.before == ("bolt",)
+    version = place.version(ITEM, 1)
+    assert (version.position, version.writer, version.writer_epoch, version.clean) == (HERE, STATION, EPOCH, 1)
+
+
+def test_only_masked_columns_are_laid_over(place: Place) -> None:
+    """What the station did not touch keeps the host's value, and the station is told."""
+    sent = (1, "nut", 99.0, "stale")
+    change = Proposal(0, 1, "C", key_of(1), sent, 0b0010, ("bolt",), (1, 10), 10)
+    judged = Judged(place, change)
+    assert place.row(ITEM, 1) == (1, "nut", 2.5, None)
+    assert judged.told == [("C", (1, "nut", 2.5, None), "all and origin")]
+    assert not judged.outcome.conflicts
+    assert (place.version(ITEM, 1).writer, place.version(ITEM, 1).clean) == (0, 0)
+
+
+def test_insert_of_a_new_row(place: Place) -> None:
+    judged = Judged(place, insert(ITEM, 2, "saw", 9.0, None))
+    assert place.row(ITEM, 2) == (2, "saw", 9.0, None)
+    assert judged.told == [("N", (2, "saw", 9.0, None), "all but origin")]
+    assert judged.record.before is None
+
+
+def test_delete_leaves_a_tombstone(place: Place) -> None:
+    judged = Judged(place, delete(ITEM, 1, base=(1, 10)))
+    assert place.row(ITEM, 1) is None
+    assert judged.told == [("D", None, "all but origin")]
+    assert judged.record.before == OLD
+    version = place.version(ITEM, 1)
+    assert version.deleted
+    assert version.image is not None
+    assert unpack_rows([version.image]) == [OLD]
+
+
+def test_a_later_version_is_a_conflict(place: Place) -> None:
+    assert Judged(place, update(ITEM, OLD, NEW, base=(1, 9))).kinds == ["both-changed"]
+
+
+def test_the_station_knows_what_it_wrote_itself() -> None:
+    place = Place(ITEM)
+    place.has(ITEM, *OLD, version=(1, 40), writer=STATION, writer_epoch=EPOCH, clean=1)
+    assert not Judged(place, update(ITEM, OLD, NEW, base=(1, 1))).outcome.conflicts
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"writer": OTHER, "writer_epoch": EPOCH, "clean": 1},
+        {"writer": STATION, "writer_epoch": EPOCH - 1, "clean": 1},
+        {"writer": STATION, "writer_epoch": EPOCH, "clean": 0},
+        {"writer": 0, "writer_epoch": EPOCH, "clean": 1},
+    ],
+    ids=["another station", "an earlier incarnation", "not as it was sent", "the host"],
+)
+def test_nobody_knows_what_another_wrote(known: dict[str, int]) -> None:
+    place = Place(ITEM)
+    place.has(ITEM, *OLD, version=(1, 40), **known)
+    assert Judged(place, update(ITEM, OLD, NEW, base=(1, 1))).kinds == ["both-changed"]
+    assert place.row(ITEM, 1) == OLD
+
+
+def test_update_of_a_row_that_the_host_lacks_is_a_conflict_even_without_a_version() -> None:
+    """The tombstone may be purged: it existed when the station changed it, so it was deleted here."""
+    place = Place(ITEM)
+    judged = Judged(place, update(ITEM, OLD, NEW))
+    assert judged.kinds == ["changed-here-deleted-at-host"]
+    assert place.row(ITEM, 1) is None
+
+
+def test_insert_over_a_row_that_the_station_wrote_itself_is_a_conflict() -> None:
+    place = Place(ITEM)
+    place.has(ITEM, *OLD, version=(1, 40), writer=STATION, writer_epoch=EPOCH, clean=1)
+    assert Judged(place, insert(ITEM, *NEW, base=(1, 1))).kinds == ["both-inserted"]
+    assert Judged(place, insert(ITEM, *NEW, base=(1, 40))).kinds == []
+
+
+def test_a_row_without_a_version_stood_before_its_table_was_replicated() -> None:
+    place = Place(ITEM)
+    place.has(ITEM, *OLD, version=None)
+    assert Judged(place, insert(ITEM, *NEW)).kinds == ["both-inserted"]
+    assert Judged(place, update(ITEM, OLD, NEW)).kinds == []
+
+
+def test_insert_where_the_host_deleted_and_the_station_knows() -> None:
+    place = Place(ITEM)
+    place.lacks(ITEM, 1, version=(1, 10), image=pack_row(OLD))
+    judged = Judged(place, insert(ITEM, *NEW, base=(1, 10)))
+    assert judged.told == [("N", NEW, "all but origin")]
+    assert (place.version(ITEM, 1).deleted, place.version(ITEM, 1).image) == (0, None)
+
+
+# --- step 3: policy host ----------------------------------------------------------------------------------------------
+
+
+def test_update_against_update(place: Place) -> None:
+    judged = Judged(place, update(ITEM, OLD, NEW, base=(1, 1)))
+    assert place.row(ITEM, 1) == OLD
+    assert judged.conflict == Conflict(1, key_of(1), ConflictKind.BOTH_CHANGED, OLD, NEW, OLD)
+    assert judged.told == [("C", OLD, "origin")]
+    assert place.version(ITEM, 1).position == (1, 10)
+
+
+def test_station_deletes_what_the_host_changed(place: Place) -> None:
+    judged = Judged(place, delete(ITEM, 1, base=(1, 1)))
+    assert place.row(ITEM, 1) == OLD
+    assert judged.conflict == Conflict(1, key_of(1), ConflictKind.DELETED_CHANGED, OLD, None, OLD)
+    assert judged.told == [("C", OLD, "origin")]
+
+
+def test_station_changes_what_the_host_deleted() -> None:
+    place = Place(ITEM)
+    place.lacks(ITEM, 1, version=(1, 10), image=pack_row(OLD))
+    judged = Judged(place, update(ITEM, OLD, NEW, base=(1, 1)))
+    assert place.row(ITEM, 1) is None
+    assert judged.conflict == Conflict(1, key_of(1), ConflictKind.CHANGED_DELETED, None, NEW, None)
+    assert judged.told == [("D", None, "origin")]
+    version = place.version(ITEM, 1)
+    assert (version.position, version.deleted, version.image) == (HERE, 1, pack_row(OLD)), "the mark keeps its image"
+
+
+def test_both_inserted(place: Place) -> None:
+    judged = Judged(place, insert(ITEM, *NEW))
+    assert judged.conflict.kind is ConflictKind.BOTH_INSERTED
+    assert judged.told == [("C", OLD, "origin")]
+
+
+def test_both_deleted() -> None:
+    place = Place(ITEM)
+    place.lacks(ITEM, 1, version=(1, 10), image=pack_row(OLD))
+    judged = Judged(place, delete(ITEM, 1, base=(1, 1)))
+    assert not judged.outcome.conflicts
+    assert judged.told == [("D", None, "origin")]
+    assert place.version(ITEM, 1).position == HERE
+    assert place.version(ITEM, 1).image == pack_row(OLD)
+
+
+def test_a_delete_leaves_its_mark_where_no_row_was() -> None:
+    place = Place(ITEM)
+    judged = Judged(place, delete(ITEM, 1, base=(1, 1)))
+    assert not judged.outcome.records
+    assert place.version(ITEM, 1).deleted
+    assert not place.state(ITEM).dirty_rows
+
+
+def test_both_came_to_the_same_values(place: Place) -> None:
+    judged = Judged(place, update(ITEM, (1, "screw", 2.5, None), OLD, base=(1, 1)))
+    assert not judged.outcome.conflicts
+    assert judged.told == [("C", OLD, "origin")]
+
+
+@pytest.mark.parametrize(("here", "sent"), [(0.0, -0.0), (1, 1.0), (1.0, 1)])
+def test_values_that_only_look_the_same_are_put_on_record(here: float, sent: float) -> None:
+    place = Place(ITEM)
+    place.has(ITEM, 1, "bolt", here, None, version=(1, 10))
+    judged = Judged(place, update(ITEM, (1, "bolt", 7.5, None), (1, "bolt", sent, None), base=(1, 1)))
+    assert judged.kinds == ["both-changed"]
+
+
+def test_a_policy_that_lets_the_station_win_puts_the_hosts_values_on_record(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(POLICIES, "host", lambda _current, proposal: proposal.image)
+    judged = Judged(place, update(ITEM, (1, "old", 2.5, None), NEW, base=(1, 1)))
+    assert judged.conflict == Conflict(1, key_of(1), ConflictKind.BOTH_CHANGED, OLD, NEW, NEW)
+    assert judged.told == [("C", NEW, "all and origin")]
+
+
+# --- steps 5 to 8 -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_changed_and_nothing_to_tell(place: Place) -> None:
+    judged = Judged(place, update(ITEM, OLD, OLD, base=(1, 10)))
+    assert not judged.outcome.records
+    assert not place.state(ITEM).dirty_rows
+    assert not place.state(ITEM).dirty_versions
+
+
+def test_a_group_sent_anew_gets_its_verdict_in_any_case(place: Place) -> None:
+    judged = Judged(place, update(ITEM, OLD, NEW, base=(1, 10)), repeated=True)
+    assert judged.told == [("C", NEW, "all and origin")]
+    assert Judged(place, update(ITEM, NEW, NEW, base=HERE), repeated=True).told == [("C", NEW, "origin")]
+
+
+def test_the_time_of_a_change_is_bounded_by_its_receipt(place: Place) -> None:
+    Judged(place, update(ITEM, OLD, NEW, base=(1, 10), at=NOW + 999))
+    assert place.version(ITEM, 1).at == NOW
+
+
+def test_later_changes_of_a_group_stand_on_the_earlier(place: Place) -> None:
+    again = (1, "washer", 2.5, "small")
+    judged = Judged(
+        place,
+        update(ITEM, OLD, NEW, base=(1, 10)),
+        update(ITEM, NEW, again, base=(1, 10)),
+        delete(ITEM, 1, base=(1, 10)),
+        insert(ITEM, *OLD, base=(1, 10)),
+    )
+    assert not judged.outcome.conflicts
+    assert [record.change for record in judged.outcome.records] == ["C", "C", "D", "N"]
+    assert place.row(ITEM, 1) == OLD
