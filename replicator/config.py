@@ -132,7 +132,7 @@ class Limits(_Section):
 
     part_bytes: int = Field(default=1_000_000, ge=10_000, le=50_000_000, description="Most content of one mail.")
     mail_bytes: int = Field(default=10_000_000, ge=100_000, le=200_000_000, description="Bigger mails stay unread.")
-    batch_bytes: int = Field(default=2_000_000, ge=10_000, le=100_000_000, description="Size aimed at for one batch.")
+    batch_bytes: int = Field(default=800_000, ge=10_000, le=100_000_000, description="Size aimed at for one batch.")
     window_bytes: int = Field(default=20_000_000, ge=100_000, le=2_000_000_000, description="Most under way at once.")
     parked_windows: int = Field(default=4, ge=1, le=100, description="Windows kept of what came ahead of its turn.")
     reserve_bytes: int = Field(default=50_000_000, ge=0, description="Disk space that is left free.")

@@ -65,7 +65,7 @@ def _node_and_peers() -> None:
         Column("address", String(320), nullable=False),
         *_counts("run"),
         Column("host_epoch", BigInteger, nullable=False),
-        *_counts("last_n"),
+        *_counts("last_n", "open_group", "open_through"),
         Column("next_table", Integer, nullable=False, server_default="1"),
         Column("next_peer", Integer, nullable=False, server_default="1"),
         Column("created_at", BigInteger, nullable=False),

@@ -131,8 +131,16 @@ class Database(ABC):
     def outbox_is_empty(self, connection: Connection) -> bool: ...
 
     @abstractmethod
-    def read_outbox(self, connection: Connection, tables: Mapping[int, Table]) -> Iterator[list[Change]]:
-        """All captured changes visible in this transaction, in chunks of a few thousand, flat in memory.
+    def outbox_mark(self, connection: Connection) -> int | None:
+        """The last captured change visible now, where changes are captured in commit order, so that one collect may be
+        spread over several transactions. None: it can't be (several writers), or nothing is there."""
+
+    @abstractmethod
+    def read_outbox(
+        self, connection: Connection, tables: Mapping[int, Table], through: int | None = None
+    ) -> Iterator[list[Change]]:
+        """All captured changes visible in this transaction, in chunks of a few thousand, flat in memory; or those up to
+        the mark `through`. Whoever stops reading early clears only what was read.
 
         In group order (by the last outbox id of each transaction, protocol.md 7.1), within a group by id. Updates that
         changed nothing are left out; a changed primary key is a delete and an insert; rows that a REPLACE deleted

@@ -12,31 +12,72 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from replicator.databases.base import Change
-from replicator.engine.node import Unit
+from replicator.engine.node import Node, Unit
 from replicator.engine.recipients import Recipients
 from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.edits import merge_edit
 from replicator.protocol.images import full_mask, same_value
 from replicator.protocol.ties import classify_upward
 from replicator.protocol.working_set import Version
-from replicator.store import rows, sql
+from replicator.store import journal, rows, sql
 from replicator.store.journal import Group
 from replicator.types import NOWHERE, Image, Key, Operation
+
+CHUNKS = 4
+"""Chunks of captured changes numbered in one transaction, where a backlog is collected gently."""
+
+
+def collect_gently(node: Node) -> int:
+    """Number a backlog in several short transactions, so that the application need not wait for all of it.
+
+    One collect is one group, whatever its size; it is published when it is whole. What is captured meanwhile belongs
+    to the next group. Where that can't be (several writers), the backlog waits for `collect`.
+    """
+    count = 0
+    while True:
+        with node.unit() as unit:
+            state = unit.state
+            mark = state.open_through or unit.database.outbox_mark(unit.connection)
+            if mark is None:
+                return count
+            collected, more = _collect_through(unit, mark, CHUNKS)
+            count += collected
+            if not more:
+                return count
 
 
 def collect(unit: Unit) -> int:
     """Number everything captured so far. Returns how many changes were read."""
-    connection, database = unit.connection, unit.database
     count = 0
-    if not database.outbox_is_empty(connection):
-        grouping = Grouping(unit)
-        classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
-        for chunk in database.read_outbox(connection, unit.tables):
-            _collect_chunk(unit, chunk, grouping, classifier)
-            count += len(chunk)
-        database.clear_outbox(connection)
+    if unit.state.open_through:
+        count, _ = _collect_through(unit, unit.state.open_through, None)
+    count += _collect_through(unit, None, None)[0]
     _number_requests(unit)
     return count
+
+
+def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[int, bool]:
+    """Number up to `mark` (None: all), at most so many chunks. Returns how many, and whether the group goes on."""
+    connection, database, state = unit.connection, unit.database, unit.state
+    grouping = Grouping(unit)
+    if state.open_group:
+        grouping.resume(state.open_group)
+    count, more = 0, False
+    if not database.outbox_is_empty(connection):
+        classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
+        for chunks, chunk in enumerate(database.read_outbox(connection, unit.tables, mark), start=1):
+            _collect_chunk(unit, chunk, grouping, classifier)
+            count += len(chunk)
+            if most is not None and chunks >= most:
+                more = True
+                break
+        database.clear_outbox(connection)
+    state.open_group, state.open_through = (grouping.n, mark or 0) if more else (0, 0)
+    if more:
+        unit.journal.pause()
+    else:
+        unit.journal.close()
+    return count, more
 
 
 class Classifier(Protocol):
@@ -101,6 +142,13 @@ class Grouping:
     n: int = 0
     """Of the open group; 0: none is open."""
     _transaction: int | None = None
+
+    def resume(self, n: int) -> None:
+        """Go on with a group that an earlier unit left open."""
+        group = journal.group(self.unit.connection, n)
+        if group is not None:
+            self.n = n
+            self.unit.journal.resume(group)
 
     def transaction(self, number: int | None) -> None:
         """The next change belongs to this transaction: on databases that tell, a group each."""

@@ -67,8 +67,6 @@ class Journal:
     _begun: list[Group] = field(default_factory=list)
     _written: bool = False
     """The group under way stands in the database already: a slice was cut in its middle."""
-    _resumed: bool = False
-    """It was begun by an earlier unit, whose slice waits for its end."""
     _torn: int = 0
     """The last slice, if it was cut in the middle of a group."""
     _entries: list[Entry] = field(default_factory=list)
@@ -96,14 +94,15 @@ class Journal:
     def resume(self, group: Group) -> None:
         """Go on with a group whose beginning was written by an earlier unit."""
         self.close()
-        self.group, self._written, self._resumed = group, True, True
+        self.group, self._written = group, True
+        self._torn = batches.next_slice_id(self.unit.connection) - 1
 
     def pause(self) -> None:
         """The group under way goes on in a later unit. Nothing more may be journalled in this one."""
         self._cut(whole=False)
         if self.group is not None:
             journal.update_entries(self.unit.connection, self.group)
-        self.group, self._written, self._resumed = None, False, False
+        self.group, self._written, self._torn = None, False, 0
 
     def add(
         self,

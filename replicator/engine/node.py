@@ -33,7 +33,7 @@ class Settings:
     part_bytes: int = 1_000_000
     slice_bytes: int = 900_000
     """Aimed at for one segment, before compression."""
-    batch_bytes: int = 2_000_000
+    batch_bytes: int = 800_000
     """Aimed at for one batch, before compression: bounds how long an apply holds the database."""
     window_bytes: int = 20_000_000
     parked_windows: int = 4

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from replicator.engine.apply import Applied, apply_ready
-from replicator.engine.collect import collect
+from replicator.engine.collect import collect, collect_gently
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
@@ -44,9 +44,11 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
     with _without_cycle_collector():
         start(node, summary)
         summary.received = receive(node, progress=show)
+        summary.collected = collect_gently(node)
         summary.applied = apply_ready(node, show)
+        summary.collected += collect_gently(node)
         with node.unit() as unit:
-            summary.collected = collect(unit)
+            summary.collected += collect(unit)
         if node.role is Role.HOST:
             summary.snapshots = start_snapshots(node, show)
         summary.batches = publish(node)

@@ -148,6 +148,8 @@ def _new_node(configuration: Configuration, host_epoch: int, began: int) -> Node
         run=0,
         host_epoch=host_epoch,
         last_n=0,
+        open_group=0,
+        open_through=0,
         next_table=1,
         next_peer=1,
         created_at=began,

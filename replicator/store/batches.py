@@ -64,13 +64,6 @@ def mark_whole(connection: Connection, slice_id: int) -> None:
     sql.run(connection, "UPDATE replicator_slice SET whole = ? WHERE id = ?", (True, slice_id))
 
 
-def finish_last_slice(connection: Connection) -> None:
-    """The group that the last slice ends with turned out to be whole."""
-    sql.run(
-        connection, "UPDATE replicator_slice SET whole = ? WHERE id = (SELECT max(id) FROM replicator_slice)", (True,)
-    )
-
-
 def next_slice_id(connection: Connection) -> int:
     row = sql.one(connection, "SELECT max(id) FROM replicator_slice")
     newest = row[0] if row and row[0] is not None else 0

@@ -23,6 +23,8 @@ class NodeState:
     run: int
     host_epoch: int
     last_n: int
+    open_group: int
+    open_through: int
     next_table: int
     next_peer: int
     created_at: int

@@ -35,6 +35,8 @@ node = Table(
     _count("run"),  # raised before anything leaves; the side file holds it too (protocol.md 3.4)
     Column("host_epoch", BigInteger, nullable=False),  # 0 at a station
     _count("last_n"),  # last journal group's n
+    _count("open_group"),  # n of a group that a collect has not finished yet; 0: none
+    _count("open_through"),  # up to which captured change it goes
     Column("next_table", Integer, nullable=False, server_default="1"),
     Column("next_peer", Integer, nullable=False, server_default="1"),
     Column("created_at", BigInteger, nullable=False),

@@ -27,6 +27,8 @@ _HEAD = 5
 _AT = "CAST(round((at - 2440587.5) * 86400000.0) AS INTEGER) * 1000"
 """SQLite's clock gives milliseconds as a Julian day number; 2440587.5 is 1970."""
 
+LARGEST_ID = 2**63 - 1
+
 Decoder = Callable[[Iterable[Row]], list[Change]]
 
 
@@ -43,18 +45,26 @@ def is_empty(raw: sqlite3.Connection) -> bool:
     return raw.execute(f"SELECT 1 FROM {OUTBOX} LIMIT 1").fetchone() is None
 
 
+def last_id(raw: sqlite3.Connection) -> int | None:
+    (found,) = raw.execute(f"SELECT max(id) FROM {OUTBOX}").fetchone()
+    return None if found is None else int(found)
+
+
 def changes(
-    raw: sqlite3.Connection, tables: Mapping[int, Table], read_through: Callable[[int], None]
+    raw: sqlite3.Connection,
+    tables: Mapping[int, Table],
+    read_through: Callable[[int], None],
+    through: int | None = None,
 ) -> Iterator[list[Change]]:
-    """All changes by id. Reports the highest id read before it yields what was read."""
+    """All changes by id, or those up to `through`. Reports the highest id read before it yields what was read."""
     decoders: dict[tuple[int, Layout], Decoder] = {}
-    last = 0
+    last, bound = 0, LARGEST_ID if through is None else through
     while True:
         found = fetch(
             raw,
-            f"SELECT tbl, op, max(id) FROM (SELECT id, tbl, op FROM {OUTBOX} WHERE id > ? ORDER BY id LIMIT {CHANGES})"
-            " GROUP BY tbl, op",
-            (last,),
+            f"SELECT tbl, op, max(id) FROM (SELECT id, tbl, op FROM {OUTBOX} WHERE id > ? AND id <= ?"
+            f" ORDER BY id LIMIT {CHANGES}) GROUP BY tbl, op",
+            (last, bound),
         )
         if not found:
             return

@@ -187,8 +187,13 @@ class SqliteDatabase(Database):
     def outbox_is_empty(self, connection: Connection) -> bool:
         return collect.is_empty(driver(connection))
 
-    def read_outbox(self, connection: Connection, tables: Mapping[int, Table]) -> Iterator[list[Change]]:
-        return collect.changes(driver(connection), tables, self._note_read)
+    def outbox_mark(self, connection: Connection) -> int | None:
+        return collect.last_id(driver(connection))
+
+    def read_outbox(
+        self, connection: Connection, tables: Mapping[int, Table], through: int | None = None
+    ) -> Iterator[list[Change]]:
+        return collect.changes(driver(connection), tables, self._note_read, through)
 
     def _note_read(self, identity: int) -> None:
         self._read_through = identity
