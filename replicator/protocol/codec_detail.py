@@ -41,6 +41,7 @@ def encode_details(details: list[Detail]) -> bytes:
             _TIMES * (detail.times is not None)
             | _MASKS * (detail.masks is not None)
             | _GONE * (detail.gone is not None)
+            | _BASES * (detail.bases is not None)
         )
         tape.put(flags)
         if detail.times is not None:
