@@ -9,7 +9,6 @@ from types import TracebackType
 from replicator.engine.node import Unit
 from replicator.protocol import working_set as sets
 from replicator.protocol.constraints import yield_unique
-from replicator.protocol.keys import pack_key
 from replicator.protocol.working_set import ChildCount, KeyIndex, TableState, Version, WorkingSet
 from replicator.store import rows
 from replicator.types import Image, Key, Table, Value
@@ -90,13 +89,13 @@ def missing_parents(state: TableState, images: Iterable[Image]) -> dict[int, set
     """Keys of parents that are not there, by table, as far as they are named by their primary key."""
     missing: dict[int, set[Key]] = {}
     for link in state.parents:
-        if link.foreign_key.parent_columns != link.parent.table.definition.primary_key:
-            continue
         for image in images:
-            values = tuple(image[index] for index in link.indexes)
-            wanted = link.index.comparable(values)
-            if wanted is not None and wanted not in link.index.holders:
-                missing.setdefault(link.parent.table.id, set()).add(pack_key(values))
+            wanted = link.wanted(image)
+            if wanted is None or wanted in link.index.holders:
+                continue
+            key = link.key_of_parent(image)
+            if key is not None:
+                missing.setdefault(link.parent.table.id, set()).add(key)
     return missing
 
 
