@@ -1,0 +1,122 @@
+"""Rows as a small invoicing company has them: customers (12 columns) and order items, from a seed.
+
+Values repeat and vary as they do in practice, since both decide what compresses: a few hundred towns and streets, names
+that come again, prices with two decimals, a note here and there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+from typing import Any
+
+Row = tuple[Any, ...]
+
+CUSTOMERS = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, street TEXT, zip TEXT, city TEXT, email TEXT,
+  phone TEXT, credit NUMERIC(12, 2), discount REAL, born DATE, created TIMESTAMP, note TEXT);
+"""
+ITEMS = """
+CREATE TABLE order_items (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, position INTEGER NOT NULL,
+  article INTEGER NOT NULL, description TEXT, quantity NUMERIC(10, 3), price NUMERIC(12, 2), delivered DATE);
+"""
+
+CUSTOMER_COLUMNS = (
+    "id", "name", "street", "zip", "city", "email", "phone", "credit", "discount", "born", "created", "note",
+)  # fmt: skip
+ITEM_COLUMNS = ("id", "order_id", "position", "article", "description", "quantity", "price", "delivered")
+
+_FIRST = ("Anna", "Bernd", "Clara", "Dieter", "Eva", "Frank", "Gisela", "Heinz", "Ines", "Jürgen", "Käthe", "Lars")
+_LAST = ("Müller", "Schmidt", "Schneider", "Fischer", "Weber", "Meyer", "Wagner", "Becker", "Schulz", "Hoffmann")
+_CITIES = ("Köln", "Bonn", "Berlin", "Hamburg", "München", "Essen", "Ulm", "Trier", "Kiel", "Jena", "Halle", "Worms")
+_THINGS = ("Schraube", "Winkel", "Brett", "Platte", "Griff", "Scharnier", "Leiste", "Farbe", "Lack", "Dübel")
+_SIZES = ("klein", "mittel", "groß", "3 mm", "5 mm", "10 mm", "weiß", "grau", "verzinkt", "eloxiert")
+
+
+def customers(seed: int, first: int = 1) -> Iterator[Row]:
+    """Customers without end, with ids from `first` on."""
+    dice = Random(seed)
+    choice, number = dice.choice, dice.randint
+    key = first
+    while True:
+        forename, name = choice(_FIRST), choice(_LAST)
+        yield (
+            key,
+            f"{forename} {name}",
+            f"{choice(_LAST)}straße {number(1, 200)}",
+            f"{number(1000, 99999):05}",
+            choice(_CITIES),
+            f"{forename.lower()}.{name.lower()}{key}@example.com",
+            f"0{number(200, 999)} {number(10_000, 999_999)}",
+            number(0, 1_000_000) / 100,
+            choice((0.0, 0.0, 0.05, 0.1)),
+            _date(dice, 1950, 2005),
+            f"{_date(dice, 2026, 2026)} {number(7, 18):02}:{number(0, 59):02}:{number(0, 59):02}",
+            None if dice.random() < 0.6 else f"Rückruf {number(1, 99_999)}",
+        )
+        key += 1
+
+
+def order_items(seed: int, first: int = 1) -> Iterator[Row]:
+    """Order items without end, five to an order, with ids from `first` on."""
+    dice = Random(seed)
+    choice, number = dice.choice, dice.randint
+    key = first
+    while True:
+        delivered = None if dice.random() < 0.3 else _date(dice, 2026, 2026)
+        yield (
+            key,
+            1 + key // 5,
+            1 + key % 5,
+            number(1, 2000),
+            f"{choice(_THINGS)} {choice(_SIZES)}",
+            number(1, 40),
+            number(50, 50_000) / 100,
+            delivered,
+        )
+        key += 1
+
+
+def customer_updates(seed: int, first: int, count: int) -> list[Row]:
+    """(city, credit, id) for each customer from `first` on: two columns change."""
+    dice = Random(seed)
+    return [(dice.choice(_CITIES), dice.randint(0, 1_000_000) / 100, key) for key in range(first, first + count)]
+
+
+def item_updates(seed: int, first: int, count: int) -> list[Row]:
+    """(quantity, price, id) for each order item from `first` on: two columns change."""
+    dice = Random(seed)
+    return [(dice.randint(41, 80), dice.randint(50, 50_000) / 100, key) for key in range(first, first + count)]
+
+
+UPDATE_CUSTOMER = "UPDATE customers SET city = ?, credit = ? WHERE id = ?"
+UPDATE_ITEM = "UPDATE order_items SET quantity = ?, price = ? WHERE id = ?"
+
+
+def insert(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
+
+
+INSERT_CUSTOMER = insert("customers", CUSTOMER_COLUMNS)
+INSERT_ITEM = insert("order_items", ITEM_COLUMNS)
+
+
+def upsert(table: str, columns: tuple[str, ...]) -> str:
+    """What a bare replication would run: insert, or overwrite all but the key."""
+    settings = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    return f"{insert(table, columns)} ON CONFLICT (id) DO UPDATE SET {settings}"
+
+
+def take(rows: Iterator[Row], count: int) -> list[Row]:
+    return list(islice(rows, count))
+
+
+def updated(customer: Row, update: Row) -> Row:
+    """The whole customer after the update."""
+    city, credit, _ = update
+    return (*customer[:4], city, *customer[5:7], credit, *customer[8:])
+
+
+def _date(dice: Random, first_year: int, last_year: int) -> str:
+    return f"{dice.randint(first_year, last_year)}-{dice.randint(1, 12):02}-{dice.randint(1, 28):02}"

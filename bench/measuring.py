@@ -1,0 +1,89 @@
+"""CPU time, medians of interleaved repetitions, and figures with their limits."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+REPETITIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. Limits hold for the full sizes; smaller ones only show that the benchmark works."""
+
+    repetitions: int = REPETITIONS
+    capture_rows: int = 100_000
+    capture_transactions: int = 5_000
+    changes: int = 200_000
+    fanout_changes: int = 20_000
+    fanout_stations: tuple[int, ...] = (1, 11, 51)
+    memory_rows: int = 1_000_000
+
+
+QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure. With a baseline the limit is one of the ratio, else one of `ours`; None: only to know."""
+
+    name: str
+    ours: float
+    baseline: float | None
+    limit: float | None
+    unit: str
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.baseline is None else self.ours / self.baseline
+
+    @property
+    def met(self) -> bool | None:
+        if self.limit is None:
+            return None
+        return (self.ours if self.ratio is None else self.ratio) <= self.limit
+
+
+class Watch:
+    """CPU seconds of this process, system time included, within `measured`."""
+
+    seconds = 0.0
+
+
+@contextmanager
+def measured() -> Iterator[Watch]:
+    """Measure the CPU time of the block. Garbage of what came before is not counted."""
+    gc.collect()
+    watch = Watch()
+    began = time.process_time()
+    yield watch
+    watch.seconds = time.process_time() - began
+
+
+def cpu(work: Callable[[], object]) -> float:
+    with measured() as watch:
+        work()
+    return watch.seconds
+
+
+def figure_of(
+    name: str, pairs: list[tuple[float, float]], limit: float | None, unit: str, scale: float = 1.0
+) -> Figure:
+    """A figure from (ours, baseline) of each repetition: the repetition whose ratio is the median stands for all."""
+    ordered = sorted(pairs, key=lambda pair: pair[0] / pair[1])
+    ours, baseline = ordered[len(ordered) // 2]
+    return Figure(name, ours * scale, baseline * scale, limit, unit)
+
+
+def middle(values: list[float]) -> float:
+    return median(values)
+
+
+def megabytes(size: float) -> float:
+    """MiB."""
+    return size / 2**20

@@ -1,0 +1,103 @@
+"""A host and its stations in a folder, set up by the real operations, with databases and mailboxes as in production."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+
+from bench.data import Row
+from replicator.engine import session
+from replicator.engine.session import Summary
+from replicator.operations.node_setup import host_init, remote_init
+from replicator.operations.opening import open_node
+from replicator.operations.rules_admin import set_rule
+from replicator.operations.stations import add_station
+from replicator.operations.table_admin import add_tables
+from replicator.runtime import Runtime
+from replicator.store.files import Files
+from replicator.store.home import Home
+from replicator.types import Kinds
+
+HOST = "host"
+
+
+class Places:
+    """A host with one table set and stations that get and send everything."""
+
+    def __init__(self, folder: Path, schema: str, tables: list[str], stations: Iterable[str] = ("koeln",)) -> None:
+        """Stations exist at the host only, until `enrol`; nothing has been mailed yet."""
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.stations = list(stations)
+        self._runtime = Runtime()
+        self._files = Files(self._runtime)
+        with closing(sqlite3.connect(self.database(HOST))) as raw:
+            raw.executescript(schema)
+        host_init(
+            self._home(HOST),
+            self._runtime,
+            database=f"sqlite:///{self.database(HOST)}",
+            address=self.address(HOST),
+            mailbox=f"folder:{self.mail}",
+        )
+        with open_node(self._home(HOST), self._runtime) as host:
+            add_tables(host, tables)
+            for name in self.stations:
+                add_station(host, name, self.address(name), out=self._invitation(name))
+                set_rule(host, name, "all", to_remote=Kinds.ALL, to_host=Kinds.ALL)
+
+    @property
+    def mail(self) -> Path:
+        return self.folder / "mail"
+
+    def database(self, node: str) -> Path:
+        return self.folder / f"{node}.db"
+
+    @staticmethod
+    def address(node: str) -> str:
+        return f"{node}@example.com"
+
+    def _home(self, node: str) -> Home:
+        return Home(self.folder / node, self._files)
+
+    def _invitation(self, station: str) -> Path:
+        return self.folder / f"{station}.invitation"
+
+    def enrol(self, station: str) -> None:
+        """Set the station up from its invitation."""
+        remote_init(
+            self._home(station),
+            self._runtime,
+            self._invitation(station),
+            passphrase=None,
+            database=f"sqlite:///{self.database(station)}",
+            mailbox=f"folder:{self.mail}",
+        )
+
+    def run(self, node: str) -> Summary:
+        """One synchronisation, with opening and closing, as a command of its own would do it."""
+        with open_node(self._home(node), self._runtime) as opened:
+            return session.run(opened)
+
+    def rest(self, *nodes: str) -> None:
+        """Run until everything that is under way has arrived and has been acknowledged."""
+        for _ in range(3):
+            for node in nodes:
+                self.run(node)
+
+    def write(self, node: str, work: Callable[[sqlite3.Connection], object]) -> None:
+        """The application at work on this node's database, in one transaction."""
+        with closing(sqlite3.connect(self.database(node))) as raw:
+            work(raw)
+            raw.commit()
+
+    def content(self, node: str, table: str) -> list[Row]:
+        with closing(sqlite3.connect(self.database(node))) as raw:
+            return raw.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
+
+    def mail_sizes(self, node: str) -> list[int]:
+        """Bytes of the whole mails that wait for this node."""
+        new = self.mail / self.address(node) / "new"
+        return sorted(file.stat().st_size for file in new.iterdir()) if new.is_dir() else []
