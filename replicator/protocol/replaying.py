@@ -211,9 +211,6 @@ class Replay:
         holder = None if wanted is None else stored.get(wanted)
         if holder is None or holder == key:
             return True
-        aside = self.moved_aside.setdefault(table, {})
-        if holder in aside:
-            return True
         other = plans.get(holder)
         if other is not None and not other.refused:
             if other.image is None or index.of(other.image) != wanted:
