@@ -16,7 +16,7 @@ from replicator.errors import Halted, PeerFault
 from replicator.protocol import link as links
 from replicator.protocol.envelope import MAGIC, key_id, open_envelope, peek
 from replicator.protocol.link import Heard, Placement
-from replicator.protocol.messages import Header
+from replicator.protocol.messages import Acknowledgement, Header
 from replicator.store import aside, batches, notices, parcels, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
@@ -207,6 +207,9 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
             link.out.high = high
         freed += digests
     acknowledgement = header.acknowledgement
+    if acknowledgement.epoch < link.out.epoch:
+        # Nothing of the present epoch has reached the peer when it said this, not even its first batch.
+        acknowledgement = Acknowledgement(link.out.epoch, 0, None, 0, probe=acknowledgement.probe)
     if acknowledgement.epoch == link.out.epoch:
         for repeat in links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer)):
             part = unit.node.settings.part_bytes
@@ -243,4 +246,4 @@ def _place(
     unit.node.spool.require_room(len(payload))
     unit.node.spool.add_part(InboundBatch(peer.id, part.epoch, part.n), part.offset, payload)
     parked = parcels.add_part(connection, peer.id, part, len(payload))
-    progress.received(peer.name, parked.received, parked.total)
+    progress.received(peer.name, parked.n, parked.received, parked.total)
