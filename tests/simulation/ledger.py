@@ -59,6 +59,11 @@ def difference(node: str, transaction: int, before: Content, after: Content, rem
 @dataclass
 class Ledger:
     writes: list[Write] = field(default_factory=list)
+    present: set[tuple[str, RowKey]] = field(default_factory=set)
+    """Rows that were there from the beginning."""
+
+    def begin(self, content: Content) -> None:
+        self.present = {(table, key) for table, rows in content.items() for key in rows}
 
     def add(self, writes: Iterable[Write]) -> None:
         self.writes += writes
@@ -70,7 +75,8 @@ class Ledger:
 
     def made(self) -> Counter[tuple[str, RowKey]]:
         """How often each row was inserted."""
-        return Counter((w.table, w.key) for w in self.writes if w.new is not None and (w.old is None or w.remade))
+        inserted = [(w.table, w.key) for w in self.writes if w.new is not None and (w.old is None or w.remade)]
+        return Counter([*self.present, *inserted])
 
     def overwritten(self) -> set[tuple[str, RowKey, str]]:
         return {(w.table, w.key, value) for w in self.writes for value in w.overwrote()}

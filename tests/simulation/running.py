@@ -83,7 +83,8 @@ def run_seed(seed: int, *, show: bool = False) -> Result:
         _play(world, steps)
     except (Exception, Crash) as error:  # noqa: BLE001 - whatever the engine raises counts as a violation
         place = traceback.extract_tb(error.__traceback__)[-1]
-        world.expect(False, f"exception {type(error).__name__} in {Path(place.filename).name}: {str(error)[:150]}")
+        message = str(error).replace(str(folder), "")[:150]
+        world.expect(False, f"exception {type(error).__name__} in {Path(place.filename).name}: {message}")
         world.tell("%s", traceback.format_exc())
     finally:
         world.close()

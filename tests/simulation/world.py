@@ -84,6 +84,7 @@ class World:
         self.host, self.stations = self.nodes[0], self.nodes[1:]
         self.away: set[str] = set()
         self.table_numbers = self._table_numbers()
+        self.ledger.begin(self.host.application.content())
 
     def _table_numbers(self) -> dict[str, int]:
         with self.host.process.database.transaction(write=False) as connection:
