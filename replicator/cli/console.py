@@ -74,14 +74,17 @@ def print_record(record: Mapping[str, Any], as_json: bool, *, titles: Mapping[st
     console().print(table)
 
 
-def print_json(value: Any) -> None:
-    """JSON as all programs read it: bytes as '0x…', doubles that JSON lacks as text, moments in ISO 8601."""
-    plain = _plain(value)
-    text = json.dumps(plain, indent=2, ensure_ascii=False)
+def print_json(value: Any, *, compact: bool = False) -> None:
+    """JSON as all programs read it: bytes as '0x…', doubles that JSON lacks as text, moments in ISO 8601.
+
+    `compact`: on one line, where one follows another.
+    """
+    plain, indent = _plain(value), None if compact else 2
+    text = json.dumps(plain, indent=indent, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:  # text that is not valid UTF-8 in the database: it goes out as an escape
-        text = json.dumps(plain, indent=2)
+        text = json.dumps(plain, indent=indent)
     print(text)
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 
 class Progress(Protocol):
     def sent(self, peer: str, done: int, total: int, rows: int) -> None:
-        """Bytes `done` of `total` of a batch with `rows` rows are mailed."""
+        """Bytes `done` of the `total` that this run has for the peer are mailed, with `rows` rows so far."""
 
-    def received(self, peer: str, done: int, total: int) -> None:
-        """Bytes of a batch that have come."""
+    def received(self, peer: str, n: int, done: int, total: int) -> None:
+        """Bytes of batch `n` that have come, those of earlier runs included."""
 
     def prepared(self, peer: str, done: int, total: int) -> None:
         """Rows of a snapshot that are packed."""
@@ -23,7 +23,7 @@ class Silent:
     def sent(self, peer: str, done: int, total: int, rows: int) -> None:
         """Tell nobody."""
 
-    def received(self, peer: str, done: int, total: int) -> None:
+    def received(self, peer: str, n: int, done: int, total: int) -> None:
         """Tell nobody."""
 
     def prepared(self, peer: str, done: int, total: int) -> None:

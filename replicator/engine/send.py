@@ -114,7 +114,9 @@ def repeat_all(unit: Unit, found: LinkState) -> None:
 
 
 def _send_letter(node: Node, letter: _Letter, sent: Sent, progress: Progress) -> None:
-    first = True
+    first, mailed, rows_before = True, 0, sent.rows
+    with node.unit() as unit:
+        _, total = batches.queue_size(unit.connection, letter.peer.id)
     while True:
         with node.unit() as unit:
             queue = batches.queued(unit.connection, letter.peer.id, limit=QUEUE_PAGE)
@@ -129,7 +131,9 @@ def _send_letter(node: Node, letter: _Letter, sent: Sent, progress: Progress) ->
         for item in queue:
             batch = frozen[item.n]
             if batch is not None:
-                _send_part(node, letter, item, batch, segments[item.n], sent, progress)
+                _send_part(node, letter, item, batch, segments[item.n], sent)
+                mailed += item.length
+                progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
         with node.unit() as unit:
             batches.dequeue(unit.connection, [item.id for item in queue])
 
@@ -141,7 +145,6 @@ def _send_part(
     batch: Batch,
     segments: list[BatchSegment],
     sent: Sent,
-    progress: Progress,
 ) -> None:
     payload = read_stream(node, batch.manifest, segments, item.start, item.length)
     epoch = letter.header.echo.epoch
@@ -149,7 +152,6 @@ def _send_part(
     _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
     if item.start == 0:
         sent.rows += batch.row_count
-    progress.sent(letter.peer.name, item.start + len(payload), batch.size, batch.row_count)
 
 
 def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start: int, length: int) -> bytes:

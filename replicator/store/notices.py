@@ -53,6 +53,24 @@ def recent(connection: Connection, limit: int = 50, waiting_only: bool = False) 
     ]
 
 
+def newest(connection: Connection) -> int:
+    """Number of the newest; 0: there is none."""
+    row = sql.one(connection, "SELECT max(id) FROM replicator_notice")
+    return int(row[0] or 0) if row else 0
+
+
+def after(connection: Connection, number: int, limit: int) -> list[Notice]:
+    """Those that were added since `newest` gave this number, newest first."""
+    found = sql.rows(
+        connection,
+        "SELECT id, at, kind, subject, message, waiting FROM replicator_notice WHERE id > ? ORDER BY id DESC LIMIT ?",
+        (number, limit),
+    )
+    return [
+        Notice(number, at, kind, subject, text, bool(waiting)) for number, at, kind, subject, text, waiting in found
+    ]
+
+
 def settle(connection: Connection, kind: str, subject: str) -> None:
     """The cause is gone."""
     sql.run(connection, "DELETE FROM replicator_notice WHERE kind = ? AND subject = ?", (kind, subject))

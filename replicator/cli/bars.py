@@ -1,0 +1,80 @@
+"""Progress bars of a run, on a terminal only; they go when it is done, and the summary stays."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from replicator.cli.console import human_size, one_line
+
+
+class _Amount(ProgressColumn):
+    """'12,000 of 100,000 rows', '3.1 of 20 MB, 5,000 rows'."""
+
+    def render(self, task: Task) -> Text:
+        done, total, rows = int(task.completed), int(task.total or 0), task.fields.get("rows")
+        if task.fields["unit"] == "rows":
+            return Text(f"{done:,} of {total:,} rows")
+        text = f"{human_size(done)} of {human_size(total)}"
+        return Text(text if rows is None else f"{text}, {rows:,} rows")
+
+
+class Bars:
+    """The engine's `Progress`, a bar for each thing that goes on with a peer. Within `with` the bars are on screen."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            _Amount(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks.clear()
+
+    def sent(self, peer: str, done: int, total: int, rows: int) -> None:
+        self._show("to", peer, done, total, "bytes", rows)
+
+    def received(self, peer: str, n: int, done: int, total: int) -> None:
+        self._show(f"batch {n} from", peer, done, total, "bytes")
+
+    def prepared(self, peer: str, done: int, total: int) -> None:
+        self._show("initial load for", peer, done, total, "rows")
+
+    def applied(self, peer: str, done: int, total: int) -> None:
+        self._show("applying from", peer, done, total, "rows")
+
+    def _show(self, what: str, peer: str, done: int, total: int, unit: str, rows: int | None = None) -> None:
+        if self._bars.disable:
+            return
+        task = self._tasks.get((what, peer))
+        if task is not None and done < self._bars.tasks[self._bars.task_ids.index(task)].completed:
+            # The next batch: its time left has nothing to do with the last one's.
+            self._bars.remove_task(task)
+            task = None
+        if task is None:
+            task = self._bars.add_task(one_line(f"{what} {peer}"), total=total, unit=unit, rows=rows)
+            self._tasks[what, peer] = task
+        self._bars.update(task, completed=done, total=total, rows=rows)
+        if done >= total and unit == "bytes" and rows is None:
+            # Hundreds of batches may come: a bar for each would fill the screen.
+            self._bars.remove_task(task)
+            del self._tasks[what, peer]
