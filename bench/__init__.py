@@ -1,8 +1,8 @@
 """`make bench`: the figures that the replicator is held to, as ratios measured in one run (docs/bench.md).
 
-    data       the rows: customers and order items, from a seed
-    places     a host and its stations in a temporary folder, set up by the real operations
-    measuring  CPU time, medians of interleaved repetitions, figures
-    stages     what the time of a run is spent on
-    capture · flow · fanout · memory     one file a subject; each has `measure`
+data       the rows: customers and order items, from a seed
+places     a host and its stations in a temporary folder, set up by the real operations
+measuring  CPU time, medians of interleaved repetitions, figures
+stages     what the time of a run is spent on
+capture · flow · fanout · memory     one file a subject; each has `measure`
 """

@@ -1,0 +1,113 @@
+"""What capture costs the application: its own writes with our triggers against the same writes without them, CPU."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import data
+from bench.measuring import Figure, Size, cpu, figure_of
+from bench.places import HOST, Places
+
+INSERT_LIMIT, UPDATE_LIMIT, SINGLE_LIMIT = 2.5, 3.5, 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One of the two tables, and how it is written."""
+
+    table: str
+    insert: str
+    update: str
+    rows: list[data.Row]
+    updates: list[data.Row]
+
+
+def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figure]:
+    count = size.capture_rows
+    kinds = (
+        _Kind(
+            "customers",
+            data.INSERT_CUSTOMER,
+            data.UPDATE_CUSTOMER,
+            data.take(data.customers(1), count),
+            data.customer_updates(2, 1, count),
+        ),
+        _Kind(
+            "order_items",
+            data.INSERT_ITEM,
+            data.UPDATE_ITEM,
+            data.take(data.order_items(1), count),
+            data.item_updates(2, 1, count),
+        ),
+    )
+    where = folder / "capture"
+    places = Places(where, data.CUSTOMERS + data.ITEMS, [kind.table for kind in kinds])
+    plain = where / "plain.db"
+    with closing(sqlite3.connect(plain)) as raw:
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.executescript(data.CUSTOMERS + data.ITEMS)
+    figures = []
+    for kind in kinds:
+        tell(f"capture: {kind.table}")
+        pairs: dict[str, list[tuple[float, float]]] = {"insert": [], "update": [], "single": []}
+        for _ in range(size.repetitions):
+            without = _write(plain, kind, size)
+            ours = _write(places.database(HOST), kind, size)
+            for what, times in pairs.items():
+                times.append((ours[what], without[what]))
+        scale = 1e6 / count
+        figures += [
+            figure_of(f"capture, {kind.table}: bulk insert", pairs["insert"], INSERT_LIMIT, "µs", scale),
+            figure_of(f"capture, {kind.table}: bulk update", pairs["update"], UPDATE_LIMIT, "µs", scale),
+            figure_of(
+                f"capture, {kind.table}: one-row transactions",
+                pairs["single"],
+                SINGLE_LIMIT,
+                "µs",
+                1e6 / size.capture_transactions,
+            ),
+        ]
+    shutil.rmtree(where)
+    return figures
+
+
+def _write(path: Path, kind: _Kind, size: Size) -> dict[str, float]:
+    """CPU seconds of each kind of write, into an emptied table."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        # How often a disk is waited for says nothing about triggers, and system time of a sync varies most.
+        raw.execute("PRAGMA synchronous = OFF")
+        _empty(raw, kind.table)
+        found = {
+            "insert": cpu(lambda: _bulk(raw, kind.insert, kind.rows)),
+            "update": cpu(lambda: _bulk(raw, kind.update, kind.updates)),
+        }
+        _empty(raw, kind.table)
+        half = size.capture_transactions // 2
+        found["single"] = cpu(lambda: _one_by_one(raw, kind, half))
+    return found
+
+
+def _bulk(raw: sqlite3.Connection, statement: str, rows: Iterable[data.Row]) -> None:
+    raw.execute("BEGIN")
+    raw.executemany(statement, rows)
+    raw.execute("COMMIT")
+
+
+def _one_by_one(raw: sqlite3.Connection, kind: _Kind, half: int) -> None:
+    """A transaction for each statement: half inserts, half updates."""
+    for row in kind.rows[:half]:
+        raw.execute(kind.insert, row)
+    for update in kind.updates[:half]:
+        raw.execute(kind.update, update)
+
+
+def _empty(raw: sqlite3.Connection, table: str) -> None:
+    raw.execute(f"DELETE FROM {table}")
+    if raw.execute("SELECT 1 FROM sqlite_schema WHERE name = 'replicator_outbox'").fetchone():
+        raw.execute("DELETE FROM replicator_outbox")
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
