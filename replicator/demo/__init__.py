@@ -1,0 +1,1 @@
+"""A day at a small company, played on real nodes: what `replicator demo` shows."""
