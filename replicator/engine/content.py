@@ -129,6 +129,11 @@ def _rule_body(body: Any) -> tuple[dict[int, Rule], list[Table], int, list[int]]
     return rules, tables, count, scope
 
 
+def tables_of(body: Any) -> list[Table]:
+    """The tables that a rule record brings along."""
+    return _rule_body(body)[1]
+
+
 def _make_tables(unit: Unit, tables: list[Table]) -> None:
     """Tables that are missing are made from the host's definitions; those that are there must fit them."""
     known, database, connection = unit.tables, unit.database, unit.connection
