@@ -207,7 +207,7 @@ def run_every(
     Goes on after all that another try may cure (exit code 1), with longer and longer waits. Raises the rest: Halted,
     and WrongUse when the configuration was spoiled meanwhile.
     """
-    told: set[str] = set()
+    told: set[type[ReplicatorError]] = set()
     failures = 0
     while not stop.is_set():
         try:
@@ -230,8 +230,9 @@ def run_every(
             failures += 1
             wait = _wait_after(error, failures, seconds, runs.configuration)
             _log.warning("%s; next try in %.0f s", error, wait)
-            if str(error) not in told:
-                told.add(str(error))
+            # By its kind: the sentence may name another file or process each time.
+            if type(error) not in told:
+                told.add(type(error))
                 listener.failed(error, wait)
             stop.wait(wait)
 

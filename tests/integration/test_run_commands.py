@@ -1,0 +1,321 @@
+"""host-run and remote-run as people and schedulers use them: real processes, through the console script."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from command_line import SCHEMA
+from processes import Computer, exchange, invite, lines, new_host, until
+
+TABLES = ("customers", "orders")
+Lasting: TypeAlias = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Computer:
+    return new_host(tmp_path)
+
+
+@pytest.fixture
+def koeln(office: Computer) -> Computer:
+    """Set up; its first run is still to come."""
+    return invite(office, "koeln", up="new,changed")
+
+
+def equal(one: Computer, other: Computer) -> bool:
+    return all(one.rows(table) == other.rows(table) for table in TABLES)
+
+
+def all_mail(computer: Computer) -> list[str]:
+    return sorted(str(path) for path in (computer.folder / "mail").rglob("*") if path.is_file())
+
+
+# --- once -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_day_by_the_readme(tmp_path: Path) -> None:
+    office, koeln = Computer(tmp_path, "office"), Computer(tmp_path, "koeln")
+    office.script(SCHEMA)
+    office.done("host-init", *office.options, "--address", office.address)
+    office.done("table", "add", "customers", "orders")
+    office.done("station", "add", "koeln", "--address", koeln.address)
+    office.done("rule", "set", "koeln", "all", "--to-remote", "all", "--to-host", "new,changed")
+    koeln.done("remote-init", "koeln.invitation", *koeln.options)
+    told = office.run()
+    assert re.fullmatch(r"sent +1 mail, \d+ B, 3 rows \(1 initial load\)\n", told), told
+    told = koeln.run()
+    assert re.search(r"(?m)^received +1 mail", told)
+    assert re.search(r"(?m)^applied +3 rows in 1 batch$", told)
+    assert re.search(r"(?m)^sent +1 mail", told)
+    assert equal(office, koeln)
+    koeln.sql("INSERT INTO customers VALUES (3, 'Cordes', 'Köln')")
+    koeln.sql("UPDATE customers SET city = 'Bonn' WHERE id = 1")
+    office.sql("INSERT INTO orders VALUES (2, 2, 'from the office', x'01')")
+    assert re.search(r"(?m)^collected +2 changes$", koeln.run())
+    office.run()
+    koeln.run()
+    assert equal(office, koeln)
+    assert koeln.sql("SELECT count(*) FROM orders") == [(2,)]
+    assert office.sql("SELECT city FROM customers WHERE id = 1") == [("Bonn",)]
+    assert "sequence" in koeln.done("status", "--json")
+
+
+def test_an_idle_run_sends_nothing_and_says_so(office: Computer, koeln: Computer) -> None:
+    exchange(office, koeln, rounds=3)
+    before, side = all_mail(office), (office.home / "state").read_bytes()
+    for computer in (office, koeln, office, koeln):
+        assert computer.run() == "nothing to do\n"
+    assert all_mail(office) == before == []
+    assert (office.home / "state").read_bytes() == side
+    found = json.loads(office.run("--json"))
+    assert (found["idle"], found["waits_for_a_person"], found["summary"]["sent"]["mails"]) == (True, False, 0)
+
+
+def test_each_role_has_its_command(office: Computer, koeln: Computer) -> None:
+    assert office.refused("remote-run", code=2) == "host is a host: run 'replicator host-run'"
+    assert koeln.refused("host-run", code=2) == "koeln is a station: run 'replicator remote-run'"
+    assert "give 30s, 5m, 2h or 1d" in office.refused("host-run", "--every", "often", code=2)
+    assert "give 30s" in office.refused("host-run", "--every", "0s", code=2)
+
+
+def test_a_switched_off_account_does_nothing(office: Computer, koeln: Computer) -> None:
+    office.run()
+    koeln.configure(enabled=False)
+    before = all_mail(office)
+    assert "switched off" in koeln.run()
+    assert all_mail(office) == before
+    koeln.configure(enabled=True)
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_one_process_a_node(office: Computer, koeln: Computer) -> None:
+    """The second is refused with one line while the first one works; between runs nothing is locked."""
+    exchange(office, koeln)
+    office.sql("UPDATE customers SET city = 'x'")
+    with closing(sqlite3.connect(office.database_file)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        first = office.start("host-run")
+        until((office.home / "running").exists)
+        time.sleep(0.1)
+        refused = office.refused("host-run", code=1)
+        held.execute("ROLLBACK")
+    out, err = first.communicate(timeout=60)
+    assert (first.returncode, err) == (0, ""), out
+    assert refused.startswith(f"another process ({first.pid}) works on the node in {office.home}")
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_an_invitation_used_on_two_computers_waits_for_a_person(office: Computer) -> None:
+    invitation = office.folder / "nord.invitation"
+    office.here("station", "add", "nord", "--address", "nord@example.com", "--out", invitation)
+    office.here("rule", "set", "nord", "all", "--to-remote", "all", "--to-host", "all")
+    copy = office.folder / "copy"
+    copy.write_bytes(invitation.read_bytes())
+    right, wrong = Computer(office.folder, "nord"), Computer(office.folder, "thief")
+    right.here("remote-init", invitation, *right.options)
+    wrong.here("remote-init", copy, *wrong.options)
+    exchange(right, office, wrong, rounds=1)
+    result = office.call("host-run")
+    assert (result.code, result.err) == (3, "")
+    assert "used a second time" in result.out
+    assert "1 thing waits for a person; see: replicator status" in result.out
+    assert wrong.rows("customers") == []
+    assert "used a second time" in office.call("status").out
+    again = office.call("host-run")
+    assert (again.code, "used a second time" in again.out) == (3, False), "told once, and still waiting"
+
+
+def test_resend_now(office: Computer, koeln: Computer) -> None:
+    exchange(office, koeln)
+    office.sql("UPDATE customers SET city = 'lost'")
+    office.run()
+    for mail in koeln.mails():
+        mail.unlink()
+    assert koeln.run() == office.run() == "nothing to do\n"
+    assert "sent" in office.run("--resend-now")
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_a_load_that_comes_in_pieces_tells_how_far_it_is(office: Computer, koeln: Computer) -> None:
+    office.configure(part_bytes=10_000)
+    office.many(
+        "INSERT INTO customers VALUES (?, ?, NULL)", [(number, os.urandom(30).hex()) for number in range(10, 3000)]
+    )
+    assert re.search(r"sent +\d+ mails", office.run())
+    mails = koeln.mails()
+    assert len(mails) > 5
+    late = office.folder / "late"
+    late.mkdir()
+    for mail in mails[3:]:
+        mail.rename(late / mail.name)
+    assert f"initial load from host: 3 of {len(mails)} parts" in koeln.run()
+    (arriving,) = json.loads(koeln.run("--json"))["arriving"]
+    assert (arriving["parts"], arriving["parts_expected"], arriving["initial_load"]) == (3, len(mails), True)
+    for mail in late.iterdir():
+        mail.rename(koeln.inbox / mail.name)
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_what_a_crash_left_in_the_spool_goes(office: Computer, koeln: Computer) -> None:
+    orphan = office.home / "spool" / "segments" / "ab" / ("ab" * 32)
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"left by a crash")
+    assert json.loads(office.run("--json"))["swept"] == 1
+    assert not orphan.exists()
+
+
+# --- on a terminal ----------------------------------------------------------------------------------------------------
+
+
+def on_a_terminal(computer: Computer) -> str:
+    """All that a run shows on a screen."""
+    pty = pytest.importorskip("pty")
+    leader, follower = pty.openpty()
+    process = computer.start(computer.run_command, stdout=follower, stderr=follower)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # Linux tells the end of a terminal so
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    return shown.decode()
+
+
+def test_bars_on_a_terminal_and_none_in_a_pipe(office: Computer, koeln: Computer) -> None:
+    office.many("INSERT INTO customers VALUES (?, 'x', NULL)", [(number,) for number in range(10, 20_000)])
+    shown = on_a_terminal(office)
+    assert "initial load for koeln" in shown
+    assert "19,993 of 19,993 rows" in shown
+    assert "to koeln" in shown
+    shown = on_a_terminal(koeln)
+    assert "applying from host" in shown
+    result = office.call("host-run")
+    assert result.err == ""
+    assert "\x1b" not in result.out
+
+
+# --- again and again --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lasting() -> Iterator[Lasting]:
+    """`lasting(computer)` starts a run every 30 seconds; all are ended afterwards."""
+    started = []
+
+    def start(computer: Computer, every: str = "30s") -> subprocess.Popen[str]:
+        process = computer.start(computer.run_command, "--every", every)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_every_carries_mail_as_it_comes(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    exchange(office, koeln)
+    host, station = lasting(office, "1s"), lasting(koeln, "1h")
+    office.sql("UPDATE customers SET city = 'Fulda'")
+    # The station's next run is an hour away, but mail is noticed.
+    until(lambda: equal(office, koeln))
+    office.done("station", "set", "koeln", "--title", "Köln")
+    assert "Köln" in office.done("station", "list")
+    for process in (host, station):
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "replicator: stopped; nothing is lost\n")
+        assert re.search(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  .*mail", out), out
+        assert "nothing to do" not in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_single_run_stops_with_one_line(office: Computer, koeln: Computer, number: signal.Signals) -> None:
+    with closing(sqlite3.connect(office.database_file)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        process = office.start("host-run")
+        until((office.home / "running").exists)
+        time.sleep(0.2)
+        process.send_signal(number)
+        time.sleep(0.2)
+        held.execute("ROLLBACK")
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (1, "replicator: stopped; nothing is lost\n"), out
+    exchange(office, koeln)
+    assert equal(office, koeln)
+
+
+def test_every_goes_on_after_trouble_and_tells_it_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    mail = office.folder / "mail"
+    process = lasting(office, "1s")
+    until(lambda: bool(koeln.mails()))
+    mail.rename(office.folder / "unplugged")
+    mail.write_text("a file where the folder was")
+    time.sleep(6)
+    mail.unlink()
+    (office.folder / "unplugged").rename(mail)
+    koeln.run()
+    office.sql("UPDATE customers SET city = 'Jena'")
+    until(lambda: bool(koeln.mails()))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    trouble, well, stopped = err.splitlines()
+    assert "mail folder" in trouble
+    assert "next try in 1 s" in trouble
+    assert well.endswith("all is well again")
+    assert stopped.endswith("nothing is lost")
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_every_waits_for_a_locked_database(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    exchange(office, koeln)
+    with closing(sqlite3.connect(office.database_file)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        held.execute("UPDATE customers SET city = 'Gera'")
+        process = lasting(office, "1s")
+        time.sleep(8)
+        held.execute("COMMIT")
+    until(lambda: bool(koeln.mails()))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert "locked by another program" in err.splitlines()[0]
+    assert err.count("locked by another program") == 1
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_the_log_has_a_line_for_each_run(office: Computer, koeln: Computer) -> None:
+    exchange(office, koeln)
+    log = (koeln.home / "log" / "replicator.log").read_text(encoding="utf-8")
+    runs = [line for line in log.splitlines() if "run of" in line]
+    assert len(runs) == 2
+    assert "applied 1 batches, 3 rows" in runs[0]
+    assert "Ahlers" not in log
+
+
+def test_lines_come_at_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    """A lasting run in a pipe must not keep its lines for itself."""
+    process = lasting(office)
+    assert "initial load" in next(lines(process))
