@@ -31,7 +31,10 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     changed = not same_image(result, current)
     if changed or result is None:  # step 6: a delete leaves its mark even where no row was
         _store(state, proposal, current, result, differs, context, pack)
-    verdict = differs or context.repeat_verdicts  # step 7
+    # step 7. A verdict on an earlier change of the row would be the last that its origin hears: it gets this one too.
+    verdict = differs or context.repeat_verdicts or (proposal.table, key) in context.answered
+    if verdict:
+        context.answered.add((proposal.table, key))
     if changed or verdict:  # step 8
         if result is None:
             change = "D"
@@ -67,8 +70,9 @@ def based_on_current(current: Image | None, version: Version | None, proposal: P
     if version is None:
         # A row that stood here before its table was replicated has no version: who inserts it did not know it.
         return current is None or proposal.change != "N"
-    if (version.epoch, version.n) <= proposal.base:
-        return True
+    position = (version.epoch, version.n)
+    if position <= proposal.base or position == context.position:
+        return True  # (what one transaction writes builds on itself, also where the host had to alter its beginning)
     if current is not None and proposal.change == "N":
         return False  # the station did not know of that row
     return bool(version.writer == context.origin and version.writer_epoch == context.origin_epoch and version.clean)
