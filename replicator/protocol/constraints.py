@@ -100,6 +100,7 @@ def restore(state: TableState, key: Key, image: Image, context: GroupContext, ou
     state.put(key, image)
     state.set_version(Version(state.table.id, key, epoch, n, clean=0, at=context.received_at))
     full = (1 << len(image)) - 1
+    context.answered.add((state.table.id, key))
     outcome.records.append(
         LogRecord(state.table.id, "N", key, image, full, context.received_at, shared=True, clean=False, verdict=False)
     )
