@@ -38,14 +38,13 @@ def demo(
 ) -> None:
     """Show a day at a small company: three databases, lost and doubled mail, conflicts. Takes a few seconds."""
     session = session_of(context)
-    screen = _screen()
+    screen, began = _screen(), session.runtime.now()
     with _folder(keep) as folder:
         story = Story.make(folder, session.runtime, seed)
         scenes = story.scenes()
         while (scene := _next(screen, scenes)) is not None:
             screen.print(_scene(scene))
-    if keep is not None:
-        _tell_where(screen, folder)
+    _tell_end(screen, folder if keep else None, (session.runtime.now() - began) / 1_000_000)
     if not story.holds:
         raise typer.Exit(1)
 
@@ -81,18 +80,16 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield path
 
 
-def _tell_where(screen: Console, folder: Path) -> None:
-    screen.print(
-        Padding(
-            Group(
-                Text(f"All of it is kept in {folder}. Look around, for example:", overflow="fold"),
-                Text(f"  replicator --home {folder / 'hamburg'} status", no_wrap=True, overflow="ignore"),
-                Text(f"  replicator --home {folder / 'hamburg'} conflict show 1", no_wrap=True, overflow="ignore"),
-                Text(f"  replicator --home {folder / 'koeln'} journal list", no_wrap=True, overflow="ignore"),
-            ),
-            (0, 0, 1, INDENT),
-        ),
-    )
+def _tell_end(screen: Console, kept: Path | None, seconds: float) -> None:
+    said = [f"Played in {seconds:.1f} s, on real nodes; only the clock was the story's."]
+    if kept is None:
+        said.append("Its folder is deleted; 'replicator demo --keep DIR' leaves one to look around in.")
+    else:
+        said.append(f"All of it is kept in {kept}. Look around, for example:")
+        for place, command in (("hamburg", "status"), ("hamburg", "conflict show 1"), ("koeln", "journal list")):
+            said.append(f"  replicator --home {kept / place} {command}")
+    for line in said:
+        screen.print(Padding(Text(line), (0, 0, 0, INDENT), expand=False), soft_wrap=True)
 
 
 # --- how it looks -----------------------------------------------------------------------------------------------------
@@ -115,7 +112,14 @@ def _text(cell: Cell) -> Text:
 
 
 def _table(grid: Grid) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        header_style="dim",
+        border_style="dim",
+        padding=(0, 1, 0, 0),
+    )
     table.show_header = any(heading.title for heading in grid.headings)
     for heading in grid.headings:
         table.add_column(Text(heading.title), justify="right" if heading.right else "left", vertical="bottom")

@@ -35,7 +35,7 @@ _INTERRUPTED = 130
 # Typer brings its own click or uses the one beside it, as its version goes: this is the right one's ClickException.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("replicator.cli.main")  # whatever this module is called when it is run by -m
 
 NOUNS = (setup, station, table, rule, runs, status, journal, conflict, mail, demo)
 """In the order of the help. Each file joins its commands to the program."""
