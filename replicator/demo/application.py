@@ -44,6 +44,7 @@ class Application:
     def __post_init__(self) -> None:
         self.connection = sqlite3.connect(self.database, timeout=10)
         self.connection.execute("PRAGMA foreign_keys = on")
+        self.connection.execute("PRAGMA synchronous = normal")  # as applications do with a WAL
 
     def __enter__(self) -> Application:
         return self

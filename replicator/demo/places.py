@@ -12,14 +12,14 @@ from random import Random
 from replicator.demo import company
 from replicator.demo.application import Application
 from replicator.engine.session import Summary
-from replicator.engine.session import run as run_session
 from replicator.operations import node_setup, rules_admin, stations, table_admin
 from replicator.operations.opening import open_node
+from replicator.operations.running import Runs
 from replicator.runtime import Runtime
 from replicator.store.files import Files
 from replicator.store.home import Home
 from replicator.transport.folder import directory_name
-from replicator.types import Kinds
+from replicator.types import Kinds, Role
 
 HEAD_OFFICE, KOELN, LAPTOP = "Hamburg", "Köln", "laptop"
 
@@ -88,17 +88,13 @@ class Place:
     def address(self) -> str:
         return f"{self.file_name}@example.com"
 
-    @property
-    def run_command(self) -> str:
-        return "host-run" if self.name == HEAD_OFFICE else "remote-run"
-
     def application(self) -> Application:
         return Application(self.database, self.number, self.letter, self.day, self.random)
 
     def run(self) -> Summary:
         """One `host-run` or `remote-run`."""
-        with open_node(self.home, self.runtime) as node:
-            return run_session(node)
+        role = Role.HOST if self.name == HEAD_OFFICE else Role.STATION
+        return Runs(self.home, self.runtime, role).once().summary
 
     def mails(self) -> list[Path]:
         """What lies in this place's mailbox, oldest first."""
