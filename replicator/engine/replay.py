@@ -214,8 +214,10 @@ class Replaying:
             working.load_rows(unit, self.working, table, loose)
             return
         images = [record.image for record in records if record.image is not None]
+        concerned = set(keys)
         for index in state.unique:
             holders = working.load_holders(unit, state, index, images)
+            concerned |= holders
             working.load_rows(unit, self.working, table, holders)
             working.load_versions(unit, self.working, {table: holders})
             if self.pending:
@@ -223,7 +225,8 @@ class Replaying:
                 pending.update(((table, key), n) for key, n in found.items())
         working.load_parents(unit, state, images)
         if state.children:
-            working.load_children(unit, state, [state.rows[key] for key in keys if key in state.rows])
+            # Of holders too: one that would have to go while rows refer to it stays.
+            working.load_children(unit, state, [state.rows[key] for key in concerned if key in state.rows])
 
     def _expect_parents(self, table: int, records: list[Record]) -> None:
         """Parents that come later in the same content count as there."""

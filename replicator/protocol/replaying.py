@@ -7,7 +7,7 @@ protocol.md 5.5 (apply on a station), 7.7 (variant B: what would break a key is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -61,9 +61,9 @@ class Replay:
     skipped: dict[tuple[int, Key], tuple[Position, Image | None]] = field(default_factory=dict)
     refreshes: dict[tuple[int, Key], None] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
-    moved_aside: dict[int, dict[Key, Image | None]] = field(default_factory=dict)
-    """Settled holders of a unique value: their row with another value, or None where they have to go."""
     dropped: int = 0
+    _stored: dict[tuple[int, tuple[str, ...]], dict[Hashable, Key]] = field(default_factory=dict)
+    """Who holds which unique value in the database, by table and columns, before any of this is written."""
 
     def acknowledge(self, sequence: int) -> None:
         self.judged = max(self.judged, sequence)
@@ -75,35 +75,37 @@ class Replay:
 
     def record(self, record: Record) -> None:
         """Decide on a record, in stream order."""
-        table, key, image = record.table, record.key, record.image
+        position, table, change, key, image, verdict = record
         if self.pending and self.is_pending(table, key):
             # The host will judge my change and tell me.
-            self.skipped[table, key] = (record.position, image)
+            self.skipped[table, key] = (position, image)
             return
-        state = self.working_set[table]
-        plans = self.plans.setdefault(table, {})
+        state = self.working_set.tables[table]
+        plans = self.plans.get(table)
+        if plans is None:
+            plans = self.plans[table] = {}
         planned = plans.get(key)
         version = planned.version if planned is not None else state.versions.get(key)
         tie = "" if version is None else version.tie
-        what = receive_row(tie, image is not None, record.change, record.verdict, self.flags.get(table, Kinds.NONE))
+        what = receive_row(tie, image is not None, change, verdict, self.flags.get(table, Kinds.NONE))
         if what.action is Action.DROP:
             self.dropped += 1
             return
-        epoch, n = record.position
+        epoch, n = position
         if what.action is Action.KEEP:
-            moved = Version(table, key, epoch, n, deleted=1, tie=what.tie)
+            moved = Version(table, key, epoch, n, 1, 0, 0, 1, 0, what.tie)
             if planned is not None:
                 planned.version = moved
             else:
                 state.set_version(moved)
             return
         edited = version is not None and version.image is not None
-        new = Version(table, key, epoch, n, deleted=int(image is None), tie=what.tie)
+        new = Version(table, key, epoch, n, int(image is None), 0, 0, 1, 0, what.tie)
         local = what.record_local or edited
         if planned is None:
-            plans[key] = Planned(key, record.position, image, new, local, state.rows.get(key))
+            plans[key] = Planned(key, position, image, new, local, state.rows.get(key))
         else:
-            planned.position, planned.image, planned.version = record.position, image, new
+            planned.position, planned.image, planned.version = position, image, new
             planned.record_local |= local
 
     # --- end of the chunk ---------------------------------------------------------------------------------------------
@@ -140,10 +142,8 @@ class Replay:
                 )
 
     def _keep_keys_valid(self, constrained: list[tuple[TableState, dict[Key, Planned]]]) -> None:
-        holders = {
-            (state.table.id, place): dict(index.holders)
-            for state, _ in constrained
-            for place, index in enumerate(state.unique)
+        self._stored = {
+            (state.table.id, index.columns): dict(index.holders) for state, _ in constrained for index in state.unique
         }
         for state, plans in constrained:
             for planned in plans.values():
@@ -153,104 +153,74 @@ class Replay:
             changed = False
             for state, plans in constrained:
                 for planned in plans.values():
-                    if not planned.refused and not self._stands(state, plans, planned, holders):
+                    if not planned.refused and not self._stands(state, plans, planned):
                         changed = True
 
-    def _stands(
-        self,
-        state: TableState,
-        plans: dict[Key, Planned],
-        planned: Planned,
-        holders: dict[tuple[int, int], dict[object, Key]],
-    ) -> bool:
+    def _stands(self, state: TableState, plans: dict[Key, Planned], planned: Planned) -> bool:
         """Does this plan leave all keys valid? If not it is refused here and asked for again."""
         table, key, image = state.table.id, planned.key, planned.image
-        if planned.original is not None and state.children and _keeps_children(state, planned):
+        if planned.original is not None and state.children and state.orphans(key, planned.original, image):
             return self._refuse(state, planned, (table, key))
         if image is None:
             return True
         for link in state.parents:
-            value = link.index.comparable([image[index] for index in link.indexes])
+            value = link.wanted(image)
             if value is not None and value not in link.index.holders:
-                parent = self._parent_key(link.foreign_key.parent_columns, link.parent, image, link.indexes)
+                parent = link.key_of_parent(image)
                 asked = ((link.parent.table.id, parent),) if parent is not None else ()
                 return self._refuse(state, planned, *asked, (table, key))
-        for place, index in enumerate(state.unique):
-            if not self._unique_stands(state, plans, planned, index, holders[table, place]):
-                return False
-        return True
-
-    @staticmethod
-    def _parent_key(columns: tuple[str, ...], parent: TableState, child: Image, indexes: tuple[int, ...]) -> Key | None:
-        from replicator.protocol.keys import pack_key
-
-        if columns != parent.table.definition.primary_key:
-            return None
-        return pack_key([child[index] for index in indexes])
+        return all(self._unique_stands(state, plans, planned, index) for index in state.unique)
 
     def _refuse(self, state: TableState, planned: Planned, *ask: tuple[int, Key]) -> bool:
         planned.refused = True
         state.put(planned.key, planned.original)
+        for index in state.unique:
+            # A holder that this plan had taken a value from in memory has it again.
+            value = None if planned.image is None else index.of(planned.image)
+            holder = None if value is None else self._stored[state.table.id, index.columns].get(value)
+            if holder is not None and holder in state.rows and index.of(state.rows[holder]) == value:
+                index.holders.setdefault(value, holder)
         self.skipped[state.table.id, planned.key] = (planned.position, planned.image)
         for question in ask:
             self.refreshes[question] = None
         return False
 
-    def _unique_stands(
-        self,
-        state: TableState,
-        plans: dict[Key, Planned],
-        planned: Planned,
-        index: KeyIndex,
-        stored: dict[object, Key],
-    ) -> bool:
+    def _unique_stands(self, state: TableState, plans: dict[Key, Planned], planned: Planned, index: KeyIndex) -> bool:
         """Is the unique value free, or can its holder be moved? A pending holder is never renamed."""
-        table, key, image = state.table.id, planned.key, planned.image
-        assert image is not None  # noqa: S101 - the caller has looked
-        wanted = index.of(image)
-        holder = None if wanted is None else stored.get(wanted)
-        if holder is None or holder == key:
+        table, key = state.table.id, planned.key
+        row = state.rows.get(key)  # not the plan's where it was moved aside already
+        wanted = None if row is None else index.of(row)
+        if wanted is None:
             return True
-        other = plans.get(holder)
-        if other is not None and not other.refused:
-            if other.image is None or index.of(other.image) != wanted:
-                return True  # gets another value, or goes, in the same chunk: two-phase put
-        elif self.is_pending(table, holder):
-            return self._refuse(state, planned, (table, key))
-        held = state.rows.get(holder)
-        if held is None or index.of(held) != wanted:
-            return True
-        return self._move_aside(state, planned, index, holder, held)
+        for holder in {self._stored[table, index.columns].get(wanted): None, index.holders.get(wanted): None}:
+            if holder is None or holder == key:
+                continue
+            held = state.rows.get(holder)
+            if held is None or index.of(held) != wanted:
+                continue  # gets another value, or goes, in the same chunk: two-phase put
+            other = plans.get(holder)
+            if other is None or other.refused:
+                if self.is_pending(table, holder):
+                    return self._refuse(state, planned, (table, key))
+                return self._move_aside(state, planned, index, holder)
+            # The host has no such pair: the older one got another value there, which the rules withhold.
+            older, newer = (planned, other) if planned.position < other.position else (other, planned)
+            return self._move_aside(state, newer, index, older.key)
+        return True
 
-    def _move_aside(self, state: TableState, planned: Planned, index: KeyIndex, holder: Key, held: Image) -> bool:
+    def _move_aside(self, state: TableState, planned: Planned, index: KeyIndex, holder: Key) -> bool:
         """A settled holder that a later record will set right yields; one that stays is put on record."""
-        table = state.table.id
+        table, held = state.table.id, state.rows[holder]
         yielded = yield_unique(state, index, holder, held)
-        if yielded is None and any(count.counts.get(count.of_parent(held), 0) for count in state.children):
+        if state.children and state.orphans(holder, held, yielded):
             return self._refuse(state, planned, (table, planned.key))
-        version = state.versions.get(holder)
+        other = self.plans[table].get(holder)
+        version = state.versions.get(holder) if other is None or other.refused else other.version
         tie = Tie.NONE if version is None else Tie(version.tie)
-        self.moved_aside.setdefault(table, {})[holder] = yielded
         state.put(holder, yielded)
-        if planned.image is not None:
-            # `put` of the holder may have taken the value out of the index that the newcomer now holds.
-            state.put(planned.key, planned.image)
+        state.register(planned.key)  # the value that the holder had is the newcomer's now
         if tie is Tie.SHARED:
             self.refreshes[table, holder] = None
         if tie is not Tie.SHARED or (version is not None and version.image is not None):
             self.conflicts.append(Conflict(table, holder, ConflictKind.MOVED_ASIDE, planned.image, held, yielded))
         return True
-
-
-def _keeps_children(state: TableState, planned: Planned) -> bool:
-    """Would local rows be left without the parent that goes, or that changes what they refer to?"""
-    original, image = planned.original, planned.image
-    if original is None:
-        return False
-    for count in state.children:
-        value = count.of_parent(original)
-        if value is None or (image is not None and count.of_parent(image) == value):
-            continue
-        if count.counts.get(value, 0) > 0:
-            return True
-    return False

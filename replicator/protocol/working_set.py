@@ -159,6 +159,14 @@ class TableState:
         for count in self.own_counts:
             count.moved(old, image)
 
+    def register(self, key: Key) -> None:
+        """Enter a present row into the indexes as the holder of its values, whoever was."""
+        image = self.rows[key]
+        for index in (*self.unique, *self.referenced):
+            value = index.of(image)
+            if value is not None:
+                index.holders[value] = key
+
     def orphans(self, key: Key, old: Image, new: Image | None) -> bool:
         """Would other rows that refer to this one be left without it, if `new` took the place of `old`?"""
         for count in self.children:

@@ -1,0 +1,345 @@
+"""Keys at stations stay valid: each line of variant B (protocol.md 7.7), and what comes of several at once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_replaying import HERE, PRIVATE, H, Replayed, S, T, changed, gone, new
+from small_tables import Place, key_of, table
+
+from replicator.protocol.edits import merge_edit
+from replicator.protocol.replaying import Record
+from replicator.types import Image, Kinds
+
+NAMED = table(1, "named", "id integer!, name text!", unique=["name"])
+COUNTED = table(2, "counted", "id integer!, number integer!", unique=["number"])
+PARENT = table(3, "parent", "id integer!, code text", unique=["code"])
+CHILD = table(
+    4,
+    "child",
+    "id integer!, parent integer, code text",
+    foreign=[("parent", "parent", "id"), ("code", "parent", "code")],
+)
+STAFF = table(5, "staff", "id integer!, boss integer", foreign=[("boss", "staff", "id")])
+
+
+@pytest.fixture
+def family() -> Place:
+    place = Place(PARENT, CHILD)
+    place.has(PARENT, 1, "a", tie=S)
+    place.has(CHILD, 10, 1, None, tie=S)
+    return place
+
+
+# --- foreign keys -----------------------------------------------------------------------------------------------------
+
+
+def test_delete_of_a_parent_that_has_local_children(family: Place) -> None:
+    replayed = Replayed(family, gone(PARENT, 1))
+    assert family.row(PARENT, 1) == (1, "a")
+    assert family.version(PARENT, 1).position == (1, 1)
+    assert replayed.asked == [(3, key_of(1))]
+    assert replayed.skipped == {(3, key_of(1)): (HERE, None)}
+
+
+def test_child_whose_parent_is_missing(family: Place) -> None:
+    replayed = Replayed(family, new(CHILD, 11, 99, None))
+    assert family.row(CHILD, 11) is None
+    assert replayed.asked == [(3, key_of(99)), (4, key_of(11))], "the parent first"
+    assert replayed.skipped == {(4, key_of(11)): (HERE, (11, 99, None))}
+
+
+def test_child_whose_parent_is_named_by_another_column(family: Place) -> None:
+    replayed = Replayed(family, new(CHILD, 11, None, "nowhere"))
+    assert replayed.asked == [(4, key_of(11))]
+    Replayed(family, new(CHILD, 11, None, "a", at=(1, 60)))
+    assert family.row(CHILD, 11) == (11, None, "a")
+
+
+def test_a_parent_that_changes_what_its_children_refer_to(family: Place) -> None:
+    family.has(CHILD, 11, None, "a", tie=S)
+    replayed = Replayed(family, changed(PARENT, 1, "b"))
+    assert family.row(PARENT, 1) == (1, "a")
+    assert replayed.asked == [(3, key_of(1))]
+    Replayed(family, changed(PARENT, 1, "b"), changed(CHILD, 11, None, "b"))
+    assert family.row(PARENT, 1) == (1, "b")
+
+
+@pytest.mark.parametrize("parent_first", [True, False])
+def test_parent_and_child_in_one_chunk_in_any_order(family: Place, parent_first: bool) -> None:
+    records = [new(PARENT, 2, "b"), new(CHILD, 20, 2, "b")]
+    Replayed(family, *(records if parent_first else records[::-1]))
+    assert family.row(CHILD, 20) == (20, 2, "b")
+    records = [gone(CHILD, 20), gone(PARENT, 2), gone(CHILD, 10), gone(PARENT, 1)]
+    Replayed(family, *(records if parent_first else records[::-1]))
+    assert not family.rows(PARENT)
+    assert not family.rows(CHILD)
+
+
+def test_one_refusal_leads_to_the_next(family: Place) -> None:
+    """The parent yields to a pending holder of its code, so its child has to wait, and the child's old parent stays."""
+    family.has(PARENT, 7, "taken", tie=S)
+    replayed = Replayed(
+        family,
+        changed(CHILD, 10, 2, None),
+        gone(PARENT, 1),
+        new(PARENT, 2, "taken"),
+        pending={(3, key_of(7)): 5},
+    )
+    assert family.rows(PARENT) == [(1, "a"), (7, "taken")]
+    assert family.rows(CHILD) == [(10, 1, None)]
+    assert set(replayed.asked) == {(3, key_of(2)), (4, key_of(10)), (3, key_of(1))}
+    assert not family.broken_keys()
+    assert not family.stale_indexes()
+
+
+def test_a_row_that_refers_to_itself() -> None:
+    place = Place(STAFF)
+    Replayed(place, new(STAFF, 1, 1))
+    assert place.rows(STAFF) == [(1, 1)]
+    replayed = Replayed(place, gone(STAFF, 1, at=(1, 60)))
+    assert not place.rows(STAFF)
+    assert not replayed.asked
+
+
+def test_a_chain_within_one_table_in_any_order() -> None:
+    place = Place(STAFF)
+    Replayed(place, new(STAFF, 3, 2), new(STAFF, 2, 1), new(STAFF, 1, None))
+    assert len(place.rows(STAFF)) == 3
+    Replayed(place, gone(STAFF, 1, at=(1, 60)), gone(STAFF, 2, at=(1, 61)), gone(STAFF, 3, at=(1, 62)))
+    assert not place.rows(STAFF)
+    assert not Replayed(place, new(STAFF, 5, 6), new(STAFF, 6, 5)).asked, "a circle stands as a whole"
+
+
+def test_the_answer_after_the_verdict_sets_it_right(family: Place) -> None:
+    Replayed(family, gone(PARENT, 1), pending={(4, key_of(10)): 5})
+    Replayed(family, 5, gone(CHILD, 10, at=(1, 60), verdict=True), gone(PARENT, 1, at=(1, 61), verdict=True))
+    assert not family.rows(PARENT)
+    assert not family.rows(CHILD)
+
+
+# --- unique keys ------------------------------------------------------------------------------------------------------
+
+
+def test_a_pending_holder_is_never_renamed() -> None:
+    place = Place(NAMED)
+    place.has(NAMED, 1, "Köln", tie=S)
+    replayed = Replayed(place, new(NAMED, 2, "Köln"), pending={(1, key_of(1)): 5})
+    assert place.rows(NAMED) == [(1, "Köln")]
+    assert replayed.asked == [(1, key_of(2))]
+    assert replayed.skipped == {(1, key_of(2)): (HERE, (2, "Köln"))}
+    assert not replayed.conflicts
+
+
+def test_a_holder_that_is_judged_within_the_chunk() -> None:
+    place = Place(NAMED)
+    place.has(NAMED, 1, "Köln", tie=S)
+    replayed = Replayed(
+        place,
+        new(NAMED, 2, "Köln"),
+        5,
+        changed(NAMED, 1, "Köln~1", at=(1, 51), verdict=True),
+        pending={(1, key_of(1)): 5},
+    )
+    assert place.rows(NAMED) == [(1, "Köln~1"), (2, "Köln")]
+    assert not replayed.asked
+
+
+@pytest.mark.parametrize("holder", [changed(COUNTED, 1, 79), gone(COUNTED, 1)])
+@pytest.mark.parametrize("holder_first", [True, False])
+def test_the_holder_gets_another_value_or_goes_in_the_same_chunk(holder: Record, holder_first: bool) -> None:
+    place = Place(COUNTED)
+    place.has(COUNTED, 1, 77, tie=S)
+    records = [holder, new(COUNTED, 2, 77)]
+    replayed = Replayed(place, *(records if holder_first else records[::-1]))
+    assert place.row(COUNTED, 2) == (2, 77)
+    assert not replayed.asked
+    assert not place.broken_keys()
+    assert not place.stale_indexes()
+
+
+def test_swapped_names() -> None:
+    place = Place(NAMED)
+    place.has(NAMED, 1, "a", tie=S)
+    place.has(NAMED, 2, "b", tie=S)
+    replayed = Replayed(place, changed(NAMED, 1, "b"), changed(NAMED, 2, "a"))
+    assert place.rows(NAMED) == [(1, "b"), (2, "a")]
+    assert not replayed.asked
+    assert not place.stale_indexes()
+
+
+def test_a_circle_of_three_numbers() -> None:
+    place = Place(COUNTED)
+    for key in (1, 2, 3):
+        place.has(COUNTED, key, key * 10, tie=S)
+    replayed = Replayed(place, changed(COUNTED, 1, 20), changed(COUNTED, 2, 30), changed(COUNTED, 3, 10))
+    assert place.rows(COUNTED) == [(1, 20), (2, 30), (3, 10)]
+    assert not replayed.asked
+
+
+def test_swapped_names_of_which_one_comes_later() -> None:
+    """Skipping beside a settled holder would never come to rest."""
+    place = Place(NAMED)
+    place.has(NAMED, 1, "a", tie=S)
+    place.has(NAMED, 2, "b", tie=S)
+    replayed = Replayed(place, changed(NAMED, 1, "b"))
+    assert place.rows(NAMED) == [(1, "b"), (2, "b~2")]
+    assert replayed.asked == [(1, key_of(2))]
+    assert not replayed.conflicts, "a later record sets it right"
+    Replayed(place, changed(NAMED, 2, "a", at=(1, 51)))
+    assert place.rows(NAMED) == [(1, "b"), (2, "a")]
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ({"tie": PRIVATE}, False),
+        ({"tie": T}, False),
+        ({"tie": H}, False),
+        ({"tie": S, "image": merge_edit(None, 2, ("x",))}, True),
+    ],
+    ids=["private", "detached", "hidden", "edited"],
+)
+def test_a_settled_holder_that_stays_is_moved_aside_on_record(known: dict[str, object], asked: bool) -> None:
+    place = Place(NAMED)
+    place.has(NAMED, 1, "Köln", **known)
+    replayed = Replayed(place, new(NAMED, 2, "Köln"))
+    assert place.rows(NAMED) == [(1, "Köln~1"), (2, "Köln")]
+    assert replayed.conflicts == [("moved-aside", key_of(1), (2, "Köln"), (1, "Köln"))]
+    assert replayed.asked == ([(1, key_of(1))] if asked else [])
+
+
+def test_a_holder_that_cannot_be_renamed_goes_on_record() -> None:
+    place = Place(COUNTED)
+    place.has(COUNTED, 1, 77, version=None)
+    replayed = Replayed(place, new(COUNTED, 2, 77))
+    assert place.rows(COUNTED) == [(2, 77)]
+    assert replayed.conflicts == [("moved-aside", key_of(1), (2, 77), (1, 77))]
+
+
+def test_a_holder_whose_value_others_refer_to_stays() -> None:
+    place = Place(PARENT, CHILD)
+    place.has(PARENT, 1, "a", tie=S)
+    place.has(CHILD, 10, None, "a", tie=S)
+    replayed = Replayed(place, new(PARENT, 2, "a"))
+    assert place.rows(PARENT) == [(1, "a")]
+    assert replayed.asked == [(3, key_of(2))]
+    assert not place.broken_keys()
+
+
+def test_of_two_rows_in_a_chunk_with_one_value_the_older_yields() -> None:
+    """Its next value was withheld by the rules."""
+    for order in (1, -1):
+        place = Place(NAMED)
+        records = [new(NAMED, 1, "x", at=(1, 50)), new(NAMED, 2, "x", at=(1, 52))]
+        replayed = Replayed(place, *records[::order])
+        assert place.rows(NAMED) == [(1, "x~1"), (2, "x")]
+        assert replayed.asked == [(1, key_of(1))]
+        assert not place.stale_indexes()
+
+
+def test_a_refused_row_has_its_value_again() -> None:
+    """2 can't be put for want of a parent; 1, which was to get its code, finds it held again."""
+    both = table(6, "both", "id integer!, code text!, boss integer", unique=["code"], foreign=[("boss", "both", "id")])
+    place = Place(both)
+    place.has(both, 1, "a", None, tie=S)
+    place.has(both, 2, "b", None, tie=S)
+    replayed = Replayed(place, changed(both, 1, "b", None), changed(both, 2, "a", 99))
+    assert place.rows(both) == [(1, "b", None), (2, "b~2", None)]
+    assert replayed.asked == [(6, key_of(99)), (6, key_of(2))]
+    assert not place.broken_keys()
+    assert not place.stale_indexes()
+
+
+# --- any chunk at all -------------------------------------------------------------------------------------------------
+
+CUSTOMER = table(
+    1,
+    "customer",
+    "id integer!, name text(8)!, code integer, boss integer",
+    unique=["name", "code"],
+    foreign=[("boss", "customer", "id")],
+)
+ORDER = table(
+    2,
+    "order",
+    "id integer!, customer integer!, number integer!",
+    unique=["number"],
+    foreign=[("customer", "customer", "id")],
+)
+
+small = st.integers(1, 4)
+maybe = st.one_of(st.none(), small)
+customers = st.tuples(small, st.sampled_from("abcd"), maybe, maybe)
+orders = st.tuples(small, small, small)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> tuple[str, Image, bool, bool]:
+    return (
+        draw(st.sampled_from("NCD")),
+        draw(st.one_of(customers, orders)),
+        draw(st.booleans()),
+        draw(st.booleans()),
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.lists(records(), min_size=1, max_size=10), min_size=1, max_size=5),
+    st.sets(st.tuples(st.sampled_from([1, 2]), small)),
+    st.sampled_from([Kinds.ALL, Kinds.NEW | Kinds.CHANGED, Kinds.CHANGED]),
+)
+def test_keys_hold_after_every_chunk(
+    chunks: list[list[tuple[str, Image, bool, bool]]], waiting: set[tuple[int, int]], flags: Kinds
+) -> None:
+    """Whatever comes, also what no host would send: keys stay valid, nothing pending moves, each refusal is asked."""
+    place = Place(CUSTOMER, ORDER)
+    pending: dict[tuple[int, bytes], int] = {}
+    n = 0
+    for number, chunk in enumerate(chunks):
+        steps: list[Record] = []
+        for change, image, verdict, gone_ in chunk:
+            n += 1
+            owner = CUSTOMER if len(image) == 4 else ORDER
+            row = None if change == "D" or gone_ else image
+            steps.append(Record((1, n), owner.id, "D" if row is None else change, key_of(image[0]), row, verdict))
+        held = {where: place.working[where[0]].rows.get(where[1]) for where in pending}
+        replayed = Replayed(place, *steps, flags=flags, pending=pending)
+        assert not place.broken_keys()
+        assert not place.stale_indexes()
+        assert {where: place.working[where[0]].rows.get(where[1]) for where in pending} == held
+        for where in replayed.skipped:
+            assert where in pending or where in replayed.asked
+        place.written()
+        if not number:
+            pending = {(owner, key_of(key)): 9 for owner, key in waiting}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(customers, max_size=4), st.lists(records(), min_size=1, max_size=10), st.sampled_from([PRIVATE, T, H]))
+def test_no_local_row_is_lost_silently(
+    local: list[Image], chunk: list[tuple[str, Image, bool, bool]], tie: str
+) -> None:
+    """protocol.md 1.1, S11: what was private, detached or made again here is on record when it gives way."""
+    place = Place(CUSTOMER, ORDER)
+    for number, name, code, _ in {image[0]: image for image in local}.values():
+        if not any(name == row[1] or (code is not None and code == row[2]) for row in place.rows(CUSTOMER)):
+            place.has(CUSTOMER, number, name, code, None, tie=tie)
+    before = dict(place.state(CUSTOMER).rows)
+    steps = [
+        Record(
+            (1, n),
+            1 if len(image) == 4 else 2,
+            "D" if gone_ else "N",
+            key_of(image[0]),
+            None if gone_ else image,
+            verdict,
+        )
+        for n, (_, image, verdict, gone_) in enumerate(chunk, start=2)
+    ]
+    replayed = Replayed(place, *steps)
+    on_record = {key for _, key, _, ours in replayed.conflicts if ours == before.get(key)}
+    for key, image in before.items():
+        assert place.state(CUSTOMER).rows.get(key) == image or key in on_record
