@@ -36,7 +36,7 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
     with home.lock(), closing(open_database(configuration.database, runtime)) as database:
         with database.transaction(write=False) as connection:
             migrate.check(connection)
-            _require_own(state.load_node(connection), configuration, home)
+            require_own(state.load_node(connection), configuration, home)
         account = configuration.account
         mailbox = DeferredMailbox(account.address, lambda: open_mailbox(account.mailbox, account.address, runtime))
         with mailbox:
@@ -90,7 +90,7 @@ def open_view(home: Home, runtime: Runtime) -> Iterator[View]:
     ):
         migrate.check(connection)
         node = state.load_node(connection)
-        _require_own(node, configuration, home)
+        require_own(node, configuration, home)
         peers = state.load_peers(connection)
         yield View(home, configuration, database, connection, node, peers, runtime.now())
 
@@ -117,7 +117,7 @@ def settings_of(configuration: Configuration) -> Settings:
     )
 
 
-def _require_own(node: NodeState, configuration: Configuration, home: Home) -> None:
+def require_own(node: NodeState, configuration: Configuration, home: Home) -> None:
     """A database that was mixed up with another node's would be taken for a restored one: say what it is."""
     if (node.role, node.name) != (configuration.role, configuration.name):
         raise ConfigurationError(

@@ -32,20 +32,18 @@ def check(connection: Connection) -> None:
     Raises DatabaseTrouble with what to do.
     """
     present = _present(connection)
-    found = _revision(connection, present)
-    if found is None:
-        if present:
-            raise DatabaseTrouble(_HALF_MADE.format(name=min(present)))
-        raise DatabaseTrouble(
-            "the replicator's tables are missing from this database; see that the database URL is right, "
-            "or make a node of it: replicator host-init or remote-init"
-        )
+    found = _require_revision(connection, present)
     _refuse_newer(found)
     if found != REVISION:
         raise DatabaseTrouble(
             "the replicator's tables in this database are older than this program: replicator upgrade"
         )
     _refuse_gaps(present)
+
+
+def require_ours(connection: Connection) -> None:
+    """Raises DatabaseTrouble where no tables of the replicator stand, of whatever revision."""
+    _require_revision(connection, _present(connection))
 
 
 def upgrade(connection: Connection) -> bool:
@@ -91,6 +89,18 @@ def _revision(connection: Connection, present: set[str]) -> str | None:
         return None
     row = sql.one(connection, f"SELECT max(version_num) FROM {VERSION_TABLE}")
     return None if row is None else row[0]
+
+
+def _require_revision(connection: Connection, present: set[str]) -> str:
+    found = _revision(connection, present)
+    if found is not None:
+        return found
+    if present:
+        raise DatabaseTrouble(_HALF_MADE.format(name=min(present)))
+    raise DatabaseTrouble(
+        "the replicator's tables are missing from this database; see that the database URL is right, "
+        "or make a node of it: replicator host-init or remote-init"
+    )
 
 
 def _refuse_newer(found: str) -> None:
