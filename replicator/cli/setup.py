@@ -77,7 +77,7 @@ def remote_init(
 def _tell(done: SetUp) -> None:
     for sentence in done.sentences:
         say(sentence)
-    whose = f", a station of {done.host}" if done.host else ""
+    whose = f" of the host {done.host}" if done.host else ""
     say(f"The {done.role} {done.name} <{done.address}>{whose} is set up in {done.home}.")
 
 
