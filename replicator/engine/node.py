@@ -89,6 +89,7 @@ class Unit:
     connection: Connection
     state: NodeState
     _links: dict[int, LinkState] = field(default_factory=dict)
+    _stored: dict[int, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._before = replace(self.state)
@@ -130,6 +131,7 @@ class Unit:
         found = self._links.get(peer)
         if found is None:
             found = self._links[peer] = state.load_link(self.connection, peer, self.state.role)
+            self._stored[peer] = state.link_values(found)
         return found
 
     def current_rule(self, peer: int, table: int) -> Rule:
@@ -159,7 +161,9 @@ class Unit:
     def save(self) -> None:
         if "journal" in self.__dict__:
             self.journal.finish()
-        for link in self._links.values():
-            state.save_link(self.connection, link)
+        for peer, link in self._links.items():
+            # A link that nothing happened to is not written: an idle run leaves the disk alone.
+            if state.link_values(link) != self._stored[peer]:
+                state.save_link(self.connection, link)
         if self.state != self._before:
             state.save_node(self.connection, self.state)

@@ -86,8 +86,6 @@ class GroupContext:
     """The group was sent anew after a restart of the stream: its verdict goes back in any case."""
     answered: set[tuple[int, Key]] = field(default_factory=set)
     """Rows of which this group's origin gets a verdict: what becomes of them later in the group must follow it."""
-    answered: set[tuple[int, Key]] = field(default_factory=set)
-    """Rows (table, key) of which the origin gets a record for this group already."""
     _allowed: dict[int, str] = field(default_factory=dict)
 
     def allowed(self, table: int) -> str:

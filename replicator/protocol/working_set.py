@@ -211,9 +211,13 @@ def build(tables: dict[int, Table], comparable_of: ComparableOf) -> WorkingSet:
     working_set = WorkingSet({number: TableState(table) for number, table in tables.items()})
     by_name = {state.table.name: state for state in working_set.tables.values()}
     for state in working_set.tables.values():
-        for unique in state.table.definition.unique_keys:
-            comparable = comparable_of(state.table, unique.columns)
-            state.unique.append(KeyIndex(state.table, unique.columns, comparable))
+        definition = state.table.definition
+        keys = [unique.columns for unique in definition.unique_keys]
+        if any(definition.columns[place].collation for place in definition.key_indexes):
+            # 'a' and 'A' are two keys to us and one to the database: to be looked for like any unique value.
+            keys.append(definition.primary_key)
+        for columns in keys:
+            state.unique.append(KeyIndex(state.table, columns, comparable_of(state.table, columns)))
     for child in working_set.tables.values():
         for foreign in child.table.definition.foreign_keys:
             parent = by_name.get(foreign.parent)

@@ -204,7 +204,8 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
     )
 
 
-def _link_values(state: LinkState) -> tuple[Any, ...]:
+def link_values(state: LinkState) -> tuple[Any, ...]:
+    """The link as a row of replicator_link, its peer last."""
     out, inbound = state.link.out, state.link.inbound
     return (
         state.mode,
@@ -234,8 +235,8 @@ def _link_values(state: LinkState) -> tuple[Any, ...]:
 
 
 def save_link(connection: Connection, state: LinkState) -> None:
-    sql.run(connection, _UPDATE_LINK, _link_values(state))
+    sql.run(connection, _UPDATE_LINK, link_values(state))
 
 
 def insert_link(connection: Connection, state: LinkState) -> None:
-    sql.run(connection, _INSERT_LINK, _link_values(state))
+    sql.run(connection, _INSERT_LINK, link_values(state))
