@@ -1,0 +1,76 @@
+"""Any sequence of proposals: the host's keys hold, and nothing is lost without a conflict (protocol.md 5.7, S1, S4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_judging import HERE, Judged, delete, insert, update
+from small_tables import Place, table
+
+from replicator.protocol.proposals import Proposal
+
+CUSTOMER = table(
+    1,
+    "customer",
+    "id integer!, name text(8)!, code integer, boss integer",
+    unique=["name", "code"],
+    foreign=[("boss", "customer", "id")],
+)
+ORDER = table(
+    2,
+    "order",
+    "id integer!, customer integer!, number integer!",
+    unique=["number"],
+    foreign=[("customer", "customer", "id")],
+)
+
+small = st.integers(1, 4)
+maybe = st.one_of(st.none(), small)
+customers = st.tuples(small, st.sampled_from(["a", "b", "a~1", "a~2"]), maybe, maybe)
+orders = st.tuples(small, small, small)
+bases = st.sampled_from([(0, 0), (1, 1), HERE])
+
+
+@st.composite
+def proposals(draw: st.DrawFn) -> Proposal:
+    owner, images = draw(st.sampled_from([(CUSTOMER, customers), (ORDER, orders)]))
+    image, base = draw(images), draw(bases)
+    match draw(st.sampled_from("NCD")):
+        case "N":
+            return insert(owner, *image, base=base)
+        case "D":
+            return delete(owner, image[0], base=base)
+        case _:
+            return update(owner, (image[0], *draw(images)[1:]), image, base=base)
+
+
+def _sent(proposal: Proposal) -> dict[int, Any]:
+    """What the station wrote: the masked columns by place."""
+    image = proposal.image
+    return {} if image is None else {i: image[i] for i in range(len(image)) if proposal.mask >> i & 1}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(proposals(), min_size=1, max_size=25))
+def test_keys_hold_and_nothing_is_lost_without_a_conflict(sequence: list[Proposal]) -> None:
+    place = Place(CUSTOMER, ORDER)
+    for proposal in sequence:
+        state = place.working[proposal.table]
+        before = state.rows.get(proposal.key)
+        judged = Judged(place, proposal)
+        after = state.rows.get(proposal.key)
+        assert not place.broken_keys()
+        assert not place.stale_indexes()
+        mine = [conflict for conflict in judged.outcome.conflicts if conflict.key == proposal.key]
+        if proposal.image is None:
+            assert after is None or mine
+        else:
+            lost = after is None or any(after[place_] != value for place_, value in _sent(proposal).items())
+            assert not lost or mine
+        records = [record for record in judged.outcome.records if record.key == proposal.key]
+        if after != proposal.image:
+            assert any(record.verdict and record.image == after for record in records), "the origin is told"
+        if after != before:
+            assert any(record.shared and record.image == after for record in records), "all are told"
