@@ -13,6 +13,7 @@ from replicator.engine.judge import judge_batch
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress
 from replicator.engine.replay import replay_batch
+from replicator.engine.soundness import blaming_tables
 from replicator.errors import ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss
 from replicator.protocol import link as links
 from replicator.store import batches, parcels
@@ -34,8 +35,9 @@ def apply_ready(node: Node, progress: Progress) -> Applied:
     with node.unit() as unit:
         peers = [peer.id for peer in unit.peers.values() if peer.enabled]
     for peer in peers:
-        while _apply_next(node, peer, applied, progress):
-            pass
+        with blaming_tables(node, "what has come"):
+            while _apply_next(node, peer, applied, progress):
+                pass
     return applied
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from replicator.engine.apply import Applied, apply_ready
 from replicator.engine.collect import collect, collect_gently
-from replicator.engine.node import Node, Unit
+from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.receive import Received, receive
 from replicator.engine.send import Sent, send
 from replicator.engine.snapshot import start_snapshots
+from replicator.engine.soundness import check_capture
 from replicator.errors import Halted
 from replicator.store import batches, parcels
 from replicator.types import Role
@@ -82,32 +83,10 @@ def start(node: Node, summary: Summary) -> None:
             )
         else:
             reason = ""
-            check_capture(unit, summary)
+            summary.warnings += check_capture(unit)
     if reason:
         node.halt(reason)
         raise Halted(f"this node has halted: {reason}")
-
-
-def check_capture(unit: Unit, summary: Summary) -> None:
-    """Triggers that were removed or are no longer first to fire are made anew, and a person is told."""
-    for table in unit.tables.values():
-        faults = unit.database.capture_faults(unit.connection, table)
-        if not faults:
-            continue
-        if table.name not in unit.database.table_names(unit.connection):
-            summary.warnings.append(f"table {table.name} is gone from this database; see: replicator table check")
-            unit.notice("capture", table.name, f"table {table.name} is gone from this database", waiting=True)
-            continue
-        differences = unit.database.differences(unit.connection, table.definition)
-        if differences:
-            text = f"table {table.name} was changed: {'; '.join(differences)}"
-            summary.warnings.append(text)
-            unit.notice("capture", table.name, text, waiting=True)
-            continue
-        unit.database.install_capture(unit.connection, table)
-        text = f"table {table.name}: {'; '.join(faults)}; its triggers were made anew"
-        summary.warnings.append(text)
-        unit.notice("capture", f"{table.name} {unit.now}", text)
 
 
 def sweep(node: Node) -> int:

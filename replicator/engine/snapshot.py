@@ -16,6 +16,7 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.packing import pack_table
 from replicator.engine.progress import Progress
 from replicator.engine.publish import freeze
+from replicator.engine.soundness import blaming_tables
 from replicator.protocol import link as links
 from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.definitions import table_to_plain
@@ -45,7 +46,11 @@ def start_snapshots(node: Node, progress: Progress) -> int:
     """Seal a snapshot for every enabled link that waits for one. Returns how many."""
     with node.unit() as unit:
         waiting = [peer.id for peer in unit.peers.values() if peer.enabled and unit.link(peer.id).mode == "snapshot"]
-    return sum(start_snapshot(node, peer, progress) for peer in waiting)
+    started = 0
+    for peer in waiting:
+        with blaming_tables(node, "an initial load"):
+            started += start_snapshot(node, peer, progress)
+    return started
 
 
 def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:

@@ -1,0 +1,77 @@
+"""Do the replicated tables still stand as they were added, with our triggers first to fire? Looked at in each run.
+
+A table that is gone or was changed concerns only what has to do with it: the rest of the run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from replicator.engine.node import Node, Unit
+from replicator.errors import DatabaseTrouble
+from replicator.store import notices
+from replicator.types import Table
+
+KIND = "capture"
+"""Of the notices."""
+
+
+def check_capture(unit: Unit) -> list[str]:
+    """Triggers that were removed or are no longer first to fire are made anew, and a person is told. Returns what."""
+    told = []
+    for table in unit.tables.values():
+        faults = unit.database.capture_faults(unit.connection, table)
+        if not faults:
+            continue
+        text = unusable(unit, table)
+        if text is None:
+            # What was said of it before is over, but not that changes may have been missed.
+            notices.settle(unit.connection, KIND, table.name)
+            unit.database.install_capture(unit.connection, table)
+            text = (
+                f"{_joined(faults)}; its triggers were made anew, but what was written meanwhile may be missing "
+                f"elsewhere: compare the table, and write such rows again"
+            )
+            unit.notice(KIND, f"{table.name} {unit.now}", text, waiting=True)
+        else:
+            unit.notice(KIND, table.name, text, waiting=True)
+        told.append(text)
+    return told
+
+
+def unusable(unit: Unit, table: Table) -> str | None:
+    """Why rows can't be read from or written to this table, and what to do; None: they can."""
+    if table.name not in unit.database.table_names(unit.connection):
+        return (
+            f"table {table.name} is gone from this database: bring it back from a backup, or have it taken out of "
+            f"replication at the host with: replicator table remove {table.name}"
+        )
+    differences = unit.database.differences(unit.connection, table.definition)
+    if differences:
+        return (
+            f"table {table.name} was changed, and rows of the other places no longer fit: {_joined(differences)}; "
+            f"change it back, and see: replicator table check {table.name}"
+        )
+    return None
+
+
+@contextmanager
+def blaming_tables(node: Node, what: str) -> Iterator[None]:
+    """Within: when the database refuses a statement and a table is gone or changed, that is the reason. `what` waits
+    for a person then, and the run goes on behind it. Any other trouble is raised."""
+    try:
+        yield
+    except DatabaseTrouble:
+        with node.unit() as unit:
+            faults = {table.name: fault for table in unit.tables.values() if (fault := unusable(unit, table))}
+            for name, fault in faults.items():
+                unit.notice(KIND, name, fault, waiting=True)
+                unit.notice(f"{KIND}-waits", f"{name} {what}", f"{what} waits until table {name} is in order")
+        if not faults:
+            raise
+
+
+def _joined(sentences: list[str]) -> str:
+    text = "; ".join(sentence.rstrip(".") for sentence in sentences)
+    return text[:1].lower() + text[1:]
