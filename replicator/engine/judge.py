@@ -6,7 +6,7 @@ segment: load a working set, decide with `protocol.judging`, write rows, version
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -21,14 +21,14 @@ from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.images import full_mask, lay_over
 from replicator.protocol.judging import judge
-from replicator.protocol.keys import key_packer, pack_key
+from replicator.protocol.keys import checked_key, key_packer, pack_key
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import TableState, WorkingSet
 from replicator.store import rows
 from replicator.store.journal import Group
 from replicator.store.state import Peer
-from replicator.types import NOWHERE, Image, Key
+from replicator.types import NOWHERE, Image, Key, Table
 
 Numbered = tuple[int, Proposal]
 """(the group's sequence number, one of its changes)."""
@@ -163,7 +163,7 @@ class _Judging:
         kind, body = head.control
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
-        table, key = _refresh(body)
+        table, key = _refresh(body, self.unit.tables)
         # Nothing of a table that the station has no rule for is handed out.
         if table in self.unit.tables and self.unit.current_rule(self.peer.id, table):
             if self.careful:
@@ -216,7 +216,7 @@ class _Judging:
             keys.setdefault(change.table, {})[change.key] = None
         for head in heads:
             if head.control is not None and head.control[0] == "refresh":
-                table, key = _refresh(head.control[1])
+                table, key = _refresh(head.control[1], self.unit.tables)
                 keys.setdefault(table, {})[key] = None
         for table, wanted in keys.items():
             if table in self.working.tables:
@@ -257,11 +257,13 @@ class _Judging:
                 self._load_parents(parent, tombstones, depth + 1)
 
 
-def _refresh(body: object) -> tuple[int, Key]:
+def _refresh(body: object, tables: Mapping[int, Table]) -> tuple[int, Key]:
+    """(table, key) of a request. Raises PeerFault; of a table that isn't replicated here the key is taken as it is."""
     if isinstance(body, (list, tuple)) and len(body) == 2:
-        table, key = body
-        if isinstance(table, int) and isinstance(key, bytes):
-            return table, key
+        number, key = body
+        if isinstance(number, int) and isinstance(key, bytes):
+            table = tables.get(number)
+            return number, key if table is None else checked_key(key, table.definition)
     raise PeerFault("a station's request for a row is malformed")
 
 
@@ -300,6 +302,8 @@ def _proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
             raise PeerFault("a batch lacks what changes of a station carry")
         if any(len(image) != width for image in block.rows[:1]):
             raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+        if any(len(key) != len(definition.primary_key) for key in block.keys[:1]):
+            raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
         full = full_mask(width)
         pack = key_packer(definition)
         images, deleted = iter(block.rows), iter(block.keys)

@@ -113,6 +113,8 @@ def _records(table: Table, block: TableBlock, epoch: int) -> list[Record]:
     """A block's entries as records, at the speed of C where nothing was deleted."""
     if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
         raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+    if any(len(key) != len(table.definition.primary_key) for key in block.keys[:1]):
+        raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
     images: Iterable[Image | None] = block.rows
     keys: Iterable[Key] = keys_packer(table.definition)(block.rows)
     if block.keys:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgpack
 
+from replicator.errors import PeerFault
 from replicator.types import Image, Key, TableDefinition, Value
 
 
@@ -18,6 +19,18 @@ def pack_key(values: Sequence[Value]) -> Key:
 
 def unpack_key(key: Key) -> tuple[Value, ...]:
     return tuple(msgpack.unpackb(key, unicode_errors="surrogateescape", strict_map_key=False))
+
+
+def checked_key(key: bytes, definition: TableDefinition) -> Key:
+    """A key that came by mail, as it is. Raises PeerFault where it isn't one of this table in its canonical form."""
+    try:
+        values = unpack_key(key)
+        sound = len(values) == len(definition.primary_key) and pack_key(values) == key
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+        raise PeerFault(f"a key of table {definition.name} is damaged") from error
+    if not sound or any(value is not None and type(value) not in (int, float, str, bytes) for value in values):
+        raise PeerFault(f"a key of table {definition.name} does not fit the table")
+    return key
 
 
 def key_packer(definition: TableDefinition) -> Callable[[Image], Key]:
