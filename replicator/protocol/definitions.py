@@ -21,8 +21,8 @@ from replicator.types import (
 
 
 def _slim(**values: Any) -> dict[str, Any]:
-    """Without what is empty: definitions are read by people too."""
-    return {name: value for name, value in values.items() if value not in (None, (), [], False, "")}
+    """Without what is empty: definitions are read by people too. A 0 is a number and stays."""
+    return {name: value for name, value in values.items() if value is not False and value not in (None, (), [], "")}
 
 
 def definition_to_plain(definition: TableDefinition) -> dict[str, Any]:
@@ -57,8 +57,6 @@ def _column_to_plain(column: ColumnDefinition) -> dict[str, Any]:
         collation=column.collation,
     )
     plain["type"]["kind"] = str(column.type.kind)
-    if column.type.scale is not None:
-        plain["type"]["scale"] = column.type.scale
     if column.default is not None:
         # A literal may be 0 or '': kept as it is.
         expression = column.default.expression
@@ -90,6 +88,8 @@ def _definition(plain: Any) -> TableDefinition:
     known = set(definition.column_names)
     if not definition.primary_key or len(known) != len(definition.columns):
         raise ValueError("no primary key, or a column named twice")
+    if len(set(definition.primary_key)) != len(definition.primary_key):
+        raise ValueError("the primary key names a column twice")
     used = [definition.primary_key, *(key.columns for key in definition.unique_keys)]
     used += [key.columns for key in definition.foreign_keys] + [index.columns for index in definition.indexes]
     if any(not columns or not known.issuperset(columns) for columns in used):
@@ -111,9 +111,16 @@ def _column(plain: Any) -> ColumnDefinition:
             declared=_name_or_none(kind.get("declared")),
         ),
         nullable=not plain.get("not_null", False),
-        default=None if default is None else Default(default.get("literal"), _name_or_none(default.get("expression"))),
+        default=None if default is None else _default(default),
         collation=_name_or_none(plain.get("collation")),
     )
+
+
+def _default(plain: Any) -> Default:
+    literal = plain.get("literal")
+    if literal is not None and type(literal) not in (int, float, str, bytes):
+        raise ValueError("a default is not a plain value")
+    return Default(literal, _name_or_none(plain.get("expression")))
 
 
 def _foreign_key(plain: Any) -> ForeignKey:
@@ -154,7 +161,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _count_or_none(value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or not -100_000 <= value <= 2**32):
+    if value is not None and (type(value) is not int or not -100_000 <= value <= 2**32):
         raise ValueError("a number is expected")
     return value
 
@@ -172,7 +179,7 @@ def table_from_plain(plain: Any) -> Table:
     """Raises PeerFault."""
     try:
         number, area, policy = plain["id"], _name_or_none(plain.get("area")), _name(plain.get("policy", "host"))
-        if not isinstance(number, int) or not 0 < number < 2**31:
+        if type(number) is not int or not 0 < number < 2**31:
             raise ValueError("a table number is expected")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PeerFault(f"a table is malformed ({error})") from error

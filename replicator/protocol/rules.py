@@ -24,7 +24,7 @@ class RuleBook:
         return history[-1][1] if history else NO_RULE
 
     def at(self, table: int, version: Position) -> Rule:
-        """The rule of that time; where it is unknown (an older host restored) the present one (protocol.md 5.7)."""
+        """The rule of that time: the last one set at or before that version (protocol.md 5.7 step 0)."""
         for since, rule in reversed(self.versions.get(table, ())):
             if since <= version:
                 return rule
