@@ -43,26 +43,12 @@ def steps(page: str) -> list[Step]:
 
 def play(found: list[Step], folder: Path, stand_ins: dict[str, str]) -> list[tuple[str, int]]:
     """What each command printed, and how it ended. `stand_ins`: folders of the page, and their names in `folder`."""
-    programs = folder / "programs"
-    programs.mkdir()
-    _program(programs / "replicator", f'exec "{sys.executable}" -m replicator.cli.main "$@"')
-    _program(programs / "sqlite3", f'exec "{sys.executable}" "{programs}/sqlite.py" "$@"')
-    (programs / "sqlite.py").write_text(_SQLITE, encoding="utf-8")
     for name in stand_ins.values():
         (folder / name).mkdir(parents=True)
     script = "\n".join(f"{step.command}\necho $?\necho '{_MARK}'" for step in found)
     for real, name in stand_ins.items():
         script = script.replace(real, str(folder / name))
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR_")},
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "PYTHONUTF8": "1",
-    }
-    done = subprocess.run(
-        ["bash"], input=script, cwd=folder, env=environment, capture_output=False, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, check=False, encoding="utf-8", timeout=300,
-    )
+    done = shell(script, folder)
     told = done.stdout
     for real, name in stand_ins.items():
         told = told.replace(str(folder / name), real)
@@ -71,6 +57,33 @@ def play(found: list[Step], folder: Path, stand_ins: dict[str, str]) -> list[tup
         output, _, code = piece.rstrip("\n").rpartition("\n")
         results.append((output, int(code)))
     return results
+
+
+def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run by bash in the folder, with this installation's `replicator`, and a `sqlite3` where there may be none."""
+    programs = folder / "programs"
+    if not programs.exists():
+        programs.mkdir()
+        _program(programs / "replicator", f'exec "{sys.executable}" -m replicator.cli.main "$@"')
+        _program(programs / "sqlite3", f'exec "{sys.executable}" "{programs}/sqlite.py" "$@"')
+        (programs / "sqlite.py").write_text(_SQLITE, encoding="utf-8")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR_")},
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONUTF8": "1",
+    }
+    return subprocess.run(
+        ["bash"],
+        input=script,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        encoding="utf-8",
+        timeout=300,
+    )
 
 
 def _program(path: Path, line: str) -> None:
