@@ -26,7 +26,7 @@ STAGES = (
     ("protocol.codec.put_segment", "encode by column"),
     ("engine.journalling.encode_segment", "compress and digest"),
     ("engine.journalling.encode_details", "compress what only the journal needs"),
-    ("store.batches.insert_slice", "store the journal"),
+    ("store.slices.insert_slice", "store the journal"),
     ("engine.session.publish", "cut batches"),
     ("engine.send.read_stream", "read parts to send"),
     ("engine.send.seal", "seal"),

@@ -12,8 +12,9 @@ from replicator.engine.node import Node, Unit
 from replicator.protocol import link as links
 from replicator.protocol.codec import batch_digest, encode_manifest
 from replicator.protocol.messages import Manifest, SegmentEntry
-from replicator.store import batches
-from replicator.store.batches import Batch, BatchSegment, Slice, SliceSegment
+from replicator.store import batches, slices
+from replicator.store.batches import Batch, BatchSegment
+from replicator.store.slices import Slice, SliceSegment
 from replicator.store.state import LinkState
 from replicator.types import Position
 
@@ -35,17 +36,17 @@ class Shelf:
 
     segments: dict[int, list[SliceSegment]] = field(default_factory=dict)
 
-    def of(self, unit: Unit, slices: list[Slice]) -> list[SliceSegment]:
-        wanted = [slice_.id for slice_ in slices if slice_.id not in self.segments]
-        if wanted:
+    def of(self, unit: Unit, wanted: list[Slice]) -> list[SliceSegment]:
+        unknown = [slice_.id for slice_ in wanted if slice_.id not in self.segments]
+        if unknown:
             if len(self.segments) > 2000:
                 self.segments.clear()
-                wanted = [slice_.id for slice_ in slices]
-            for number in wanted:
+                unknown = [slice_.id for slice_ in wanted]
+            for number in unknown:
                 self.segments[number] = []
-            for segment in batches.segments_of(unit.connection, wanted):
+            for segment in slices.segments_of(unit.connection, unknown):
                 self.segments[segment.slice].append(segment)
-        return [segment for slice_ in slices for segment in self.segments[slice_.id]]
+        return [segment for slice_ in wanted for segment in self.segments[slice_.id]]
 
 
 def _publish_link(node: Node, peer: int, shelf: Shelf) -> int:
@@ -66,21 +67,21 @@ def cut_batch(unit: Unit, peer: int, shelf: Shelf) -> int | None:
     state = unit.link(peer)
     if not links.may_cut(state.link, unit.node.settings.window_bytes):
         return None
-    slices, segments = _next_slices(unit, state, shelf)
-    if not slices:
+    taken, segments = _next_slices(unit, state, shelf)
+    if not taken:
         return None
-    state.cut_slice = slices[-1].id
+    state.cut_slice = taken[-1].id
     if not segments:
         return 0
-    epoch = slices[-1].host_epoch if unit.is_host else 0
+    epoch = taken[-1].host_epoch if unit.is_host else 0
     known = [(segment.entry, segment.frame is not None) for segment in segments]
-    freeze(unit, state, known, (epoch, slices[-1].last_n))
+    freeze(unit, state, known, (epoch, taken[-1].last_n))
     return 1
 
 
 def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice], list[SliceSegment]]:
     """The next slices up to the aimed-at size that end with a whole group, and what of them is for this link."""
-    waiting = batches.slices_after(unit.connection, state.cut_slice, LOOK_AHEAD)
+    waiting = slices.slices_after(unit.connection, state.cut_slice, LOOK_AHEAD)
     taken: list[Slice] = []
     segments: list[SliceSegment] = []
     size = 0
@@ -92,7 +93,7 @@ def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice
             size += sum(segment.raw_size for segment in mine)
             if slice_.whole and size >= unit.node.settings.batch_bytes:
                 return taken, segments
-        waiting = batches.slices_after(unit.connection, taken[-1].id, LOOK_AHEAD)
+        waiting = slices.slices_after(unit.connection, taken[-1].id, LOOK_AHEAD)
     while taken and not taken[-1].whole:
         # A group is never split over batches.
         gone = taken.pop().id

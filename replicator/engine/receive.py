@@ -17,7 +17,7 @@ from replicator.protocol import link as links
 from replicator.protocol.envelope import MAGIC, key_id, open_envelope, peek
 from replicator.protocol.link import Heard, Placement
 from replicator.protocol.messages import Acknowledgement, Header
-from replicator.store import aside, batches, notices, parcels, state
+from replicator.store import aside, batches, notices, parcels, slices, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
@@ -119,7 +119,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
             links.heard_probe(found.link, opened.header.probe)
             _place(unit, found, peer, opened, gone, progress)
-        freed = batches.unneeded(unit.connection, freed)
+        freed = slices.unneeded(unit.connection, freed)
     if enrolled is not None:
         enrolled()
     node.spool.delete_segments(freed)

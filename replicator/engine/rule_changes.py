@@ -15,7 +15,7 @@ from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.rules import faults
-from replicator.store import batches, catalogue, rows
+from replicator.store import catalogue, rows, slices
 from replicator.types import NO_RULE, Kinds, Position, Rule
 
 
@@ -50,7 +50,7 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
         "scope": sorted(scope),
         "content": len(content),
     }
-    batches.insert_content(unit.connection, group.n, content)
+    slices.insert_content(unit.connection, group.n, content)
     unit.journal.add_control(peer, "rule", body, content=bool(content))
     unit.forget_catalogue()
 

@@ -14,7 +14,7 @@ from replicator.engine.publish import part_ranges
 from replicator.protocol import link as links
 from replicator.protocol.envelope import seal
 from replicator.protocol.messages import Acknowledgement, Direction, Header, PartPlace
-from replicator.store import batches, parcels, state
+from replicator.store import batches, parcels, slices, state
 from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
@@ -165,7 +165,7 @@ def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start
             position += segment.size
             if first >= last:
                 continue
-            frame = batches.frame(connection, segment.digest) if segment.in_journal else None
+            frame = slices.frame(connection, segment.digest) if segment.in_journal else None
             if frame is not None and len(frame) == segment.size:
                 pieces.append(frame[first:last])
             else:

@@ -17,7 +17,7 @@ from replicator.engine.send import Sent, send
 from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
 from replicator.errors import Halted
-from replicator.store import batches, parcels
+from replicator.store import parcels, slices
 from replicator.types import Role
 
 
@@ -92,6 +92,6 @@ def start(node: Node, summary: Summary) -> None:
 def sweep(node: Node) -> int:
     """What a crash left behind in the spool. Only under the node's lock."""
     with node.unit() as unit:
-        kept = batches.spooled(unit.connection)
+        kept = slices.spooled(unit.connection)
         inbound = [parked.place for peer in unit.peers for parked in parcels.all_parked(unit.connection, peer)]
     return node.spool.sweep(kept, inbound)

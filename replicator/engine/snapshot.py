@@ -22,7 +22,7 @@ from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry, SegmentKind
 from replicator.protocol.order import parents_first
-from replicator.store import batches
+from replicator.store import batches, slices
 from replicator.types import Epoch, Position, Rule, Table
 
 
@@ -76,7 +76,7 @@ def _plan(unit: Unit, peer: int) -> _Plan:
         peer=peer,
         name=unit.peers[peer].name,
         position=unit.state.position,
-        cut_slice=batches.next_slice_id(unit.connection) - 1,
+        cut_slice=slices.next_slice_id(unit.connection) - 1,
         inbound=link.link.inbound.epoch,
         applied_n=link.applied_n,
         version=link.rule,

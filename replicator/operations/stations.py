@@ -12,7 +12,7 @@ from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
 from replicator.protocol import link as links
 from replicator.protocol.link import InboundStream, Link, OutboundStream
-from replicator.store import batches, parcels, rows, state
+from replicator.store import batches, parcels, rows, slices, state
 from replicator.store import invitation as invitations
 from replicator.store.files import Files
 from replicator.store.identity import new_private_key
@@ -83,7 +83,7 @@ def add_station(
         )
         state.insert_peer(unit.connection, peer)
         streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, FIRST_EPOCH)))
-        newest = batches.next_slice_id(unit.connection) - 1
+        newest = slices.next_slice_id(unit.connection) - 1
         state.insert_link(unit.connection, LinkState(number, streams, mode="snapshot", cut_slice=newest))
         # Last before the commit: when the file can't be written, there is no station either.
         files.write(path, data)
@@ -154,7 +154,7 @@ def remove_station(node: Node, name: str) -> None:
         peer = state.find_peer(unit.connection, name)
         digests, parked = _empty_link(unit, peer.id)
         state.delete_peer(unit.connection, peer.id)
-        unneeded = batches.unneeded(unit.connection, digests)
+        unneeded = slices.unneeded(unit.connection, digests)
     _sweep(node, unneeded, parked)
 
 
@@ -201,7 +201,7 @@ def _restart_link(unit: Unit, peer: int, epoch: int) -> None:
     link.mode = "snapshot"
     link.applied_n = 0
     link.resent_until = 0
-    link.cut_slice = batches.next_slice_id(unit.connection) - 1
+    link.cut_slice = slices.next_slice_id(unit.connection) - 1
 
 
 def _empty_link(unit: Unit, peer: int) -> tuple[list[bytes], list[InboundBatch]]:
@@ -214,7 +214,7 @@ def _empty_link(unit: Unit, peer: int) -> tuple[list[bytes], list[InboundBatch]]
     for direction in ("out", "in"):
         batches.forget_digests(connection, peer, direction)
     rows.clear_all_link_rows(connection, peer)
-    return batches.unneeded(connection, digests), parked
+    return slices.unneeded(connection, digests), parked
 
 
 def _sweep(node: Node, digests: list[bytes], parked: list[InboundBatch]) -> None:

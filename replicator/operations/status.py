@@ -9,7 +9,7 @@ from replicator.engine.node import Node
 from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
-from replicator.store import batches, conflicts, notices, parcels, state
+from replicator.store import batches, conflicts, notices, parcels, slices, state
 from replicator.store.state import Peer
 from replicator.types import HOST_PEER, NOWHERE, Epoch, Position, Role
 
@@ -111,7 +111,7 @@ def status_of(view: View) -> Status:
         sequence=node.last_n,
         vector=vector,
         changes_captured=not view.database.outbox_is_empty(view.connection),
-        groups_uncut=batches.groups_uncut(view.connection, node.last_n),
+        groups_uncut=slices.groups_uncut(view.connection, node.last_n),
         conflicts=conflicts.count(view.connection),
         links=links,
         needs=_needs(view),

@@ -1,0 +1,239 @@
+"""The segments of one slice of the journal: records with the same recipients and origin, a column at a time.
+
+A segment is encoded and compressed once and kept once, however many stations get it. What is private to a link (acks,
+verdicts, rules) is a segment of its own (protocol.md 4, Segments; 5.2).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from replicator.protocol.codec import encode_segment, raw_size
+from replicator.protocol.codec_detail import Detail, encode_details
+from replicator.protocol.codec_plain import unpack
+from replicator.protocol.keys import unpack_key
+from replicator.protocol.messages import ControlRecord, GroupHead, Segment, SegmentKind, TableBlock
+from replicator.store import slices
+from replicator.store.journal import Group
+from replicator.store.slices import SliceSegment
+from replicator.types import Image, Key, Position, Value
+
+if TYPE_CHECKING:
+    from replicator.engine.node import Unit
+
+
+class Entry(NamedTuple):
+    """One change or record, as it goes into the journal."""
+
+    n: int
+    order: int
+    table: int
+    change: str
+    """N, C or D (protocol.md 7.9)."""
+    key: Key
+    image: Image | None
+    mask: int
+    before: tuple[Value, ...] | None
+    """Old values of the masked columns; of a delete the whole old row. None: nobody saw them."""
+    base: Position
+    at: int
+    recipients: int | None
+    origin: int
+    """Host: the station whose clean record it is, else 0."""
+    must: int
+    """Host: the station that gets it as a verdict, else 0."""
+
+
+@dataclass(slots=True)
+class Cutter:
+    """Makes the segments of one slice."""
+
+    unit: Unit
+    slice_id: int
+    made: list[SliceSegment] = field(default_factory=list)
+
+    def for_host(self, begun: list[Group], entries: list[Entry]) -> None:
+        heads = [_head(group) for group in begun]
+        found = _by_table(entries)
+        blocks = [_upward(table, rows) for table, rows in found.items()]
+        details = [Detail(gone=_gone(rows)) for rows in found.values()]
+        self._add(Segment(groups=heads, blocks=blocks), details, peer=0)
+
+    def for_stations(
+        self,
+        begun: list[Group],
+        entries: list[Entry],
+        controls: dict[int, list[ControlRecord]],
+        contents: list[tuple[int, int]],
+    ) -> None:
+        epoch = self.unit.state.host_epoch
+        shared: defaultdict[tuple[int | None, int], list[Entry]] = defaultdict(list)
+        verdicts: defaultdict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            if entry.recipients is not None or not entry.must:
+                shared[entry.recipients, entry.origin].append(entry)
+            if entry.must:
+                verdicts[entry.must].append(entry)
+        for (recipients, origin), found in shared.items():
+            by_table = _by_table(found)
+            blocks = [_block(table, rows) for table, rows in by_table.items()]
+            details = [_detail(rows) for rows in by_table.values()]
+            self._add(Segment(epoch, origin, blocks=blocks), details, recipients=recipients)
+        private = self._acknowledgements(begun, entries, controls)
+        for peer in sorted({*private, *verdicts}):
+            by_table = _by_table(verdicts[peer])
+            blocks = [_block(table, rows, verdict=True) for table, rows in by_table.items()]
+            details = [_detail(rows) for rows in by_table.values()]
+            self._add(Segment(epoch, blocks=blocks, controls=private.get(peer, [])), details, peer=peer)
+        for peer, n in contents:
+            for known in slices.take_content(self.unit.connection, n):
+                self.made.append(
+                    SliceSegment(
+                        self.slice_id,
+                        len(self.made),
+                        None,
+                        peer,
+                        0,
+                        str(known.kind),
+                        known.digest,
+                        known.size,
+                        known.raw_size,
+                        known.rows,
+                        None,
+                        None,
+                    )
+                )
+
+    def _add(
+        self, segment: Segment, details: list[Detail], *, recipients: int | None = None, peer: int | None = None
+    ) -> None:
+        digest, frame = encode_segment(segment)
+        rows = sum(len(block.classes) for block in segment.blocks)
+        self.made.append(
+            SliceSegment(
+                self.slice_id,
+                len(self.made),
+                recipients,
+                peer,
+                segment.origin,
+                str(SegmentKind.LOG),
+                digest,
+                len(frame),
+                raw_size(frame),
+                rows,
+                frame,
+                encode_details(details) if details else None,
+            )
+        )
+
+    def _acknowledgements(
+        self, begun: list[Group], entries: list[Entry], controls: dict[int, list[ControlRecord]]
+    ) -> dict[int, list[ControlRecord]]:
+        """One `ack` for each group of a station; runs of them are merged, never across a row record (5.2)."""
+        if not any(group.origin for group in begun):
+            return controls
+        targets = self._targets(entries, controls)
+        private: defaultdict[int, list[ControlRecord]] = defaultdict(list)
+        open_run: dict[int, bool] = {}
+        heads = {group.n: group for group in begun}
+        for n in sorted({*heads, *targets}):
+            group = heads.get(n)
+            if group is not None and group.origin:
+                record = ControlRecord(n, 0, "ack", [[0, group.origin_epoch], group.origin_n])
+                acks = private[group.origin]
+                if open_run.get(group.origin):
+                    acks[-1] = record
+                else:
+                    acks.append(record)
+                open_run[group.origin] = True
+            for peer in targets.get(n, ()):
+                open_run[peer] = False
+        for peer, records in controls.items():
+            private[peer] += records
+        return dict(private)
+
+    def _targets(self, entries: list[Entry], controls: dict[int, list[ControlRecord]]) -> defaultdict[int, set[int]]:
+        """Which links get a row or another record of which group."""
+        kinds: defaultdict[int, set[tuple[int | None, int, int]]] = defaultdict(set)
+        for entry in entries:
+            kinds[entry.n].add((entry.recipients, entry.origin, entry.must))
+        stations = self.unit.recipient_sets.stations
+        targets: defaultdict[int, set[int]] = defaultdict(set)
+        for n, found in kinds.items():
+            for recipients, origin, must in found:
+                targets[n].update(peer for peer in stations.get(recipients or 0, ()) if peer != origin)
+                if must:
+                    targets[n].add(must)
+        for peer, records in controls.items():
+            for record in records:
+                targets[record.number].add(peer)
+        return targets
+
+
+# --- blocks -----------------------------------------------------------------------------------------------------------
+
+
+def _head(group: Group) -> GroupHead:
+    request = None
+    if group.control is not None:
+        request = (group.control, None if group.body is None else unpack(group.body))
+    return GroupHead(
+        group.n,
+        group.uid,
+        (group.born_epoch, group.born_n),
+        (group.rule_epoch, group.rule_n),
+        group.at,
+        bool(group.merged),
+        request,
+    )
+
+
+def _by_table(entries: list[Entry]) -> dict[int, list[Entry]]:
+    found: defaultdict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        found[entry[2]].append(entry)
+    return dict(sorted(found.items(), key=itemgetter(0)))
+
+
+def _block(table: int, entries: list[Entry], *, verdict: bool = False) -> TableBlock:
+    numbers, orders, _, changes, keys, images = list(zip(*entries, strict=True))[:6]
+    classes = "".join(changes)
+    if "D" in classes:
+        deleted = [unpack_key(key) for key, image in zip(keys, images, strict=True) if image is None]
+        rows = [image for image in images if image is not None]
+    else:
+        deleted, rows = [], list(images)
+    return TableBlock(
+        table, numbers=list(numbers), orders=list(orders), classes=classes, rows=rows, keys=deleted, verdict=verdict
+    )
+
+
+def _upward(table: int, entries: list[Entry]) -> TableBlock:
+    block = _block(table, entries)
+    block.bases, block.times = (list(column) for column in list(zip(*entries, strict=True))[8:10])
+    block.masks, block.before = _masks(entries)
+    return block
+
+
+def _masks(entries: list[Entry]) -> tuple[list[int], list[tuple[Value, ...]]]:
+    """Masks and old values of changed rows; NULLs where nobody saw the old values (an insert over a row)."""
+    changed = [entry[6:8] for entry in entries if entry[3] == "C"]
+    return (
+        [mask for mask, _ in changed],
+        [(None,) * mask.bit_count() if before is None else before for mask, before in changed],
+    )
+
+
+def _gone(entries: list[Entry]) -> list[tuple[Value, ...]] | None:
+    """Whole old rows of deletes, where all of them are known."""
+    gone = [entry.before for entry in entries if entry[3] == "D"]
+    return [row for row in gone if row is not None] if gone and all(row is not None for row in gone) else None
+
+
+def _detail(entries: list[Entry]) -> Detail:
+    masks, before = _masks(entries)
+    bases, times = list(zip(*entries, strict=True))[8:10]
+    return Detail(list(times), masks, before, _gone(entries), list(bases))
