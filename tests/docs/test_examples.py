@@ -49,9 +49,10 @@ def test_the_replicator_can_be_taken_out_of_a_database(tmp_path: Path) -> None:
     """The lines of docs/restoring.md; afterwards the database is a host's again, as that page says."""
     (tmp_path / "mail").mkdir()
     database = tmp_path / "company.db"
+    definitions = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript("CREATE TABLE customers (id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (7);")
-        before = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        before = connection.execute(definitions).fetchall()
     set_up = (
         f"replicator --home {{home}} host-init --database sqlite:///{database} --address a@example.com "
         f"--mailbox folder:{tmp_path}/mail && replicator --home {{home}} table add customers"
@@ -60,7 +61,7 @@ def test_the_replicator_can_be_taken_out_of_a_database(tmp_path: Path) -> None:
     [lines] = re.findall(r"^```python\n(.*?)^```$", page("docs/restoring.md"), re.MULTILINE | re.DOTALL)
     subprocess.run([sys.executable, "-c", lines, str(database)], check=True)
     with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall() == before
+        assert connection.execute(definitions).fetchall() == before
         assert connection.execute("SELECT id FROM customers").fetchall() == [(7,)]
     done = shell(set_up.format(home=tmp_path / "new"), tmp_path)
     assert done.returncode == 0, done.stdout
