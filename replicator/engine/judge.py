@@ -16,22 +16,20 @@ from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
+from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import Recipients
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
-from replicator.protocol.images import full_mask, lay_over
+from replicator.protocol.images import lay_over
 from replicator.protocol.judging import judge
-from replicator.protocol.keys import checked_key, key_packer, pack_key
-from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
+from replicator.protocol.keys import checked_key
+from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import TableState, WorkingSet
 from replicator.store import rows
 from replicator.store.journal import Group
 from replicator.store.state import Peer
 from replicator.types import NOWHERE, Image, Key, Table
-
-Numbered = tuple[int, Proposal]
-"""(the group's sequence number, one of its changes)."""
 
 CAREFUL = 1
 """Changes at a time when a piece has hit a key that could not be foreseen."""
@@ -69,7 +67,7 @@ class _Judging:
     # --- one segment -------------------------------------------------------------------------------------------------
 
     def segment(self, segment: Segment) -> None:
-        changes = _proposals(self.unit, segment.blocks)
+        changes = proposals(self.unit, segment.blocks)
         heads = {head.number: head for head in segment.groups}
         seen = rows.seen_groups(self.unit.connection, self.peer.id, [head.uid for head in segment.groups])
         if not self.careful:
@@ -278,49 +276,3 @@ def _candidates(state: TableState, changes: Iterable[Proposal]) -> Iterator[Imag
             laid = lay_over(current, change.image, change.mask)
             if laid is not change.image:
                 yield laid
-
-
-def _pass_over(unit: Unit, block: TableBlock) -> None:
-    """Changes of a table that was taken out of replication here, and the station did not know yet."""
-    if not 0 < block.table < unit.state.next_table:
-        raise PeerFault("a batch names a table that is not replicated here")
-    text = f"table number {block.table} is no longer replicated; a station's last changes of it were not taken"
-    unit.notice("removed-table", str(block.table), text)
-
-
-def _proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
-    """A segment's changes in stream order. Raises PeerFault where a block lacks what upward blocks carry."""
-    found: list[tuple[int, int, Proposal]] = []
-    for block in blocks:
-        table = unit.tables.get(block.table)
-        if table is None:
-            _pass_over(unit, block)
-            continue
-        definition = table.definition
-        width = len(definition.columns)
-        if block.times is None or block.bases is None or block.masks is None or block.before is None:
-            raise PeerFault("a batch lacks what changes of a station carry")
-        if any(len(image) != width for image in block.rows[:1]):
-            raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
-        if any(len(key) != len(definition.primary_key) for key in block.keys[:1]):
-            raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
-        full = full_mask(width)
-        pack = key_packer(definition)
-        images, deleted = iter(block.rows), iter(block.keys)
-        masks, olds = iter(block.masks), iter(block.before)
-        for number, order, change, at, base in zip(
-            block.numbers, block.orders, block.classes, block.times, block.bases, strict=True
-        ):
-            if change == "D":
-                key = pack_key(next(deleted))
-                found.append((number, order, Proposal(order, table.id, "D", key, None, 0, None, base, at)))
-                continue
-            image = next(images)
-            if change == "C":
-                proposal = Proposal(order, table.id, "C", pack(image), image, next(masks), next(olds), base, at)
-            else:
-                proposal = Proposal(order, table.id, "N", pack(image), image, full, None, base, at)
-            found.append((number, order, proposal))
-    if len(blocks) > 1:
-        found.sort(key=itemgetter(0, 1))
-    return [(number, proposal) for number, _, proposal in found]

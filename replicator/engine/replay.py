@@ -7,28 +7,23 @@ Records of the batch's segments are brought into stream order slice by slice, de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
-from operator import itemgetter
-from typing import TypeAlias
 
 from replicator.engine import working
 from replicator.engine.collect import collect, request
-from replicator.engine.content import Content, apply_rule, apply_snapshot, tables_of
+from replicator.engine.content import Content, apply_rule, apply_snapshot
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
+from replicator.engine.unrolling import Step, windows
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack, unpack
-from replicator.protocol.keys import keys_packer, pack_key, unpack_key
-from replicator.protocol.messages import ControlRecord, Segment, SegmentKind, TableBlock
+from replicator.protocol.keys import unpack_key
+from replicator.protocol.messages import ControlRecord
 from replicator.protocol.replaying import Record, Replay
 from replicator.protocol.working_set import WorkingSet
 from replicator.store import journal, rows, scope_keys
-from replicator.types import HOST_PEER, Image, Key, Table
-
-Step: TypeAlias = Record | ControlRecord
+from replicator.types import HOST_PEER, Key
 
 CHUNK = 4000
 """Records decided on together. Groups may be cut here: all becomes visible at the commit."""
@@ -42,7 +37,7 @@ def replay_batch(unit: Unit, batch: InboundBatch, progress: Progress, *, careful
     with working.Silence(unit) as silence:
         replaying = Replaying(unit, silence, content, progress)
         size = 1 if careful else CHUNK
-        for window in _windows(unit, batch):
+        for window in windows(unit, batch):
             for start in range(0, len(window), size):
                 replaying.steps(window[start : start + size])
             done += len(window)
@@ -50,86 +45,6 @@ def replay_batch(unit: Unit, batch: InboundBatch, progress: Progress, *, careful
         replaying.finish()
     link = unit.link(HOST_PEER)
     link.seen = max(link.seen, batch.manifest.high)
-
-
-Place: TypeAlias = tuple[int, int]
-"""(n, order) of a record in the host's log."""
-
-
-def _windows(unit: Unit, batch: InboundBatch) -> Iterator[list[Step]]:
-    """Records in stream order, a slice of the host's log at a time.
-
-    A slice comes as several segments (by recipients, and what is private to this link), the next slice's after it: a
-    segment whose first place lies behind all places seen so far begins a new slice.
-    """
-    window: list[Segment] = []
-    last: Place = (0, -1)
-    for segment in batch.segments(SegmentKind.LOG):
-        places = _ends(segment)
-        if not places:
-            continue
-        if window and min(places) > last:
-            yield _in_order(unit, window)
-            window = []
-        window.append(segment)
-        last = max(last, *places)
-    if window:
-        yield _in_order(unit, window)
-
-
-def _ends(segment: Segment) -> list[Place]:
-    """First and last places of a segment's blocks and records, which are each in order."""
-    ends = [(record.number, record.order) for record in segment.controls]
-    for block in segment.blocks:
-        if block.numbers:
-            ends += [(block.numbers[0], block.orders[0]), (block.numbers[-1], block.orders[-1])]
-    return ends
-
-
-def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
-    """The records of one slice. A rule in it may bring a table whose rows stand in it already."""
-    tables = dict(unit.tables)
-    controls = [record for segment in window for record in segment.controls]
-    for record in controls:
-        if record.kind == "rule":
-            tables.update((table.id, table) for table in tables_of(record.body))
-    blocks = [
-        (block, _records(tables[block.table], block, segment.host_epoch))
-        for segment in window
-        for block in segment.blocks
-        if block.table in tables  # else a table whose definition never came: it has no rule here
-    ]
-    if len(blocks) == 1 and not controls:
-        return list(blocks[0][1])
-    # An ack precedes the rows of its group.
-    steps: list[tuple[int, int, int, Step]] = [(record.number, record.order, 0, record) for record in controls]
-    for block, records in blocks:
-        steps.extend(zip(block.numbers, block.orders, repeat(1), records, strict=False))
-    steps.sort(key=itemgetter(0, 1, 2))
-    return [step for _, _, _, step in steps]
-
-
-def _records(table: Table, block: TableBlock, epoch: int) -> list[Record]:
-    """A block's entries as records, at the speed of C where nothing was deleted."""
-    if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
-        raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
-    if any(len(key) != len(table.definition.primary_key) for key in block.keys[:1]):
-        raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
-    images: Iterable[Image | None] = block.rows
-    keys: Iterable[Key] = keys_packer(table.definition)(block.rows)
-    if block.keys:
-        images, keys = _with_deleted(block, iter(images), iter(keys))
-    positions = zip(repeat(epoch), block.numbers, strict=False)
-    fields = zip(positions, repeat(table.id), block.classes, keys, images, repeat(block.verdict), strict=False)
-    return list(map(Record._make, fields))
-
-
-def _with_deleted(
-    block: TableBlock, images: Iterator[Image | None], keys: Iterator[Key]
-) -> tuple[list[Image | None], list[Key]]:
-    deleted = map(pack_key, block.keys)
-    gone = [change == "D" for change in block.classes]
-    return [None if out else next(images) for out in gone], [next(deleted if out else keys) for out in gone]
 
 
 @dataclass(slots=True)

@@ -1,0 +1,89 @@
+"""A station's segment as proposals in stream order, checked against the tables that are replicated here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import repeat
+from typing import TypeVar
+
+from replicator.engine.node import Unit
+from replicator.errors import PeerFault
+from replicator.protocol.images import full_mask
+from replicator.protocol.keys import keys_packer, pack_key
+from replicator.protocol.messages import TableBlock
+from replicator.protocol.proposals import Proposal
+from replicator.types import Table
+
+Numbered = tuple[int, Proposal]
+"""(the group's sequence number, one of its changes)."""
+
+_Item = TypeVar("_Item")
+
+
+def proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
+    """A segment's changes. Raises PeerFault where a block lacks what upward blocks carry, or doesn't fit its table."""
+    found: list[Numbered] = []
+    for block in blocks:
+        table = unit.tables.get(block.table)
+        if table is None:
+            _pass_over(unit, block)
+        else:
+            found += zip(block.numbers, _of_block(table, block), strict=True)
+    if len(blocks) > 1:
+        found.sort(key=_place)
+    return found
+
+
+def _place(numbered: Numbered) -> tuple[int, int]:
+    return numbered[0], numbered[1].order
+
+
+def _of_block(table: Table, block: TableBlock) -> list[Proposal]:
+    _check(table, block)
+    classes = block.classes
+    keys = _merged(classes, "D", map(pack_key, block.keys), iter(keys_packer(table.definition)(block.rows)))
+    images = _merged(classes, "D", repeat(None), iter(block.rows))
+    # An insert has all columns for its mask; a delete needs none.
+    full = repeat(full_mask(len(table.definition.columns)))
+    masks = _merged(classes, "C", iter(block.masks or ()), full)
+    olds = _merged(classes, "C", iter(block.before or ()), repeat(None))
+    fields = zip(
+        block.orders,
+        repeat(table.id),
+        classes,
+        keys,
+        images,
+        masks,
+        olds,
+        block.bases or (),
+        block.times or (),
+        strict=False,
+    )
+    return list(map(Proposal._make, fields))
+
+
+def _merged(classes: str, letter: str, there: Iterator[_Item], elsewhere: Iterator[_Item]) -> list[_Item]:
+    """An element an entry: from `there` where its class is `letter`, else from `elsewhere`."""
+    count = classes.count(letter)
+    if not count or count == len(classes):
+        source: Iterator[_Item] = there if count else elsewhere
+        return [item for item, _ in zip(source, classes, strict=False)]
+    return [next(there) if change == letter else next(elsewhere) for change in classes]
+
+
+def _check(table: Table, block: TableBlock) -> None:
+    definition = table.definition
+    if block.times is None or block.bases is None or block.masks is None or block.before is None:
+        raise PeerFault("a batch lacks what changes of a station carry")
+    if any(len(image) != len(definition.columns) for image in block.rows[:1]):
+        raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+    if any(len(key) != len(definition.primary_key) for key in block.keys[:1]):
+        raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
+
+
+def _pass_over(unit: Unit, block: TableBlock) -> None:
+    """Changes of a table that was taken out of replication here, and the station did not know yet."""
+    if not 0 < block.table < unit.state.next_table:
+        raise PeerFault("a batch names a table that is not replicated here")
+    text = f"table number {block.table} is no longer replicated; a station's last changes of it were not taken"
+    unit.notice("removed-table", str(block.table), text)

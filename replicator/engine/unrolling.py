@@ -1,0 +1,97 @@
+"""A host's batch as records in stream order, a slice of its log at a time, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from operator import itemgetter
+from typing import TypeAlias
+
+from replicator.engine.content import tables_of
+from replicator.engine.inbound import InboundBatch
+from replicator.engine.node import Unit
+from replicator.errors import PeerFault
+from replicator.protocol.keys import keys_packer, pack_key
+from replicator.protocol.messages import ControlRecord, Segment, SegmentKind, TableBlock
+from replicator.protocol.replaying import Record
+from replicator.types import Image, Key, Table
+
+Step: TypeAlias = Record | ControlRecord
+Place: TypeAlias = tuple[int, int]
+"""(n, order) of a record in the host's log."""
+
+
+def windows(unit: Unit, batch: InboundBatch) -> Iterator[list[Step]]:
+    """Records in stream order, a slice of the host's log at a time.
+
+    A slice comes as several segments (by recipients, and what is private to this link), the next slice's after it: a
+    segment whose first place lies behind all places seen so far begins a new slice.
+    """
+    window: list[Segment] = []
+    last: Place = (0, -1)
+    for segment in batch.segments(SegmentKind.LOG):
+        places = _ends(segment)
+        if not places:
+            continue
+        if window and min(places) > last:
+            yield _in_order(unit, window)
+            window = []
+        window.append(segment)
+        last = max(last, *places)
+    if window:
+        yield _in_order(unit, window)
+
+
+def _ends(segment: Segment) -> list[Place]:
+    """First and last places of a segment's blocks and records, which are each in order."""
+    ends = [(record.number, record.order) for record in segment.controls]
+    for block in segment.blocks:
+        if block.numbers:
+            ends += [(block.numbers[0], block.orders[0]), (block.numbers[-1], block.orders[-1])]
+    return ends
+
+
+def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
+    """The records of one slice. A rule in it may bring a table whose rows stand in it already."""
+    tables = dict(unit.tables)
+    controls = [record for segment in window for record in segment.controls]
+    for record in controls:
+        if record.kind == "rule":
+            tables.update((table.id, table) for table in tables_of(record.body))
+    blocks = [
+        (block, _records(tables[block.table], block, segment.host_epoch))
+        for segment in window
+        for block in segment.blocks
+        if block.table in tables  # else a table whose definition never came: it has no rule here
+    ]
+    if len(blocks) == 1 and not controls:
+        return list(blocks[0][1])
+    # An ack precedes the rows of its group.
+    steps: list[tuple[int, int, int, Step]] = [(record.number, record.order, 0, record) for record in controls]
+    for block, records in blocks:
+        steps.extend(zip(block.numbers, block.orders, repeat(1), records, strict=False))
+    steps.sort(key=itemgetter(0, 1, 2))
+    return [step for _, _, _, step in steps]
+
+
+def _records(table: Table, block: TableBlock, epoch: int) -> list[Record]:
+    """A block's entries as records, at the speed of C where nothing was deleted."""
+    if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
+        raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+    if any(len(key) != len(table.definition.primary_key) for key in block.keys[:1]):
+        raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
+    images: Iterable[Image | None] = block.rows
+    keys: Iterable[Key] = keys_packer(table.definition)(block.rows)
+    if block.keys:
+        images, keys = _with_deleted(block, iter(images), iter(keys))
+    positions = zip(repeat(epoch), block.numbers, strict=False)
+    fields = zip(positions, repeat(table.id), block.classes, keys, images, repeat(block.verdict), strict=False)
+    return list(map(Record._make, fields))
+
+
+def _with_deleted(
+    block: TableBlock, images: Iterator[Image | None], keys: Iterator[Key]
+) -> tuple[list[Image | None], list[Key]]:
+    deleted = map(pack_key, block.keys)
+    gone = [change == "D" for change in block.classes]
+    return [None if out else next(images) for out in gone], [next(deleted if out else keys) for out in gone]
