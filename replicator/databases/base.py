@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -20,6 +21,8 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.runtime import Runtime
 from replicator.types import Image, Key, Operation, Table, TableDefinition, Value
+
+NOTHING_SHARED: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,18 @@ class Database(ABC):
     def close(self) -> None: ...
 
     @abstractmethod
-    def upsert(self, connection: Connection, table: OwnTable, rows: Sequence[tuple[object, ...]]) -> None:
-        """Insert rows of one of the replicator's own tables, all columns in order, or replace by primary key."""
+    def upsert(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        rows: Sequence[tuple[object, ...]],
+        shared: Mapping[str, object] = NOTHING_SHARED,
+    ) -> None:
+        """Insert rows of one of the replicator's own tables, or replace them by primary key.
+
+        The rows have all columns in order but those in `shared`, which have the same value in every row: these need be
+        told only once, which is a large part of the time of a narrow row.
+        """
 
     # --- definitions --------------------------------------------------------------------------------------------
 

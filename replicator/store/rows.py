@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from operator import itemgetter
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -29,9 +31,23 @@ def load_versions(connection: Connection, table: int, keys: Collection[Key]) -> 
     return versions
 
 
+_OWN = ("row_key", "n", "at")
+"""What differs between versions that are saved together; in the rest there are a few combinations at most."""
+_SHARED = tuple(name for name in _VERSION_COLUMNS if name not in _OWN)
+_own_values = itemgetter(*map(_VERSION_COLUMNS.index, _OWN))
+_shared_values = itemgetter(*map(_VERSION_COLUMNS.index, _SHARED))
+
+
 def save_versions(database: Database, connection: Connection, versions: list[Version]) -> None:
-    """Insert or replace, in one call of the driver."""
-    database.upsert(connection, tables.row_version, versions)
+    """Insert or replace, in sets."""
+    alike: dict[tuple[Any, ...], list[Version]] = dict.fromkeys(map(_shared_values, versions), versions)
+    if len(alike) > 1:
+        alike = {shared: [] for shared in alike}
+        for version in versions:
+            alike[_shared_values(version)].append(version)
+    for shared, found in alike.items():
+        values = dict(zip(_SHARED, shared, strict=True))
+        database.upsert(connection, tables.row_version, list(map(_own_values, found)), values)
 
 
 def versions_of_table(connection: Connection, table: int, after: Key, limit: int) -> list[Version]:

@@ -17,6 +17,7 @@ from replicator.databases.sqlite.statements import (
     execute_many,
     fetch,
     fetch_by_values,
+    insert_many,
     names,
     quoted,
     scalar,
@@ -110,16 +111,23 @@ def upsert(
     rows: Sequence[Row],
     *,
     set_key: bool = False,
+    shared: Row = (),
 ) -> None:
-    """Insert rows of all `columns`, or update the row with the same `key`: nothing else of it is touched."""
+    """Insert rows of all `columns`, or update the row with the same `key`: nothing else of it is touched.
+
+    `shared`: values of the last columns, the same in every row, which the rows leave out.
+    """
+    if not rows:
+        return
     changed = [column for column in columns if set_key or column not in key]
     settings = ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in changed)
-    execute_many(
+    insert_many(
         raw,
         f"INSERT INTO {quoted(table)} ({names(columns)}) VALUES",
         f"ON CONFLICT ({names(key)}) DO {f'UPDATE SET {settings}' if settings else 'NOTHING'}",
         rows,
-        len(columns),
+        len(columns) - len(shared),
+        shared,
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
-from replicator.databases.base import Capabilities, Change, Database
+from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, tables
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.errors import translate, translated
@@ -142,9 +142,21 @@ class SqliteDatabase(Database):
         self._opener.close()
         self._forget()
 
-    def upsert(self, connection: Connection, table: OwnTable, rows: Sequence[tuple[object, ...]]) -> None:
+    def upsert(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        rows: Sequence[tuple[object, ...]],
+        shared: Mapping[str, object] = NOTHING_SHARED,
+    ) -> None:
+        columns = [column.name for column in table.columns if column.name not in shared]
         apply.upsert(
-            driver(connection), table.name, table.columns.keys(), [column.name for column in table.primary_key], rows
+            driver(connection),
+            table.name,
+            [*columns, *shared],
+            [column.name for column in table.primary_key],
+            rows,
+            shared=tuple(shared.values()),
         )
 
     # --- definitions --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -22,6 +22,9 @@ Item = TypeVar("Item")
 
 CHUNK = 1000
 """Rows or keys that one reading statement handles."""
+
+_VALUES = 240
+"""Bound by one inserting statement. More gain nothing."""
 
 
 def driver(connection: Connection) -> sqlite3.Connection:
@@ -135,6 +138,38 @@ def execute_many(raw: sqlite3.Connection, before: str, after: str, rows: Sequenc
         # Rows up to the broken text are written; writing them again in the slow way changes nothing.
         for row in rows:
             slots, parameters = bindable([row])
+            raw.execute(f"{before} {slots} {after}", parameters)
+
+
+def insert_many(
+    raw: sqlite3.Connection, before: str, after: str, rows: Sequence[Row], width: int, shared: Row = ()
+) -> None:
+    """Run `before (?, …), (?, …) … after` for all rows, which must be harmless to run twice for the same row.
+
+    Many rows to a statement take SQLite three quarters of the time that a statement for each takes. `shared` are the
+    values of the last columns where they are the same in every row: bound once a statement, they save as much again.
+    """
+    common = "".join(f", ?{number}" for number in range(1, len(shared) + 1))
+    together = max(1, _VALUES // width)
+
+    def statement(count: int) -> str:
+        slots = map(str, range(len(shared) + 1, len(shared) + 1 + count * width))
+        groups = [f"(?{', ?'.join(islice(slots, width))}{common})" for _ in range(count)]
+        return f"{before} {', '.join(groups)} {after}"
+
+    whole = len(rows) - len(rows) % together
+    values = list(chain.from_iterable(rows))
+    step = together * width
+    try:
+        if whole:
+            pieces = [(*shared, *values[start : start + step]) for start in range(0, whole * width, step)]
+            raw.executemany(statement(together), pieces)
+        if whole < len(rows):
+            raw.executemany(statement(1), [(*shared, *row) for row in rows[whole:]])
+    except UnicodeEncodeError:
+        # Rows up to the broken text are written; writing them again in the slow way changes nothing.
+        for row in rows:
+            slots, parameters = bindable([(*row, *shared)])
             raw.execute(f"{before} {slots} {after}", parameters)
 
 
