@@ -111,6 +111,8 @@ def os_reason(error: OSError) -> str:
             return "a file stands where a folder is needed; move it away, or choose another folder"
         case errno.EISDIR:
             return "a folder stands where a file is needed; move it away, or choose another folder"
+        case errno.EFBIG:
+            return "a file may not grow so large here; raise the limit on file sizes, or use another file system"
         case errno.EIO:
             return "the disk reports a fault; check it"
         case errno.EMFILE | errno.ENFILE:

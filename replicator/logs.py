@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -49,7 +50,9 @@ def stop() -> None:
     logger = logging.getLogger(_ROOT)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
-        handler.close()
+        # The last lines may still be in memory, and the disk full: they are dropped, as in `_File`.
+        with suppress(OSError):
+            handler.close()
 
 
 def log_path(folder: Path) -> Path:

@@ -68,12 +68,13 @@ class Computer:
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
-    def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, program: list[str] | None = None, **options: Any) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR_")}
         environment |= {"REPLICATOR_HOME": str(self.home), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         pipe = subprocess.PIPE
         whole: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, "text": True} | options
-        return subprocess.Popen([*command(), *map(str, arguments)], env=environment, cwd=self.folder, **whole)
+        words = [*(program or command()), *map(str, arguments)]
+        return subprocess.Popen(words, env=environment, cwd=self.folder, **whole)
 
     def call(self, *arguments: str | Path, **options: Any) -> Result:
         process = self.start(*arguments, **options)
@@ -86,15 +87,14 @@ class Computer:
         assert (result.code, result.err) == (0, ""), result
         return result.out
 
-    def refused(self, *arguments: str | Path, code: int, out: str = "") -> str:
+    def refused(self, *arguments: str | Path, code: int, **options: Any) -> str:
         """The command has to fail with one line, which is returned."""
-        result = self.call(*arguments)
+        result = self.call(*arguments, **options)
         assert result.code == code, result
         assert result.err.count("\n") == 1, result.err
         assert result.err.startswith("replicator: "), result.err
         assert "Traceback" not in result.err
-        assert "error of ours" not in result.err
-        assert out in result.out
+        assert "error of ours" not in result.err, (self.home / "log" / "replicator.log").read_text(encoding="utf-8")
         return result.err.removeprefix("replicator: ").strip()
 
     def run(self, *arguments: str) -> str:

@@ -14,7 +14,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _CONSTRAINT = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
 _TROUBLE = {
     sqlite3.SQLITE_FULL: "The disk is full: make room on the disk of the database {path} and run again.",
-    sqlite3.SQLITE_IOERR: "The database {path} can't be read or written ({text}): check its disk and run again.",
+    sqlite3.SQLITE_IOERR: "The database {path} can't be read or written ({text}): see that its disk is sound and not full, make room if it is, and run again.",  # noqa: E501
     sqlite3.SQLITE_NOMEM: "There is not enough memory to work on the database {path}.",
     sqlite3.SQLITE_READONLY: "The database {path} can't be written: give this user write permission on the file and its folder.",  # noqa: E501
     sqlite3.SQLITE_PERM: "The database {path} can't be used: give this user permission on the file and its folder.",
