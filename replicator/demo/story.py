@@ -129,19 +129,17 @@ class Story:
             double(mail)
         self._line(grid, koeln, time(18, 40), "takes one, drops the other")
         self._line(grid, laptop, time(18, 45), "has what the others did")
-        letter = Grid((Heading(""), Heading("")), [(name, value) for name, value in example])
+        letter = Grid((Heading(""), Heading("")), list(example))
         seen = "What a mail provider sees of the mail of 18:00:"
         return Scene("18:00", "The evening: one run at each place", (grid, self._missing(), seen, letter))
 
     def _missing(self) -> str:
         """What the head office lacks because of the lost mail, found by looking."""
-        entered = Worked().new
         office, laptop = (proof.contents(self.company.places[index]) for index in (0, 2))
-        for table in TABLES:
-            here, there = office[table], laptop[table]
-            if here and there:
-                entered[table] = there.rows - here.rows
-        lacking = ", ".join(f"{count} {table}" for table, count in entered.items() if count > 0)
+        more = {
+            table: there.rows - here.rows for table in TABLES if (here := office[table]) and (there := laptop[table])
+        }
+        lacking = ", ".join(f"{count} {table}" for table, count in more.items() if count > 0)
         return (
             f"The mail of 18:05 is gone, and with it Hamburg lacks {lacking}. Nothing is lost: the laptop keeps what "
             f"nobody has acknowledged."

@@ -16,7 +16,7 @@ from replicator.demo import proof
 from replicator.demo.company import TABLES, customer_name
 from replicator.demo.proof import Content, TableProof
 from replicator.demo.story import Story
-from replicator.demo.telling import Scene, Toned
+from replicator.demo.telling import NOTHING, Cell, Grid, Scene, Toned
 from replicator.runtime import Runtime
 
 
@@ -62,9 +62,18 @@ def test_the_same_seed_tells_the_same_day(tmp_path: Path) -> None:
 def test_a_difference_is_noticed(tmp_path: Path) -> None:
     story = Story.make(tmp_path, Runtime(), 7)
     scenes = story.scenes()
+    runs: dict[str, tuple[Cell, ...]] = {}
     for scene in scenes:
+        runs |= {str(row[0]): row for part in scene.parts if isinstance(part, Grid) for row in part.rows}
         if scene.title.startswith("Conflicts"):
             break
+    # What the story says of its runs is what happened: columns are time, place, in, applied, own, out, bytes.
+    assert runs["18:30"][2] == "1", "the laptop's mail is lost"
+    assert runs["18:40"][2] == "2", "Köln's is doubled"
+    assert runs["07:40"][4:7] == (NOTHING, *runs["18:05"][5:7]), "the same mail goes again"
+    assert runs["07:45"][3] == runs["18:05"][4], "and now it is applied"
+    assert runs["08:30"][2:7] == (NOTHING,) * 5, "nothing new: nothing sent"
+    # One cent at the laptop.
     with closing(sqlite3.connect(story.company.places[2].database)) as connection, connection:
         connection.execute("UPDATE articles SET price = price + 0.01 WHERE id = 17")
     assert verdict(next(scenes)).startswith("NOT equal: articles")
