@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from replicator.engine.apply import apply_ready
 from replicator.engine.receive import receive
 from tests.simulation.clockwork import HOUR, MINUTE
-from tests.simulation.watching import fingerprint
 from tests.simulation.verifying import ALL
+from tests.simulation.watching import fingerprint
 
 if TYPE_CHECKING:
     from tests.simulation.simnode import SimulatedNode

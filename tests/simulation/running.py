@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +20,8 @@ from tests.simulation.verifying import verify
 from tests.simulation.world import FAULTS, USUAL, World
 
 STEPS = (25, 90)
+LIMIT = 60
+"""Seconds, a hundred times what a seed takes."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,8 @@ def run_seed(seed: int, *, show: bool = False) -> Result:
     world.tell("seed %d: %d stations, %s; faults: %s; %s", seed, stations, kind, " ".join(sorted(faults)), settings)
     steps = dice.randint(*STEPS)
     try:
-        _play(world, steps)
+        with _time_limit():
+            _play(world, steps)
     except (Exception, Crash) as error:  # noqa: BLE001 - whatever the engine raises counts as a violation
         place = traceback.extract_tb(error.__traceback__)[-1]
         message = str(error).replace(str(folder), "")[:150]
@@ -92,6 +99,28 @@ def run_seed(seed: int, *, show: bool = False) -> Result:
     return Result(
         seed, tuple(world.bad), steps, len(world.ledger.writes), len(world.post.sent), tuple(world.story or ())
     )
+
+
+class TookTooLong(Exception):
+    """Something goes round in circles."""
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TookTooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _play(world: World, steps: int) -> None:

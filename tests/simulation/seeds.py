@@ -7,5 +7,4 @@ SEEDS: dict[int, str] = {
     160: "a verdict and then a clean change of the same row in one group: the origin kept the verdict's state",
     226: "a private row took the snapshot's position for its base although the rule withheld the host's row",
     312: "rows of a table that a rule in the same slice brought were passed over",
-    160: "a change was refused, a later one of that row in the same group accepted: its origin only heard of the refusal",
 }

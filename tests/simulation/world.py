@@ -21,8 +21,8 @@ from replicator.store import catalogue, state
 from replicator.types import Kinds, Rule
 from tests.simulation.application import Application
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
-from tests.simulation.ledger import Ledger
 from tests.simulation.describing import describe
+from tests.simulation.ledger import Ledger
 from tests.simulation.post import Letter, Post
 from tests.simulation.simnode import HOST, SimulatedNode
 from tests.simulation.watching import Watcher, fingerprint
