@@ -7,12 +7,15 @@ SOAK_SEEDS ?= 20000
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: help demo test lint sim soak bench docs-check
+WHEEL := build/wheel
+
+.PHONY: help demo test wheel-test lint sim soak bench docs-check
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        a day at a small company, in a temporary folder"
 	@echo "make test        all tests"
+	@echo "make wheel-test  unit and command tests against the installed wheel, away from the sources"
 	@echo "make lint        format, style, types and the direction of imports"
 	@echo "make sim         the simulation, $(SEEDS) seeds (SEEDS=n)"
 	@echo "make soak        the simulation, $(SOAK_SEEDS) seeds (SOAK_SEEDS=n)"
@@ -24,6 +27,15 @@ demo: .venv/installed-test
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto -q tests
+
+# The wheel in an environment of its own, and the tests in a folder where no source can be imported by mistake.
+wheel-test:
+	@rm -rf $(WHEEL)
+	@$(PYTHON) -m venv $(WHEEL)/venv
+	@$(WHEEL)/venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL) .
+	@$(WHEEL)/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo $(WHEEL)/*.whl)[test]"
+	@mkdir $(WHEEL)/away && cp -r tests $(WHEEL)/away/tests
+	cd $(WHEEL)/away && ../venv/bin/python -m pytest -n auto -q tests/unit tests/integration/test_setup_commands.py
 
 lint: .venv/installed-lint
 	$(BIN)/ruff format --check .

@@ -7,7 +7,6 @@ format version.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from nacl.public import PrivateKey
@@ -18,9 +17,10 @@ from replicator.protocol.describe import plain
 from replicator.protocol.envelope import seal
 from replicator.protocol.messages import Direction, SegmentKind
 from replicator.protocol.tape import TapeWriter
+from replicator.resources import schemas_folder
 from replicator.runtime import Runtime
 
-FOLDER = Path(__file__).parents[2] / "schemas" / "golden" / "1"
+FOLDER = schemas_folder() / "golden" / "1"
 
 HOST_SECRET = bytes(range(32))
 STATION_SECRET = bytes(range(32, 64))

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from replicator.config import Environment, checked_address, checked_name, make, parse
 from replicator.config_text import render, schema_text
 from replicator.errors import ConfigurationError
+from replicator.resources import schemas_folder
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "configuration.schema.json"
+SCHEMA = schemas_folder() / "configuration.schema.json"
 ACCOUNT = {"address": "zentrale@example.com", "mailbox": "folder:/srv/mail"}
 HOST = {"role": "host", "name": "Zentrale", "database": "sqlite:////srv/app.db", "SERVER": ACCOUNT}
 STATION = {"role": "station", "name": "Köln", "database": "sqlite:///C:/app.db", "REMOTE": ACCOUNT}

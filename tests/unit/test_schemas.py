@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import golden_messages
@@ -16,8 +15,9 @@ from replicator.protocol.describe import plain
 from replicator.protocol.envelope import open_envelope, peek
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind
 from replicator.protocol.tape import TapeReader
+from replicator.resources import schemas_folder
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "message-1.schema.json").read_text())
+SCHEMA = json.loads((schemas_folder() / "message-1.schema.json").read_text())
 GOLDEN = golden_messages.golden()
 SEGMENTS = {
     "down": (golden_messages.SEGMENT_DOWN, SegmentKind.LOG),
