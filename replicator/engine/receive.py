@@ -89,6 +89,7 @@ def _set_aside(node: Node, fetched: Fetched, fault: PeerFault, received: Receive
         waiting = isinstance(fault, UsedTwice)
         unit.notice("set-aside", path.name, f"a mail was set aside as {path.name}: {fault}", waiting)
     received.set_aside += 1
+    received.bytes += fetched.size
 
 
 @dataclass(frozen=True, slots=True)
