@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from replicator.databases.base import Change
@@ -18,7 +19,7 @@ from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.edits import merge_edit
 from replicator.protocol.images import full_mask, same_value
 from replicator.protocol.ties import classify_upward
-from replicator.protocol.working_set import Version
+from replicator.protocol.working_set import Version, new_version
 from replicator.store import journal, rows, sql
 from replicator.store.journal import Group
 from replicator.types import NOWHERE, Image, Key, Operation
@@ -100,11 +101,10 @@ def _collect_chunk(unit: Unit, chunk: list[Change], grouping: Grouping, classifi
         table, key = change.table, change.key
         if by_transaction:
             grouping.transaction(change.transaction)
-        earlier = last[table].get(key)
-        if earlier is not None:
-            _verify(unit, change, earlier.image)
-        last[table][key] = change
-        versions = known[table]
+        done, versions = last[table], known[table]
+        if key in done:
+            _verify(unit, change, done[key].image)
+        done[key] = change
         version = classify(change, versions.get(key), grouping)
         if version is not None:
             versions[key] = moved[table][key] = version
@@ -233,7 +233,7 @@ class _StationClassifier:
         if what.tie == tie:
             return None
         if version is None:
-            return Version(table, key, 0, 0, 0, 0, 0, 1, 0, what.tie)
+            return new_version(Version, (table, key, 0, 0, 0, 0, 0, 1, 0, what.tie, None))
         return version._replace(tie=what.tie, deleted=int(deleted), image=None)
 
     def flush(self) -> None:
@@ -251,6 +251,7 @@ class _HostClassifier:
 
     def __init__(self, unit: Unit) -> None:
         self._recipients = Recipients(unit)
+        self._recipients_of = cache(self._recipients.of)
         self._add = unit.journal.add
         self._epoch = unit.state.host_epoch
 
@@ -263,13 +264,13 @@ class _HostClassifier:
             was_there, base = not version.deleted, version[2:4]
         kind = "D" if image is None else "C" if was_there else "N"
         n = grouping.n or grouping.number()
-        recipients = self._recipients.of(table, kind)
+        recipients = self._recipients_of(table, kind)
         self._add(table, kind, key, image, mask, before, at, base, recipients)
         if image is None:
             self._recipients.note(table, kind, key)
             tombstone = None if before is None else pack_row(before)
             return Version(table, key, self._epoch, n, 1, 0, 0, 1, at, "", tombstone)
-        return Version(table, key, self._epoch, n, 0, 0, 0, 1, at)
+        return new_version(Version, (table, key, self._epoch, n, 0, 0, 0, 1, at, "", None))
 
     def flush(self) -> None:
         self._recipients.flush()

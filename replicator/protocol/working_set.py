@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from replicator.protocol.keys import pack_key
 from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, Tie, Value
@@ -37,6 +37,10 @@ class Version(NamedTuple):
     @property
     def position(self) -> Position:
         return self.epoch, self.n
+
+
+new_version = cast(Callable[[type[Version], tuple[Any, ...]], Version], tuple.__new__)
+"""`new_version(Version, values)` makes one of all its values in half the constructor's time: there is one a change."""
 
 
 class KeyIndex:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from replicator.databases.base import Database
 from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.proposals import Conflict
-from replicator.protocol.working_set import Version
+from replicator.protocol.working_set import Version, new_version
 from replicator.store import sql, tables
 from replicator.types import Image, Key, Position
 
@@ -22,12 +22,12 @@ _SELECT_VERSIONS = f"SELECT {', '.join(_VERSION_COLUMNS)} FROM replicator_row_ve
 def load_versions(connection: Connection, table: int, keys: Collection[Key]) -> dict[Key, Version]:
     versions: dict[Key, Version] = {}
     for chunk in sql.in_chunks(list(keys)):
-        found = sql.run(
+        found = sql.rows(
             connection,
             f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))})",
             (table, *chunk),
         )
-        versions.update((version.key, version) for version in map(Version._make, found.fetchall()))
+        versions.update([(row[1], new_version(Version, row)) for row in found])
     return versions
 
 
@@ -52,12 +52,12 @@ def save_versions(database: Database, connection: Connection, versions: list[Ver
 
 def versions_of_table(connection: Connection, table: int, after: Key, limit: int) -> list[Version]:
     """All versions of a table by key, a page at a time."""
-    found = sql.run(
+    found = sql.rows(
         connection,
         f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key > ? ORDER BY row_key LIMIT ?",
         (table, after, limit),
     )
-    return [Version._make(row) for row in found.fetchall()]
+    return list(map(Version._make, found))
 
 
 def add_link_rows(database: Database, connection: Connection, peer: int, table: int, keys: Iterable[Key]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, Table
 
@@ -30,7 +30,11 @@ def run(connection: Connection, statement: str, parameters: Sequence[Any] = ()) 
 
 
 def rows(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
-    return [tuple(row) for row in run(connection, statement, parameters)]
+    """All rows, as the driver's own tuples: SQLAlchemy's would cost as much again as reading them."""
+    result = run(connection, statement, parameters)
+    found = [] if result.cursor is None else result.cursor.fetchall()
+    result.close()
+    return cast(list[Row], found)
 
 
 def one(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> Row | None:

@@ -6,7 +6,7 @@ SQLite has one writer, so ids ascend in commit order and everything visible is o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, cast
@@ -16,7 +16,7 @@ from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.markers import settle_markers
 from replicator.databases.sqlite.statements import CHUNK, Row, fetch
 from replicator.databases.sqlite.triggers import OUTBOX
-from replicator.protocol.keys import key_packer
+from replicator.protocol.keys import key_packer, keys_packer
 from replicator.types import Key, Operation, Table, Value
 
 CHANGES = 2 * CHUNK
@@ -24,12 +24,13 @@ _MASK_BITS = 62
 """As many as fit an integer of SQLite."""
 _HEAD = 5
 """Columns of a row read from the outbox before n1: id, tbl, op, at, mask."""
-_AT = "CAST(round((at - 2440587.5) * 86400000.0) AS INTEGER) * 1000"
-"""SQLite's clock gives milliseconds as a Julian day number; 2440587.5 is 1970."""
+_DAY = 86_400_000
+"""Milliseconds."""
+_JULIAN_1970 = 2440587.5
 
 LARGEST_ID = 2**63 - 1
 
-Decoder = Callable[[Iterable[Row]], list[Change]]
+Decoder = Callable[[list[Row]], list[Change]]
 
 
 class Layout(NamedTuple):
@@ -39,6 +40,14 @@ class Layout(NamedTuple):
     """n1 to this one."""
     olds: tuple[int, ...]
     """Places of the table columns whose o is read. The mask that SQLite computes has a bit for each of these."""
+
+
+class _Times(dict[float, int]):
+    """Julian days, as SQLite's clock gives them to the millisecond, to microseconds since 1970 UTC."""
+
+    def __missing__(self, day: float) -> int:
+        at = self[day] = round((day - _JULIAN_1970) * _DAY) * 1000
+        return at
 
 
 def is_empty(raw: sqlite3.Connection) -> bool:
@@ -83,7 +92,7 @@ def changes(
                 if number in wanted:
                     if (number, layout) not in decoders:
                         decoders[number, layout] = _decoder(wanted[number], layout)
-                    chunk += decoders[number, layout](rows)
+                    chunk += decoders[number, layout](list(rows))
         last = end
         read_through(last)
         if chunk:
@@ -108,7 +117,7 @@ def _reading(layout: Layout) -> str:
     mask = bits if len(layout.olds) <= _MASK_BITS else "NULL"
     slots = "".join(f", n{place + 1}" for place in range(layout.news))
     slots += "".join(f", o{place + 1}" for place in layout.olds)
-    return f"SELECT id, tbl, op, {_AT}, {mask}{slots} FROM {OUTBOX} WHERE id > ? AND id <= ? ORDER BY id"
+    return f"SELECT id, tbl, op, at, {mask}{slots} FROM {OUTBOX} WHERE id > ? AND id <= ? ORDER BY id"
 
 
 def _loose(table: Table) -> list[int]:
@@ -124,36 +133,36 @@ def _decoder(table: Table, layout: Layout) -> Decoder:
     """A function from this table's outbox rows to changes; updates that changed nothing are left out."""
     width = len(table.definition.columns)
     number = table.id
-    key_of = key_packer(table.definition)
+    key_of, keys_of = key_packer(table.definition), keys_packer(table.definition)
     everything = (1 << width) - 1
     end, olds = _HEAD + width, _HEAD + layout.news
     update_of = _update_reader(table, layout)
     new_change = cast(Callable[[type[Change], Row], Change], tuple.__new__)
     insert, update, delete = Operation.INSERT, Operation.UPDATE, Operation.DELETE
 
-    def decode(rows: Iterable[Row]) -> list[Change]:
+    def decode(rows: list[Row]) -> list[Change]:
         found = []
-        for row in rows:
-            identity, _, op, at, bits = row[:_HEAD]
+        times = _Times()
+        images = [row[_HEAD:end] for row in rows]
+        # Deleted rows have their own key below; packing all at once costs less than telling them apart.
+        for row, image, key in zip(rows, images, keys_of(images), strict=True):
+            op, at = row[2], times[row[3]]
             entry: Row
             if op == "U":
-                mask, before = update_of(row, bits)
+                mask, before = update_of(row, row[4])
                 if not mask:
                     continue
-                image = row[_HEAD:end]
-                entry = (identity, number, update, key_of(image), image, mask, before, at, None)
+                entry = (row[0], number, update, key, image, mask, before, at, None)
             elif op == "I":
-                image = row[_HEAD:end]
-                entry = (identity, number, insert, key_of(image), image, everything, None, at, None)
+                entry = (row[0], number, insert, key, image, everything, None, at, None)
             elif op == "D":
                 old = row[olds : olds + width]
-                entry = (identity, number, delete, key_of(old), None, 0, old, at, None)
+                entry = (row[0], number, delete, key_of(old), None, 0, old, at, None)
             else:
-                image = row[_HEAD:end]
                 mask, before = _replaced(image, row[olds : olds + width])
                 if not mask:
                     continue
-                entry = (identity, number, update, key_of(image), image, mask, before, at, None)
+                entry = (row[0], number, update, key, image, mask, before, at, None)
             found.append(new_change(Change, entry))
         return found
 
