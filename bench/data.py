@@ -1,12 +1,13 @@
 """Rows as a small invoicing company has them: customers (12 columns) and order items, from a seed.
 
-Values repeat and vary as they do in practice, since both decide what compresses: a few hundred towns and streets, names
-that come again, prices with two decimals, a note here and there.
+Values repeat and vary as they do in practice, since both decide what compresses: names that come again, postcodes of
+their towns, customers entered one after the other, prices with two decimals, a note here and there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import islice
 from random import Random
 from typing import Any
@@ -29,7 +30,13 @@ ITEM_COLUMNS = ("id", "order_id", "position", "article", "description", "quantit
 
 _FIRST = ("Anna", "Bernd", "Clara", "Dieter", "Eva", "Frank", "Gisela", "Heinz", "Ines", "Jürgen", "Käthe", "Lars")
 _LAST = ("Müller", "Schmidt", "Schneider", "Fischer", "Weber", "Meyer", "Wagner", "Becker", "Schulz", "Hoffmann")
-_CITIES = ("Köln", "Bonn", "Berlin", "Hamburg", "München", "Essen", "Ulm", "Trier", "Kiel", "Jena", "Halle", "Worms")
+_CITIES = {
+    "Köln": (50667, 51149), "Bonn": (53111, 53229), "Berlin": (10115, 14199), "Hamburg": (20095, 22769),
+    "München": (80331, 81929), "Essen": (45127, 45359), "Ulm": (89073, 89081), "Trier": (54290, 54296),
+    "Kiel": (24103, 24159), "Jena": (7743, 7751), "Halle": (6108, 6132), "Worms": (67547, 67551),
+}  # fmt: skip
+"""First and last postcode."""
+_NAMES = tuple(_CITIES)
 _THINGS = ("Schraube", "Winkel", "Brett", "Platte", "Griff", "Scharnier", "Leiste", "Farbe", "Lack", "Dübel")
 _SIZES = ("klein", "mittel", "groß", "3 mm", "5 mm", "10 mm", "weiß", "grau", "verzinkt", "eloxiert")
 
@@ -38,21 +45,22 @@ def customers(seed: int, first: int = 1) -> Iterator[Row]:
     """Customers without end, with ids from `first` on."""
     dice = Random(seed)
     choice, number = dice.choice, dice.randint
-    key = first
+    key, entered = first, datetime(2026, 1, 5, 8)
     while True:
-        forename, name = choice(_FIRST), choice(_LAST)
+        forename, name, city = choice(_FIRST), choice(_LAST), choice(_NAMES)
+        entered += timedelta(seconds=number(1, 600))
         yield (
             key,
             f"{forename} {name}",
             f"{choice(_LAST)}straße {number(1, 200)}",
-            f"{number(1000, 99999):05}",
-            choice(_CITIES),
+            f"{number(*_CITIES[city]):05}",
+            city,
             f"{forename.lower()}.{name.lower()}{key}@example.com",
             f"0{number(200, 999)} {number(10_000, 999_999)}",
             number(0, 1_000_000) / 100,
             choice((0.0, 0.0, 0.05, 0.1)),
             _date(dice, 1950, 2005),
-            f"{_date(dice, 2026, 2026)} {number(7, 18):02}:{number(0, 59):02}:{number(0, 59):02}",
+            f"{entered}",
             None if dice.random() < 0.6 else f"Rückruf {number(1, 99_999)}",
         )
         key += 1
@@ -81,7 +89,7 @@ def order_items(seed: int, first: int = 1) -> Iterator[Row]:
 def customer_updates(seed: int, first: int, count: int) -> list[Row]:
     """(city, credit, id) for each customer from `first` on: two columns change."""
     dice = Random(seed)
-    return [(dice.choice(_CITIES), dice.randint(0, 1_000_000) / 100, key) for key in range(first, first + count)]
+    return [(dice.choice(_NAMES), dice.randint(0, 1_000_000) / 100, key) for key in range(first, first + count)]
 
 
 def item_updates(seed: int, first: int, count: int) -> list[Row]:

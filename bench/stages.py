@@ -24,8 +24,8 @@ STAGES = (
     ("engine.collect._collect_chunk", "class, number and note each change"),
     ("engine.journalling.Journal._cut", "sort a slice into blocks"),
     ("protocol.codec.put_segment", "encode by column"),
-    ("engine.journalling.encode_segment", "compress and digest"),
-    ("engine.journalling.encode_details", "compress what only the journal needs"),
+    ("engine.segmenting.encode_segment", "compress and digest"),
+    ("engine.segmenting.encode_details", "compress what only the journal needs"),
     ("store.slices.insert_slice", "store the journal"),
     ("engine.session.publish", "cut batches"),
     ("engine.send.read_stream", "read parts to send"),
@@ -47,7 +47,6 @@ STAGES = (
     ("engine.working.flush_rows", "write rows"),
     ("engine.working.flush_versions", "write versions"),
     ("store.rows.save_versions", "write versions"),
-    ("databases.sqlite.database.SqliteDatabase.upsert", "write own tables"),
     ("databases.sqlite.database.SqliteDatabase.write_images", "write rows"),
     ("engine.session.apply_ready", "apply, all else"),
 )

@@ -1,0 +1,89 @@
+"""The benchmarks run, on sizes that say nothing: no figure is held to a limit here."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+
+import pytest
+
+from bench import __main__ as command
+from bench import data, memory, stages
+from bench.measuring import Figure, Size, figure_of
+
+TINY = Size(
+    repetitions=1,
+    capture_rows=40,
+    capture_transactions=6,
+    changes=60,
+    fanout_changes=20,
+    fanout_stations=(1, 2),
+    memory_rows=40,
+)
+
+
+def measured(*names: str) -> dict[str, Figure]:
+    figures, _ = command.measure(list(names), TINY, lambda text: None)
+    return {figure.name: figure for figure in figures}
+
+
+def test_capture_is_measured_against_the_same_writes_without_triggers():
+    figures = measured("capture")
+    assert [figure.limit for figure in figures.values() if figure.limit] == [2.5, 3.5, 2.1]
+    assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
+
+
+def test_the_whole_way_is_measured_in_both_directions_with_its_stages():
+    figures, spent = command.measure(["flow"], TINY, lambda text: None)
+    assert {figure.limit for figure in figures} == {10, 16, 40, 55, 2000}
+    assert len(spent) == 4
+    timed = {stage for stages_of_run in spent.values() for stage in stages_of_run}
+    assert {stage for _, stage in stages.STAGES} - timed <= {"load rows"}
+
+
+def test_a_further_station_is_measured():
+    (figure,) = measured("fanout").values()
+    assert figure.limit == 2
+
+
+def test_peak_memory_is_measured_in_processes_of_their_own():
+    figures = measured("memory")
+    assert len(figures) == 10
+    assert all(10 < figure.ours < 1000 for figure in figures.values())
+
+
+def test_this_process_has_a_peak():
+    assert memory.peak_of_this_process() > 10_000_000
+
+
+def test_rows_are_the_same_for_the_same_seed():
+    assert list(islice(data.customers(1), 20)) == list(islice(data.customers(1), 20))
+    assert [row[0] for row in islice(data.order_items(1, 7), 3)] == [7, 8, 9]
+    assert all(len(row) == len(data.CUSTOMER_COLUMNS) for row in islice(data.customers(2), 20))
+    assert all(len(row) == len(data.ITEM_COLUMNS) for row in islice(data.order_items(2), 20))
+
+
+def test_the_repetition_with_the_median_ratio_stands_for_all():
+    figure = figure_of("x", [(9.0, 1.0), (4.0, 2.0), (3.0, 1.0)], 3, "s")
+    assert (figure.ours, figure.baseline, figure.ratio, figure.met) == (3.0, 1.0, 3.0, True)
+
+
+def test_an_amount_without_a_baseline_is_held_to_the_limit_itself():
+    assert Figure("x", 41, None, 40, "B").met is False
+    assert Figure("x", 41, None, None, "B").met is None
+
+
+def test_figures_are_shown_as_a_table_and_as_json(capsys):
+    figures = [Figure("some figure", 5.0, 2.0, 2.5, "µs"), Figure("another", 41.0, None, 40, "B")]
+    command.print_figures(figures)
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 3
+    assert shown[1].split()[-2:] == ["2.5", "yes"]
+    assert shown[2].split()[-1] == "NO"
+    assert json.loads(json.dumps(command.as_plain(figures, {})))["figures"][0]["ratio"] == 2.5
+
+
+def test_an_unknown_name_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["speed"])
+    assert "choose from capture" in capsys.readouterr().err
