@@ -32,6 +32,9 @@ def start(folder: Path | None, *, verbose: bool) -> None:
     Raises StorageTrouble when the log can't be opened.
     """
     stop()
+    # What libraries log is for programmers: without a handler it would come on a person's screen, traceback and all.
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
     logger = logging.getLogger(_ROOT)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
     logger.propagate = False

@@ -148,11 +148,18 @@ def _terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before, report = signal.signal(signal.SIGTERM, stop), sys.unraisablehook
+    sys.unraisablehook = _log_unraisable
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = report
+
+
+def _log_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """An interruption in a finaliser, say: Python goes on, and would print a traceback."""
+    _log.info("%s in %r was passed over", unraisable.exc_type.__name__, unraisable.object)
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from command_line import SCHEMA
@@ -223,8 +223,8 @@ def lasting() -> Iterator[Lasting]:
     """`lasting(computer)` starts a run every 30 seconds; all are ended afterwards."""
     started = []
 
-    def start(computer: Computer, every: str = "30s") -> subprocess.Popen[str]:
-        process = computer.start(computer.run_command, "--every", every)
+    def start(computer: Computer, every: str = "30s", **options: Any) -> subprocess.Popen[str]:
+        process = computer.start(computer.run_command, "--every", every, **options)
         started.append(process)
         return process
 
@@ -268,24 +268,24 @@ def test_a_single_run_stops_with_one_line(office: Computer, koeln: Computer, num
 
 def test_every_goes_on_after_trouble_and_tells_it_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
     mail = office.folder / "mail"
-    process = lasting(office, "1s")
+    said = office.folder / "said"
+    process = lasting(office, "1s", stderr=said.open("w"))
     until(lambda: bool(koeln.mails()))
     mail.rename(office.folder / "unplugged")
     mail.write_text("a file where the folder was")
     time.sleep(6)
     mail.unlink()
     (office.folder / "unplugged").rename(mail)
-    koeln.run()
-    office.sql("UPDATE customers SET city = 'Jena'")
-    until(lambda: bool(koeln.mails()))
+    until(lambda: "all is well again" in said.read_text())
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
-    trouble, well, stopped = err.splitlines()
+    process.communicate(timeout=30)
+    assert len(said.read_text().splitlines()) == 3, said.read_text()
+    trouble, well, stopped = said.read_text().splitlines()
     assert "mail folder" in trouble
     assert "next try in 1 s" in trouble
     assert well.endswith("all is well again")
     assert stopped.endswith("nothing is lost")
-    koeln.run()
+    exchange(koeln, office)
     assert equal(office, koeln)
 
 
