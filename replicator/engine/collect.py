@@ -73,6 +73,8 @@ def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[in
                 more = True
                 break
         database.clear_outbox(connection)
+        # An empty outbox may count anew: nothing written from here on may pass for what stood before the mark.
+        more = more and not database.outbox_is_empty(connection)
     state.open_group, state.open_through = (grouping.n, mark or 0) if more else (0, 0)
     if more:
         unit.journal.pause()
