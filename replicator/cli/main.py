@@ -29,6 +29,7 @@ from replicator.errors import ReplicatorError, WrongUse
 PROGRAM = "replicator"
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
+STOPPED = "stopped; nothing is lost"
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
 
@@ -89,13 +90,13 @@ def run(arguments: Sequence[str] | None = None, app: typer.Typer | None = None) 
     try:
         with _terminable():
             return _carry_out(global_options_first(sys.argv[1:] if arguments is None else arguments), app, session)
+    except KeyboardInterrupt:
+        return _fail(STOPPED, EXIT_FAILED)
     except ReplicatorError as error:
         _log.info("ended: %s: %s", type(error).__name__, error)
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("stopped; nothing is lost", EXIT_FAILED)
+        return _fail(STOPPED, EXIT_FAILED) if _came_of_interruption(error) else _fail(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last resort: a person must not see a traceback
-        return _fail(_our_error(error, session), EXIT_FAILED)
+        return _fail(STOPPED if _came_of_interruption(error) else _our_error(error, session), EXIT_FAILED)
     finally:
         logs.stop()
 
@@ -155,6 +156,13 @@ def _terminable() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
         sys.unraisablehook = report
+
+
+def _came_of_interruption(error: BaseException | None) -> bool:
+    """Whoever cleans up after an interruption may stumble over what it has left, such as a closed connection."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _log_unraisable(unraisable: sys.UnraisableHookArgs) -> None:

@@ -96,8 +96,10 @@ def _run_on(runs: Runs, seconds: float, resend_now: bool, as_json: bool) -> None
                 resend_now=resend_now,
                 showing=lambda: Bars(console(to_stderr=True)),
             )
-        except KeyboardInterrupt:
-            stop.set()
+        except (KeyboardInterrupt, Exception):
+            # What cleans up after an interruption may stumble over what it has left.
+            if not stop.is_set():
+                raise
     print(STOPPED, file=sys.stderr)
 
 
