@@ -24,6 +24,9 @@ from replicator.store import journal, rows, sql
 from replicator.store.journal import Group
 from replicator.types import NOWHERE, Image, Key, Operation
 
+_INSERT, _UPDATE = Operation.INSERT, Operation.UPDATE
+"""Looking up a member in its enumeration is slow, and here it is done for each change."""
+
 CHUNKS = 4
 """Chunks of captured changes numbered in one transaction, where a backlog is collected gently."""
 
@@ -227,7 +230,7 @@ class _StationClassifier:
         if what.send is not None:
             grouping.number()
             base = NOWHERE if version is None else version[2:4]
-            if what.send == "N" or (what.send == "C" and operation is not Operation.UPDATE):
+            if what.send == "N" or (what.send == "C" and operation is not _UPDATE):
                 mask, before = self._full[table], None
             self._add(table, what.send, key, image, mask, before, at, base)
         if what.edited:
@@ -261,7 +264,7 @@ class _HostClassifier:
         _, table, operation, key, image, mask, before, at, _ = change
         if version is None:
             # A row that stood here before its table was replicated: the trigger's operation tells.
-            was_there, base = operation is not Operation.INSERT, NOWHERE
+            was_there, base = operation is not _INSERT, NOWHERE
         else:
             was_there, base = not version.deleted, version[2:4]
         kind = "D" if image is None else "C" if was_there else "N"

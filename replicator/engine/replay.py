@@ -184,10 +184,9 @@ class Replaying:
         for table, plans in replay.plans.items():
             state = self.working[table]
             if not (state.unique or state.parents or state.children):
-                for planned in plans.values():
-                    state.put(planned.key, planned.image)
-            done = [(table, key) for key, planned in plans.items() if not planned.refused]
+                state.put_all({key: planned.image for key, planned in plans.items()})
             if rows.has_skipped(unit.connection):
+                done = [(table, key) for key, planned in plans.items() if not planned.refused]
                 rows.drop_skipped(unit.connection, done)
         for state in self.working.tables.values():
             working.flush_rows(unit, state, self.silence)

@@ -15,8 +15,11 @@ from replicator.protocol.constraints import yield_unique
 from replicator.protocol.images import same_image
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.ties import Action, receive_row
-from replicator.protocol.working_set import KeyIndex, TableState, Version, WorkingSet
+from replicator.protocol.working_set import KeyIndex, TableState, Version, WorkingSet, new_version
 from replicator.types import Image, Key, Kinds, Position, Tie
+
+_NONE, _DROP, _KEEP = Kinds.NONE, Action.DROP, Action.KEEP
+"""Looking up a member in its enumeration takes as long as the rest of a decision; here it is done for each record."""
 
 
 class Record(NamedTuple):
@@ -87,20 +90,20 @@ class Replay:
         planned = plans.get(key)
         version = planned.version if planned is not None else state.versions.get(key)
         tie = "" if version is None else version.tie
-        what = receive_row(tie, image is not None, change, verdict, self.flags.get(table, Kinds.NONE))
-        if what.action is Action.DROP:
+        what = receive_row(tie, image is not None, change, verdict, self.flags.get(table, _NONE))
+        if what.action is _DROP:
             self.dropped += 1
             return
         epoch, n = position
-        if what.action is Action.KEEP:
-            moved = Version(table, key, epoch, n, 1, 0, 0, 1, 0, what.tie)
+        if what.action is _KEEP:
+            moved = new_version(Version, (table, key, epoch, n, 1, 0, 0, 1, 0, what.tie, None))
             if planned is not None:
                 planned.version = moved
             else:
                 state.set_version(moved)
             return
         edited = version is not None and version.image is not None
-        new = Version(table, key, epoch, n, int(image is None), 0, 0, 1, 0, what.tie)
+        new = new_version(Version, (table, key, epoch, n, int(image is None), 0, 0, 1, 0, what.tie, None))
         local = what.record_local or edited
         if planned is None:
             plans[key] = Planned(key, position, image, new, local, state.rows.get(key))
@@ -123,11 +126,12 @@ class Replay:
             self._finish(self.working_set[table], plans)
 
     def _finish(self, state: TableState, plans: dict[Key, Planned]) -> None:
-        for planned in plans.values():
-            if planned.refused:
-                continue
-            state.set_version(planned.version)
-            self.skipped.pop((state.table.id, planned.key), None)
+        number, skipped = state.table.id, self.skipped
+        standing = {key: planned for key, planned in plans.items() if not planned.refused}
+        state.set_versions({key: planned.version for key, planned in standing.items()})
+        for key in standing if skipped else ():
+            skipped.pop((number, key), None)
+        for planned in standing.values():
             local = planned.original
             if planned.record_local and local is not None and not same_image(local, planned.image):
                 self.conflicts.append(

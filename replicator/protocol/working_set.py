@@ -7,7 +7,7 @@ writes the difference in the same transaction. No copy outlives the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
@@ -171,6 +171,15 @@ class TableState:
             if value is not None:
                 index.holders[value] = key
 
+    def put_all(self, images: Mapping[Key, Image | None]) -> None:
+        """The same for many rows of a table that no key depends on."""
+        for key, image in images.items():
+            if image is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = image
+        self.dirty_rows.update(dict.fromkeys(images))
+
     def orphans(self, key: Key, old: Image, new: Image | None) -> bool:
         """Would other rows that refer to this one be left without it, if `new` took the place of `old`?"""
         for count in self.children:
@@ -189,6 +198,10 @@ class TableState:
     def set_version(self, version: Version) -> None:
         self.versions[version.key] = version
         self.dirty_versions[version.key] = None
+
+    def set_versions(self, versions: Mapping[Key, Version]) -> None:
+        self.versions.update(versions)
+        self.dirty_versions.update(dict.fromkeys(versions))
 
     def position(self, key: Key) -> Position:
         version = self.versions.get(key)
