@@ -18,7 +18,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds to run")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--off", default="", help="rules of the engine to switch off, comma separated (see mutations.py)")
+    parser.add_argument(
+        "--off", default="", help="rules of the engine to switch off, comma separated (see mutations.py)"
+    )
     parser.add_argument("--show", type=int, metavar="SEED", help="tell the story of this seed")
     arguments = parser.parse_args()
     names = [name for name in arguments.off.split(",") if name]
@@ -74,5 +76,9 @@ def _count(result: Result, kinds: Counter[str], examples: dict[str, list[int]]) 
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of sets must not change what a seed does.
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
+            {**os.environ, "PYTHONHASHSEED": "0"},
+        )
     sys.exit(main())

@@ -26,7 +26,9 @@ class Application:
         self._numbers = count(1)
         self._before: Content = {}
         self._remade: set[RowKey] = set()
-        self._ready = False
+        self._tables: set[str] = set()
+        self.busy_with: list[str] = list(DEEDS)
+        """Tables that this application writes to."""
         self.raw = self._connect()
         self.recursive = False
 
@@ -49,16 +51,15 @@ class Application:
         if self.recursive:
             self.use_recursive_triggers()
 
-    @property
-    def ready(self) -> bool:
-        """The application's tables are there: at a new station the replicator makes them."""
-        if not self._ready:
+    def tables(self) -> set[str]:
+        """Tables of the application that are there: at a new station the replicator makes them, as its rules say."""
+        if len(self._tables) < len(SPECS):
             found = self.raw.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-            self._ready = SPECS.keys() <= {name for (name,) in found}
-        return self._ready
+            self._tables = {name for (name,) in found if name in SPECS}
+        return self._tables
 
     def content(self) -> Content:
-        return read_all(self.raw) if self.ready else {name: {} for name in SPECS}
+        return read_all(self.raw, self.tables())
 
     # --- transactions -------------------------------------------------------------------------------------------
 
@@ -71,13 +72,14 @@ class Application:
                 return False
             raise
         self.open = True
-        self._before, self._remade = read_all(self.raw), set()
+        self._before, self._remade = self.content(), set()
         return True
 
     def work(self, statements: int) -> None:
         """Some changes in the open transaction. What a key forbids is left out, statement by statement."""
-        for _ in range(statements):
-            deed = self.dice.choice(_DEEDS)
+        deeds = [deed for table in self.busy_with if table in self.tables() for deed in DEEDS[table]]
+        for _ in range(statements if deeds else 0):
+            deed = self.dice.choice(deeds)
             try:
                 deed(self)
             except sqlite3.IntegrityError:
@@ -85,7 +87,7 @@ class Application:
 
     def commit(self) -> list[Write]:
         """What was written, in effect."""
-        after = read_all(self.raw)
+        after = self.content()
         try:
             self.raw.execute("COMMIT")
         except sqlite3.IntegrityError:
@@ -189,7 +191,9 @@ class Application:
     def write_pair(self) -> None:
         who, value = f"{self.node}{self.dice.randint(0, 1)}", self.unique()
         for place in (0, 1):
-            self.raw.execute("INSERT INTO pair VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET v = excluded.v", (who, place, value))
+            self.raw.execute(
+                "INSERT INTO pair VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET v = excluded.v", (who, place, value)
+            )
 
     def put_option(self) -> None:
         number = self.dice.randint(0, 3)
@@ -238,26 +242,26 @@ class Application:
         self.raw.execute("UPDATE stock SET y = ? WHERE id = ? AND y IS NOT ?", (value, number, value))
 
 
-_DEEDS: list[Callable[[Application], None]] = [
-    *[Application.new_customer] * 3,
-    *[Application.change_customer] * 4,
-    *[Application.rename_customer] * 2,
-    *[Application.new_item] * 2,
-    *[Application.write_pair] * 2,
-    *[Application.put_option] * 4,
-    *[Application.delete_option] * 2,
-    *[Application.delete_customer] * 2,
-    Application.replace_customer,
-    Application.upsert_customer,
-    Application.swap_names,
-    Application.renumber_customer,
-    Application.change_item,
-    Application.move_item,
-    Application.delete_item,
-    Application.remake_option,
-    Application.write_misc,
-    Application.write_misc,
-    Application.rekey_misc,
-    Application.delete_misc,
-    Application.write_stock,
-]
+DEEDS: dict[str, list[Callable[[Application], None]]] = {
+    "cust": [
+        *[Application.new_customer] * 3,
+        *[Application.change_customer] * 4,
+        *[Application.rename_customer] * 2,
+        *[Application.delete_customer] * 2,
+        Application.replace_customer,
+        Application.upsert_customer,
+        Application.swap_names,
+        Application.renumber_customer,
+    ],
+    "item": [
+        *[Application.new_item] * 2,
+        Application.change_item,
+        Application.move_item,
+        Application.delete_item,
+    ],
+    "pair": [Application.write_pair] * 2,
+    "opt": [*[Application.put_option] * 4, *[Application.delete_option] * 2, Application.remake_option],
+    "misc": [*[Application.write_misc] * 2, Application.rekey_misc, Application.delete_misc],
+    "stock": [Application.write_stock],
+}
+"""By table; as often as they are to happen."""

@@ -76,7 +76,7 @@ def _take_back(unit: Unit, peer: int) -> None:
     state = unit.link(peer)
     out, run = state.link.out, unit.connection.exec_driver_sql
     last = batches.batch(unit.connection, peer, out.n) if out.n > out.acknowledged else None
-    if last is None or last.opener is not None or state.cut_slice == batches.next_slice_id(unit.connection) - 1:
+    if last is None or last.opener is not None or state.cut_slice == slices.next_slice_id(unit.connection) - 1:
         return
     for table in ("batch_out", "batch_segment", "send_queue"):
         run(f"DELETE FROM replicator_{table} WHERE peer = ? AND n = ?", (peer, out.n))

@@ -59,7 +59,12 @@ class Post:
     """Looks at the folders after every step, and decides what becomes of each new mail."""
 
     def __init__(
-        self, folder: Path, nodes: list[str], clockwork: Clockwork, faults: set[str], tell: Callable[[Letter, str], None]
+        self,
+        folder: Path,
+        nodes: list[str],
+        clockwork: Clockwork,
+        faults: set[str],
+        tell: Callable[[Letter, str], None],
     ) -> None:
         self._boxes = {node: folder / address(node) / "new" for node in nodes}
         self._clockwork, self._faults, self._tell = clockwork, faults, tell

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from replicator.engine.node import Settings
 from tests.simulation import template
+from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import Clockwork, Crash
 from tests.simulation.resting import replay_everything, settle
 from tests.simulation.verifying import verify
@@ -125,7 +126,11 @@ def _time_limit() -> Iterator[None]:
 
 def _play(world: World, steps: int) -> None:
     dice = world.dice
+    busy = dice.sample(sorted(DEEDS), dice.choice((1, 2, 3, len(DEEDS), len(DEEDS))))
+    if "item" in busy and "cust" not in busy:
+        busy.append("cust")
     for node in world.nodes:
+        node.application.busy_with = busy
         if world.chance(0.3):
             node.application.use_recursive_triggers()
     for station in world.stations[1:] if "rules" not in world.faults else world.stations:

@@ -8,6 +8,7 @@ any type; `stock` has a trigger of the application's own.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,12 @@ _SELECTS = {name: f"SELECT {', '.join(spec.columns)} FROM {name}" for name, spec
 _PLACES = {name: tuple(spec.columns.index(column) for column in spec.key) for name, spec in SPECS.items()}
 
 
-def read_all(raw: sqlite3.Connection) -> Content:
-    content: Content = {}
+def read_all(raw: sqlite3.Connection, present: Container[str] = SPECS) -> Content:
+    """All rows; of tables that are not there, none."""
+    content: Content = {name: {} for name in SPECS}
     for name, spec in SPECS.items():
+        if name not in present:
+            continue
         places = _PLACES[name]
         content[name] = {
             tuple(row[place] for place in places): dict(zip(spec.columns, row, strict=True))

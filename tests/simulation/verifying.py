@@ -15,6 +15,7 @@ from tests.simulation.records import (
     versions,
 )
 from tests.simulation.schema import SPECS, Content, Row, RowKey, token
+from tests.simulation.sending import Account, accounts
 
 if TYPE_CHECKING:
     from tests.simulation.simnode import SimulatedNode
@@ -28,8 +29,11 @@ def verify(world: World) -> None:
     for node in world.nodes:
         world.watcher.check_rows(node, node.application.content())
         _no_complaints(world, node)
+    sent = accounts(world)
     for node in world.stations:
         _tables(world, node, host)
+        _last_sent(world, node, sent[node.name])
+        _private(world, node, sent[node.name])
     _writes(world, host)
     _forbidden(world, host)
 
@@ -62,9 +66,7 @@ def _tables(world: World, node: SimulatedNode, host: Content) -> None:
         _ties(world, node, table, rule, mine[table], host[table], known)
 
 
-def _equal(
-    world: World, node: SimulatedNode, table: str, mine: dict[RowKey, Row], want: dict[RowKey, Row]
-) -> None:
+def _equal(world: World, node: SimulatedNode, table: str, mine: dict[RowKey, Row], want: dict[RowKey, Row]) -> None:
     for key in dict.fromkeys([*mine, *want]):
         here, there = mine.get(key), want.get(key)
         world.expect(
@@ -111,6 +113,33 @@ def _ties(
         expect(tie != "S" or key in mine, "rule: shared row is not there", detail)
         if tie == "S" and Kinds.ALL in down and not edited:
             expect(same(table, mine.get(key), want.get(key)), "rule: shared row is not the host's", detail)
+
+
+def _last_sent(world: World, node: SimulatedNode, account: Account) -> None:
+    """A shared row has the value of the last record sent for it, or a local edit on top."""
+    mine = node.application.content()
+    for (table, key), row in versions(node).items():
+        if row.tie != "S" or row.edited or key not in mine[table]:
+            continue
+        sent = account.has.get((table, key))
+        world.expect(
+            same(table, mine[table][key], sent),
+            "rule: shared row is not what was sent last",
+            lambda table=table, key=key, sent=sent: f"{node.name} {table} {key}: {mine[table][key]}, sent {sent}",
+        )
+
+
+def _private(world: World, node: SimulatedNode, account: Account) -> None:
+    """Changes and deletes go up only of rows that both ends had."""
+    shared = set(account.ever)
+    for sent in journal_of(node):
+        if sent.kind == "N":
+            shared.add((sent.table, sent.key))
+        world.expect(
+            (sent.table, sent.key) in shared,
+            "rule: change of a private row was sent",
+            lambda sent=sent: f"{node.name}: {sent}",
+        )
 
 
 # --- S1, S2, S10: what was written ----------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class Watcher:
     def applying(self, node: SimulatedNode) -> None:
         """Called within the transaction that applies, so that the application's connection still sees the old rows."""
         self._check.add(node.name)
-        if node.is_host or node.name in self._before or not node.application.ready:
+        if node.is_host or node.name in self._before:
             return
         raw = node.application.raw
         last = raw.execute("SELECT last_n FROM replicator_node").fetchone()[0]
@@ -58,7 +58,7 @@ class Watcher:
         self._check.discard(node.name)
 
     def committed(self, node: SimulatedNode) -> None:
-        if node.name not in self._check or not node.application.ready:
+        if node.name not in self._check:
             return
         after = node.application.content()
         self.check_rows(node, after)

@@ -49,7 +49,7 @@ USUAL = [
     Rule(Kinds.ALL, Kinds.NONE),
     Rule(Kinds.NONE, Kinds.ALL),
 ]
-CRASH, INTERLEAVE = 0.012, 0.04
+CRASH, INTERLEAVE = 0.012, 0.12
 
 
 class World:
@@ -84,7 +84,10 @@ class World:
         self.host, self.stations = self.nodes[0], self.nodes[1:]
         self.away: set[str] = set()
         self.table_numbers = self._table_numbers()
-        self.ledger.begin(self.host.application.content())
+        self.at_first = self.host.application.content()
+        self.ledger.begin(self.at_first)
+        self.snapshots: dict[int, int] = {}
+        """By station's number: the position in the host's log that its first content stood at."""
 
     def _table_numbers(self) -> dict[str, int]:
         with self.host.process.database.transaction(write=False) as connection:
@@ -152,7 +155,13 @@ class World:
             self._stepping = None
             self.watcher.forget(node)
         self.post.look(node.name)
+        if node.is_host:
+            self._note_snapshots()
         return result
+
+    def _note_snapshots(self) -> None:
+        found = self.host.application.raw.execute("SELECT peer, high_n FROM replicator_batch_out WHERE opener = 'snap'")
+        self.snapshots.update(found.fetchall())
 
     def _die(self, node: SimulatedNode, power: bool) -> None:
         if power:
@@ -232,7 +241,7 @@ class World:
 
     def write(self, node: SimulatedNode, *, keep_open: bool = False) -> None:
         application = node.application
-        if not application.ready:
+        if not application.tables():
             return
         node.before_write()
         if not application.open and not application.begin():
@@ -303,7 +312,7 @@ class World:
         """A foreign tool lets a station's change of `opt` pass that its rules forbid: the host must refuse it."""
         node = self.dice.choice(self.stations)
         number, application = self.table_numbers["opt"], node.application
-        if application.open or not application.ready:
+        if application.open or "opt" not in application.tables():
             return
         row = application.raw.execute("SELECT to_host FROM replicator_rule WHERE table_id = ?", (number,)).fetchone()
         if row is None or row[0] == int(Kinds.ALL):
@@ -327,22 +336,22 @@ class World:
         node = dice.choice(self.nodes)
         self._happenings(node)
         x = dice.random()
-        if x < 0.45:
+        if x < 0.42:
             if node.application.open and self.chance(0.6):
                 self.commit(node)
             else:
                 self.write(node, keep_open="busy" in faults and self.chance(0.15))
         elif node.name in self.away:
             return
-        elif x < 0.60:
+        elif x < 0.58:
             self.run(node)
-        elif x < 0.70:
+        elif x < 0.69:
             self.receive(node)
-        elif x < 0.78:
+        elif x < 0.80:
             self.apply(node)
-        elif x < 0.84:
+        elif x < 0.85:
             self.collect(node)
-        elif x < 0.90:
+        elif x < 0.91:
             self.publish(node)
         elif x < 0.98:
             self.send(node)
@@ -361,7 +370,7 @@ class World:
             self.reflect()
         if "rules" in faults and chance(0.08):
             self.random_rule()
-        if "tool" in faults and chance(0.05):
+        if "tool" in faults and chance(0.12):
             self.evade()
         if "power" in faults and chance(0.02):
             self.tell("%s: POWER CUT", node.name)

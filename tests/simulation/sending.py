@@ -1,0 +1,148 @@
+"""What a station ought to have: the host's log read once more, as the protocol says that it goes out (protocol.md 7.9).
+
+An account of its own, from records, recipients and rules, against which the rows that really came to stand are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import Connection
+
+from replicator.protocol.codec import decode_segment
+from replicator.protocol.messages import ControlRecord, SegmentEntry, SegmentKind, TableBlock
+from replicator.store import catalogue
+from replicator.store.catalogue import RecipientSets
+from replicator.types import Kinds, Table
+from tests.simulation.schema import SPECS, Content, Row, RowKey
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Place = tuple[int, int]
+
+
+class Step(NamedTuple):
+    """A record of the log. `stations`: who gets it; `origin`: whose own clean change it is."""
+
+    place: Place
+    table: str
+    change: str
+    key: RowKey
+    row: Row | None
+    stations: frozenset[int]
+    verdict: bool
+    origin: int
+    control: ControlRecord | None = None
+
+
+@dataclass
+class Account:
+    """Of one station. `has`: rows as they were last sent to it or accepted from it; `ever`: keys it ever had."""
+
+    has: dict[tuple[str, RowKey], Row] = field(default_factory=dict)
+    ever: set[tuple[str, RowKey]] = field(default_factory=set)
+    down: dict[str, Kinds] = field(default_factory=dict)
+
+    def note(self, table: str, key: RowKey, row: Row | None, *, comes: bool) -> None:
+        if row is None:
+            self.has.pop((table, key), None)
+        elif comes or (table, key) in self.has or Kinds.NEW in self.down.get(table, Kinds.NONE):
+            self.has[table, key] = row
+            self.ever.add((table, key))
+
+    def content(self, table: str, rows: dict[RowKey, Row]) -> None:
+        """A widened rule or a snapshot brings the table."""
+        everything = Kinds.NEW in self.down.get(table, Kinds.NONE)
+        new = {key: row for key, row in rows.items() if everything or (table, key) in self.has}
+        self.has = {place: row for place, row in self.has.items() if place[0] != table}
+        for key, row in new.items():
+            self.has[table, key] = row
+            self.ever.add((table, key))
+
+
+def accounts(world: World) -> dict[str, Account]:
+    """By station."""
+    with world.host.process.database.transaction(write=False) as connection:
+        tables = catalogue.load_tables(connection)
+        names = {number: table.name for number, table in tables.items()}
+        steps = sorted(_steps(connection, tables), key=lambda step: step.place)
+        peers = dict(connection.exec_driver_sql("SELECT id, name FROM replicator_peer").fetchall())
+    rows: Content = {name: dict(world.at_first[name]) for name in SPECS}
+    found = {peer: Account() for peer in peers}
+    waiting = dict(world.snapshots)
+    for peer, account in found.items():
+        if peer not in waiting:
+            account.down = dict.fromkeys(SPECS, Kinds.ALL)
+            for table, content in rows.items():
+                account.content(table, content)
+    for step in steps:
+        for peer in [peer for peer, n in waiting.items() if n < step.place[0]]:
+            _take_snapshot(found[peer], rows)
+            del waiting[peer]
+        if step.control is not None:
+            _take_control(step, found, names, rows, waiting)
+            continue
+        if step.row is None:
+            rows[step.table].pop(step.key, None)
+        else:
+            rows[step.table][step.key] = step.row
+        for peer, account in found.items():
+            if peer not in waiting and (peer in step.stations or peer == step.origin):
+                comes = step.verdict or step.change == "N" or peer == step.origin
+                account.note(step.table, step.key, step.row, comes=comes)
+    for peer in waiting:
+        _take_snapshot(found[peer], rows)
+    return {peers[peer]: account for peer, account in found.items()}
+
+
+def _take_snapshot(account: Account, rows: Content) -> None:
+    account.has = {}
+    for table, content in rows.items():
+        account.content(table, content)
+
+
+def _take_control(
+    step: Step, found: dict[int, Account], names: dict[int, str], rows: Content, waiting: dict[int, int]
+) -> None:
+    assert step.control is not None
+    if step.control.kind != "rule":
+        return
+    body = step.control.body
+    for peer in step.stations:
+        account = found[peer]
+        for table, down, _up in body["rules"]:
+            account.down[names[table]] = Kinds(down)
+        for table in body["scope"] if peer not in waiting else ():
+            account.content(names[table], rows[names[table]])
+
+
+def _steps(connection: Connection, tables: dict[int, Table]) -> Iterator[Step]:
+    sets = RecipientSets.load(connection).stations
+    for digest, size, raw_size, recipients, peer, origin, frame in connection.exec_driver_sql(
+        "SELECT digest, size, raw_size, recipients, peer, origin, frame FROM replicator_slice_segment"
+        " WHERE frame IS NOT NULL ORDER BY slice, ordinal"
+    ).fetchall():
+        segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
+        stations = frozenset((peer,) if peer is not None else sets.get(recipients, ()))
+        for block in segment.blocks:
+            yield from _block(block, tables[block.table], stations, origin)
+        for record in segment.controls:
+            place = (record.number, record.order)
+            yield Step(place, "", "", (), None, stations, False, 0, record)
+
+
+def _block(block: TableBlock, table: Table, stations: frozenset[int], origin: int) -> Iterator[Step]:
+    images, keys = iter(block.rows), iter(block.keys)
+    definition = table.definition
+    for n, order, change in zip(block.numbers, block.orders, block.classes, strict=True):
+        row: Row | None = None
+        if change == "D":
+            key = next(keys)
+        else:
+            image = next(images)
+            row = dict(zip(definition.column_names, image, strict=True))
+            key = tuple(image[place] for place in definition.key_indexes)
+        yield Step((n, order), table.name, change, key, row, stations, block.verdict, origin)
