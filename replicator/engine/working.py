@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -150,19 +150,33 @@ def _make_way(unit: Unit, state: TableState, puts: dict[Key, Image]) -> None:
                 way[holder] = None
     if not way:
         return
-    present = database.read_images(connection, table, list(way))
-    parked: list[Image] = []
-    dropped: list[Key] = []
-    for key, image in present.items():
+    parked: dict[Key, Image] = {}
+    for key, image in database.read_images(connection, table, list(way)).items():
         moved: Image | None = image
         for index in state.unique:
             moved = None if moved is None else yield_unique(state, index, key, moved)
-        if moved is None:
-            dropped.append(key)
-        else:
-            parked.append(moved)
-    database.delete_keys(connection, table, dropped)
-    database.write_images(connection, table, parked)
+        if moved is not None:
+            parked[key] = moved
+    for key in _without_room(unit, state, parked):
+        del parked[key]
+    # What can't be parked goes, and is inserted again.
+    database.delete_keys(connection, table, [key for key in way if key not in parked])
+    database.write_images(connection, table, list(parked.values()))
+
+
+def _without_room(unit: Unit, state: TableState, parked: Mapping[Key, Image]) -> set[Key]:
+    """Those of the rows whose value to park at is another row's in the database, or another parked one's."""
+    crowded: set[Key] = set()
+    for index in state.unique:
+        places: dict[Hashable, Key] = {}
+        for key, image in parked.items():
+            value = index.of(image)
+            if value is not None and places.setdefault(value, key) != key:
+                crowded.add(key)
+        wanted = {values for image in parked.values() if None not in (values := index.values(image))}
+        found = unit.database.find_keys(unit.connection, state.table, index.columns, wanted) if wanted else {}
+        crowded |= {key for value, key in places.items() if found.get(value, key) != key}
+    return crowded
 
 
 def flush_versions(unit: Unit, state: TableState) -> None:
