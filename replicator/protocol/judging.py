@@ -28,8 +28,12 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     if result is not current and (state.unique or state.parents or state.children):  # step 4: what stands, stands
         result = enforce_constraints(state, key, result, context, outcome)
     differs = forbidden or not based or not same_image(result, image)  # step 5
+    if differs and based and not forbidden:
+        context.altered.add((proposal.table, key))
     changed = not same_image(result, current)
-    if changed or result is None:  # step 6: a delete leaves its mark even where no row was
+    # step 6. A delete leaves its mark even where no row was; but one that came too late moves no mark that is there:
+    # what the station writes to that row afterwards would else count as based on it.
+    if changed or (result is None and (version is None or (based and not forbidden))):
         _store(state, proposal, current, result, differs, context, pack)
     # step 7. A verdict on an earlier change of the row would be the last that its origin hears: it gets this one too.
     verdict = differs or context.repeat_verdicts or (proposal.table, key) in context.answered
@@ -71,8 +75,10 @@ def based_on_current(current: Image | None, version: Version | None, proposal: P
         # A row that stood here before its table was replicated has no version: who inserts it did not know it.
         return current is None or proposal.change != "N"
     position = (version.epoch, version.n)
-    if position <= proposal.base or position == context.position:
-        return True  # (what one transaction writes builds on itself, also where the host had to alter its beginning)
+    if position <= proposal.base:
+        return True
+    if position == context.position and (proposal.table, proposal.key) in context.altered:
+        return True  # what one transaction writes builds on itself, also where the host had to alter its beginning
     if current is not None and proposal.change == "N":
         return False  # the station did not know of that row
     return bool(version.writer == context.origin and version.writer_epoch == context.origin_epoch and version.clean)

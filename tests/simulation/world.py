@@ -50,6 +50,8 @@ USUAL = [
     Rule(Kinds.NONE, Kinds.ALL),
 ]
 CRASH, INTERLEAVE = 0.012, 0.12
+FIRST_NUMBER = 1000
+"""Of ids and traceable values; the template has used smaller ones."""
 
 
 class World:
@@ -63,7 +65,7 @@ class World:
         self.bad: list[str] = []
         self.story: list[str] | None = [] if show else None
         self.ledger = Ledger()
-        self._unique = itertools.count(1)
+        self._unique = itertools.count(FIRST_NUMBER)
         self._stepping: SimulatedNode | None = None
         self.watcher = Watcher(self)
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self._tell_mail)
@@ -325,8 +327,8 @@ class World:
             self.dice.choice([Application.put_option, Application.delete_option])(application)
             self.commit(node)
         self.collect(node)
-        node.before_write()
         application.raw.execute(allow, (row[0], number))
+        node.durable()  # a power cut must not bring the evasion back
 
     # --- one step ------------------------------------------------------------------------------------------------
 

@@ -189,7 +189,7 @@ def test_station_changes_what_the_host_deleted() -> None:
     assert judged.conflict == Conflict(1, key_of(1), ConflictKind.CHANGED_DELETED, None, NEW, None)
     assert judged.told == [("D", None, "origin")]
     version = place.version(ITEM, 1)
-    assert (version.position, version.deleted, version.image) == (HERE, 1, pack_row(OLD)), "the mark keeps its image"
+    assert (version.position, version.deleted, version.image) == ((1, 10), 1, pack_row(OLD)), "the mark stays as it was"
 
 
 def test_both_inserted(place: Place) -> None:
@@ -204,8 +204,18 @@ def test_both_deleted() -> None:
     judged = Judged(place, delete(ITEM, 1, base=(1, 1)))
     assert not judged.outcome.conflicts
     assert judged.told == [("D", None, "origin")]
-    assert place.version(ITEM, 1).position == HERE
+    assert place.version(ITEM, 1).position == (1, 10), "what the station writes after it is not based on it"
     assert place.version(ITEM, 1).image == pack_row(OLD)
+
+
+def test_a_row_that_is_replaced_here_and_was_deleted_at_the_host_stays_deleted_on_record() -> None:
+    """REPLACE under recursive_triggers comes as a delete and an insert."""
+    place = Place(ITEM)
+    place.lacks(ITEM, 1, version=(1, 10), image=pack_row(OLD))
+    judged = Judged(place, delete(ITEM, 1, base=(1, 1)), insert(ITEM, *NEW, base=(1, 1)))
+    assert place.row(ITEM, 1) is None
+    assert judged.conflict == Conflict(1, key_of(1), ConflictKind.CHANGED_DELETED, None, NEW, None)
+    assert judged.told == [("D", None, "origin"), ("D", None, "origin")]
 
 
 def test_a_delete_leaves_its_mark_where_no_row_was() -> None:
