@@ -84,6 +84,8 @@ class GroupContext:
     received_at: int
     repeat_verdicts: bool = False
     """The group was sent anew after a restart of the stream: its verdict goes back in any case."""
+    altered: set[tuple[int, Key]] = field(default_factory=set)
+    """Rows (table, key) whose change in this group was taken, but not as it was sent: a key gave way."""
     answered: set[tuple[int, Key]] = field(default_factory=set)
     """Rows of which this group's origin gets a verdict: what becomes of them later in the group must follow it."""
     _allowed: dict[int, str] = field(default_factory=dict)
