@@ -1,4 +1,4 @@
-"""What is in a mail, for the story of a run: opened with the keys that the simulation, unlike the world, has at hand."""
+"""What is in a mail, for the story of a run: opened with the keys that the simulation has at hand."""
 
 from __future__ import annotations
 

@@ -101,7 +101,8 @@ _QUESTIONS = {
     "skipped": "SELECT count(*) FROM replicator_skipped",
     "uncut slices": "SELECT (SELECT coalesce(max(id), 0) FROM replicator_slice) - min(cut_slice) FROM replicator_link",
     "link mode": "SELECT count(*) FROM replicator_link WHERE mode <> ''",
-    "unjudged": "SELECT coalesce(max(last_n - judged_n), 0) FROM replicator_node, replicator_link WHERE role = 'station'",
+    "unjudged": "SELECT coalesce(max(last_n - judged_n), 0) FROM replicator_node, replicator_link"
+    " WHERE role = 'station'",
 }
 
 Stream = tuple[tuple[int, int], int, int]

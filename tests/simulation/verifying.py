@@ -48,7 +48,7 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
         world.expect(False, f"notice: {kind}", lambda message=message: f"{node.name}: {message}")
 
 
-# --- L2: what a station has -----------------------------------------------------------------------------------------------
+# --- L2: what a station has -------------------------------------------------------------------------------------------
 
 
 def _tables(world: World, node: SimulatedNode, host: Content) -> None:
@@ -142,7 +142,7 @@ def _private(world: World, node: SimulatedNode, account: Account) -> None:
         )
 
 
-# --- S1, S2, S10: what was written ----------------------------------------------------------------------------------------
+# --- S1, S2, S10: what was written ------------------------------------------------------------------------------------
 
 
 def _writes(world: World, host: Content) -> None:
