@@ -102,9 +102,7 @@ def test_an_error_of_ours_leaves_its_traceback_in_the_log(node: Home, capsys: py
     assert stat.S_IMODE(log_file.stat().st_mode) == 0o600
 
 
-def test_an_error_of_ours_without_a_node_goes_to_the_user_s_log(
-    node: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_of_ours_without_a_node_goes_to_the_user_s_log(node: Home, capsys: pytest.CaptureFixture[str]) -> None:
     def act() -> None:
         raise ZeroDivisionError
 

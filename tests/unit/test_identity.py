@@ -31,9 +31,7 @@ def test_keys_come_back(tmp_path: Path) -> None:
     host = Identity(new_private_key(Runtime()))
     file.write(host)
     assert file.read() == host
-    station = Identity(
-        new_private_key(Runtime()), new_private_key(Runtime()), PublicKey(host.public_key)
-    )
+    station = Identity(new_private_key(Runtime()), new_private_key(Runtime()), PublicKey(host.public_key))
     file.write(station)
     assert file.read() == station
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
