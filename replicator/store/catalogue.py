@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
@@ -11,15 +12,21 @@ from replicator.errors import UnknownName
 from replicator.protocol.definitions import definition_from_plain, definition_to_plain
 from replicator.protocol.rules import RuleBook
 from replicator.store import sql
-from replicator.types import Kinds, Position, Rule, Table
+from replicator.types import Kinds, Position, Rule, Table, TableDefinition
 
 
 def load_tables(connection: Connection) -> dict[int, Table]:
     found = sql.rows(connection, "SELECT id, name, area, policy, definition FROM replicator_table ORDER BY id")
     return {
-        number: Table(number, name, definition_from_plain(json.loads(definition)), area, policy)
+        number: Table(number, name, _definition(definition), area, policy)
         for number, name, area, policy, definition in found
     }
+
+
+@lru_cache(maxsize=1024)
+def _definition(text: str) -> TableDefinition:
+    """Every transaction asks for the tables anew, and they hardly ever change."""
+    return definition_from_plain(json.loads(text))
 
 
 def find_table(connection: Connection, name: str) -> Table:

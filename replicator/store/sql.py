@@ -1,7 +1,7 @@
 """Statements of our own, written once with `?` for every driver.
 
-`Connection.exec_driver_sql` is used throughout: at the sizes of a run the statement compiler would cost more than the
-database. Nothing but the style of placeholders is translated here; what really differs between databases is a method of
+Executed by the driver itself: at the sizes of a run the statement compiler would cost more than the database. Nothing
+but the style of placeholders is translated here; what really differs between databases is a method of
 `databases.base.Database`.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from sqlalchemy import Connection, CursorResult, Table
+from sqlalchemy import Connection, Table
 
 CHUNK = 500
 """Values in one IN list: below every driver's limit of parameters."""
@@ -24,22 +24,40 @@ def _styled(statement: str, paramstyle: str) -> str:
     return statement if paramstyle == "qmark" else statement.replace("%", "%%").replace("?", "%s")
 
 
-def run(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> CursorResult[Any]:
-    """Execute one statement. Parameters are positional."""
-    return connection.exec_driver_sql(_styled(statement, connection.dialect.paramstyle), tuple(parameters))
+class Cursor(Protocol):
+    """What every driver's cursor has (PEP 249)."""
+
+    rowcount: int
+
+    def execute(self, statement: str, parameters: Sequence[Any], /) -> Any: ...
+
+    def fetchall(self) -> list[Row]: ...
+
+    def fetchone(self) -> Row | None: ...
+
+    def close(self) -> None: ...
+
+
+def run(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> Cursor:
+    """Execute one statement. Parameters are positional.
+
+    By the driver's own cursor: SQLAlchemy's result would cost several times what a small query does.
+    """
+    driver = connection.connection.driver_connection
+    cursor = cast(Cursor, driver.cursor())  # type: ignore[union-attr]
+    cursor.execute(_styled(statement, connection.dialect.paramstyle), tuple(parameters))
+    return cursor
 
 
 def rows(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
-    """All rows, as the driver's own tuples: SQLAlchemy's would cost as much again as reading them."""
-    result = run(connection, statement, parameters)
-    found = [] if result.cursor is None else result.cursor.fetchall()
-    result.close()
-    return cast(list[Row], found)
+    return run(connection, statement, parameters).fetchall()
 
 
 def one(connection: Connection, statement: str, parameters: Sequence[Any] = ()) -> Row | None:
-    row = run(connection, statement, parameters).first()
-    return None if row is None else tuple(row)
+    cursor = run(connection, statement, parameters)
+    row = cursor.fetchone()
+    cursor.close()  # what is only half read would hold a lock
+    return row
 
 
 def many(connection: Connection, statement: str, parameters: Sequence[Row]) -> None:
