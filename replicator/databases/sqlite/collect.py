@@ -69,25 +69,21 @@ def changes(
     decoders: dict[tuple[int, Layout], Decoder] = {}
     last, bound = 0, LARGEST_ID if through is None else through
     while True:
-        found = fetch(
-            raw,
-            f"SELECT tbl, op, max(id) FROM (SELECT id, tbl, op FROM {OUTBOX} WHERE id > ? AND id <= ?"
-            f" ORDER BY id LIMIT {CHANGES}) GROUP BY tbl, op",
-            (last, bound),
-        )
-        if not found:
+        end = _end_of_chunk(raw, last, bound)
+        if end is None:
             return
-        if any(op in ("K", "M") for _, op, _ in found):
+        found = fetch(raw, f"SELECT DISTINCT tbl, op FROM {OUTBOX} WHERE id > ? AND id <= ?", (last, end))
+        ops = {op for _, op in found}
+        if not ops.isdisjoint(("K", "M")):
             for table in tables.values():
                 settle_markers(raw, table, last)
             raw.execute(f"DELETE FROM {OUTBOX} WHERE id > ? AND op IN ('K', 'M')", (last,))
             continue
-        end = max(highest for _, _, highest in found)
         # Rows of a table that is no longer replicated are read over.
-        wanted = {number: tables[number] for number, _, _ in found if number in tables}
+        wanted = {number: tables[number] for number, _ in found if number in tables}
         chunk: list[Change] = []
         if wanted:
-            layout = _layout(raw, list(wanted.values()), {op for _, op, _ in found}, (last, end))
+            layout = _layout(raw, list(wanted.values()), ops, (last, end))
             for number, rows in groupby(fetch(raw, _reading(layout), (last, end)), itemgetter(1)):
                 if number in wanted:
                     if (number, layout) not in decoders:
@@ -97,6 +93,14 @@ def changes(
         read_through(last)
         if chunk:
             yield chunk
+
+
+def _end_of_chunk(raw: sqlite3.Connection, last: int, bound: int) -> int | None:
+    """Id of the last row of the chunk after `last`; None when there is none."""
+    rows = f"FROM {OUTBOX} WHERE id > ? AND id <= ?"
+    whole = fetch(raw, f"SELECT id {rows} ORDER BY id LIMIT 1 OFFSET {CHANGES - 1}", (last, bound))
+    (end,) = whole or fetch(raw, f"SELECT max(id) {rows}", (last, bound))
+    return None if end[0] is None else int(end[0])
 
 
 def _layout(raw: sqlite3.Connection, tables: list[Table], ops: set[str], span: tuple[int, int]) -> Layout:
