@@ -17,6 +17,7 @@ from tests.simulation import template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import Clockwork, Crash
 from tests.simulation.resting import replay_everything, settle
+from tests.simulation.sizes import small_sizes
 from tests.simulation.verifying import verify
 from tests.simulation.world import FAULTS, USUAL, World
 
@@ -87,7 +88,8 @@ def run_seed(seed: int, *, show: bool = False) -> Result:
     world.tell("seed %d: %d stations, %s; faults: %s; %s", seed, stations, kind, " ".join(sorted(faults)), settings)
     steps = dice.randint(*STEPS)
     try:
-        with _time_limit():
+        with _time_limit(), small_sizes(dice) as sizes:
+            world.tell("sizes: %s", sizes)
             _play(world, steps)
     except (Exception, Crash) as error:  # noqa: BLE001 - whatever the engine raises counts as a violation
         place = traceback.extract_tb(error.__traceback__)[-1]

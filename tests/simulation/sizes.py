@@ -1,0 +1,45 @@
+"""The engine's chunk sizes, made so small that a handful of rows reaches every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from types import ModuleType
+
+from replicator.databases.sqlite import apply as sqlite_apply
+from replicator.databases.sqlite import collect as sqlite_collect
+from replicator.engine import backfill, collect, content, journalling, packing, publish, replay, send
+
+SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
+    (sqlite_collect, "CHANGES", (1, 3)),
+    (sqlite_apply, "CHUNK", (1, 3)),
+    (collect, "CHUNKS", (1,)),
+    (journalling, "SAMPLE", (1,)),
+    (journalling, "MOST_ENTRIES", (1, 3)),
+    (journalling, "MOST_GROUPS", (1, 2)),
+    (replay, "CHUNK", (1, 2, 5)),
+    (content, "PAGE", (1, 3)),
+    (packing, "PAGE", (1, 3)),
+    (packing, "SMALLEST", (1,)),
+    (backfill, "PAGE", (1, 3)),
+    (publish, "LOOK_AHEAD", (1, 3)),
+    (send, "QUEUE_PAGE", (1, 2)),
+]
+
+
+@contextmanager
+def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
+    """A third of the sizes are small within, each run others; half of the runs go with the usual ones."""
+    chosen = {}
+    for module, name, choices in SIZES if dice.random() < 0.5 else ():
+        if dice.random() < 0.35:
+            chosen[module, name] = dice.choice(choices)
+    usual = {place: getattr(*place) for place in chosen}
+    for (module, name), size in chosen.items():
+        setattr(module, name, size)
+    try:
+        yield {f"{module.__name__.rpartition('.')[2]}.{name}": size for (module, name), size in chosen.items()}
+    finally:
+        for (module, name), size in usual.items():
+            setattr(module, name, size)
