@@ -169,6 +169,10 @@ def exchange(*computers: Computer, rounds: int = 2) -> None:
             computer.here(computer.run_command)
 
 
+def equal(one: Computer, other: Computer) -> bool:
+    return all(one.rows(table) == other.rows(table) for table in ("customers", "orders"))
+
+
 def until(condition: Callable[[], bool], seconds: float = PATIENCE, step: float = 0.005) -> None:
     end = time.monotonic() + seconds
     while not condition():

@@ -1,4 +1,4 @@
-"""host-run and remote-run as people and schedulers use them: real processes, through the console script."""
+"""host-run and remote-run, once: real processes, through the console script."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 from command_line import SCHEMA
-from processes import Computer, exchange, invite, lines, new_host, until
-
-TABLES = ("customers", "orders")
-Lasting: TypeAlias = Callable[..., subprocess.Popen[str]]
+from processes import Computer, equal, exchange, invite, new_host, until
 
 
 @pytest.fixture
@@ -33,15 +27,8 @@ def koeln(office: Computer) -> Computer:
     return invite(office, "koeln", up="new,changed")
 
 
-def equal(one: Computer, other: Computer) -> bool:
-    return all(one.rows(table) == other.rows(table) for table in TABLES)
-
-
 def all_mail(computer: Computer) -> list[str]:
     return sorted(str(path) for path in (computer.folder / "mail").rglob("*") if path.is_file())
-
-
-# --- once -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_day_by_the_readme(tmp_path: Path) -> None:
@@ -215,39 +202,7 @@ def test_bars_on_a_terminal_and_none_in_a_pipe(office: Computer, koeln: Computer
     assert "\x1b" not in result.out
 
 
-# --- again and again --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def lasting() -> Iterator[Lasting]:
-    """`lasting(computer)` starts a run every 30 seconds; all are ended afterwards."""
-    started = []
-
-    def start(computer: Computer, every: str = "30s", **options: Any) -> subprocess.Popen[str]:
-        process = computer.start(computer.run_command, "--every", every, **options)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def test_every_carries_mail_as_it_comes(office: Computer, koeln: Computer, lasting: Lasting) -> None:
-    exchange(office, koeln)
-    host, station = lasting(office, "1s"), lasting(koeln, "1h")
-    office.sql("UPDATE customers SET city = 'Fulda'")
-    # The station's next run is an hour away, but mail is noticed.
-    until(lambda: equal(office, koeln))
-    office.done("station", "set", "koeln", "--title", "Köln")
-    assert "Köln" in office.done("station", "list")
-    for process in (host, station):
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-        assert (process.returncode, err) == (0, "replicator: stopped; nothing is lost\n")
-        assert re.search(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  .*mail", out), out
-        assert "nothing to do" not in out
+# --- stopped, and written down ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -266,46 +221,6 @@ def test_a_single_run_stops_with_one_line(office: Computer, koeln: Computer, num
     assert equal(office, koeln)
 
 
-def test_every_goes_on_after_trouble_and_tells_it_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
-    mail = office.folder / "mail"
-    said = office.folder / "said"
-    process = lasting(office, "1s", stderr=said.open("w"))
-    until(lambda: bool(koeln.mails()))
-    mail.rename(office.folder / "unplugged")
-    mail.write_text("a file where the folder was")
-    time.sleep(6)
-    mail.unlink()
-    (office.folder / "unplugged").rename(mail)
-    until(lambda: "all is well again" in said.read_text())
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert len(said.read_text().splitlines()) == 3, said.read_text()
-    trouble, well, stopped = said.read_text().splitlines()
-    assert "mail folder" in trouble
-    assert "next try in 1 s" in trouble
-    assert well.endswith("all is well again")
-    assert stopped.endswith("nothing is lost")
-    exchange(koeln, office)
-    assert equal(office, koeln)
-
-
-def test_every_waits_for_a_locked_database(office: Computer, koeln: Computer, lasting: Lasting) -> None:
-    exchange(office, koeln)
-    with closing(sqlite3.connect(office.database_file)) as held:
-        held.execute("BEGIN IMMEDIATE")
-        held.execute("UPDATE customers SET city = 'Gera'")
-        process = lasting(office, "1s")
-        time.sleep(8)
-        held.execute("COMMIT")
-    until(lambda: bool(koeln.mails()))
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
-    assert "locked by another program" in err.splitlines()[0]
-    assert err.count("locked by another program") == 1
-    koeln.run()
-    assert equal(office, koeln)
-
-
 def test_the_log_has_a_line_for_each_run(office: Computer, koeln: Computer) -> None:
     exchange(office, koeln)
     log = (koeln.home / "log" / "replicator.log").read_text(encoding="utf-8")
@@ -313,9 +228,3 @@ def test_the_log_has_a_line_for_each_run(office: Computer, koeln: Computer) -> N
     assert len(runs) == 2
     assert "applied 1 batches, 3 rows" in runs[0]
     assert "Ahlers" not in log
-
-
-def test_lines_come_at_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
-    """A lasting run in a pipe must not keep its lines for itself."""
-    process = lasting(office)
-    assert "initial load" in next(lines(process))

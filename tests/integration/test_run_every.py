@@ -1,0 +1,107 @@
+"""host-run and remote-run that go on until they are stopped (--every): real processes, through the console script."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from processes import Computer, equal, exchange, invite, lines, new_host, until
+
+Lasting: TypeAlias = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Computer:
+    return new_host(tmp_path)
+
+
+@pytest.fixture
+def koeln(office: Computer) -> Computer:
+    """Set up; its first run is still to come."""
+    return invite(office, "koeln", up="new,changed")
+
+
+@pytest.fixture
+def lasting() -> Iterator[Lasting]:
+    """`lasting(computer)` starts a run every 30 seconds; all are ended afterwards."""
+    started = []
+
+    def start(computer: Computer, every: str = "30s", **options: Any) -> subprocess.Popen[str]:
+        process = computer.start(computer.run_command, "--every", every, **options)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_every_carries_mail_as_it_comes(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    exchange(office, koeln)
+    host, station = lasting(office, "1s"), lasting(koeln, "1h")
+    office.sql("UPDATE customers SET city = 'Fulda'")
+    # The station's next run is an hour away, but mail is noticed.
+    until(lambda: equal(office, koeln))
+    office.done("station", "set", "koeln", "--title", "Köln")
+    assert "Köln" in office.done("station", "list")
+    for process in (host, station):
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "replicator: stopped; nothing is lost\n")
+        assert re.search(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  .*mail", out), out
+        assert "nothing to do" not in out
+
+
+def test_every_goes_on_after_trouble_and_tells_it_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    mail = office.folder / "mail"
+    said = office.folder / "said"
+    process = lasting(office, "1s", stderr=said.open("w"))
+    until(lambda: bool(koeln.mails()))
+    mail.rename(office.folder / "unplugged")
+    mail.write_text("a file where the folder was")
+    time.sleep(6)
+    mail.unlink()
+    (office.folder / "unplugged").rename(mail)
+    until(lambda: "all is well again" in said.read_text())
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert len(said.read_text().splitlines()) == 3, said.read_text()
+    trouble, well, stopped = said.read_text().splitlines()
+    assert "mail folder" in trouble
+    assert "next try in 1 s" in trouble
+    assert well.endswith("all is well again")
+    assert stopped.endswith("nothing is lost")
+    exchange(koeln, office)
+    assert equal(office, koeln)
+
+
+def test_every_waits_for_a_locked_database(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    exchange(office, koeln)
+    with closing(sqlite3.connect(office.database_file)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        held.execute("UPDATE customers SET city = 'Gera'")
+        process = lasting(office, "1s")
+        time.sleep(8)
+        held.execute("COMMIT")
+    until(lambda: bool(koeln.mails()))
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert "locked by another program" in err.splitlines()[0]
+    assert err.count("locked by another program") == 1
+    koeln.run()
+    assert equal(office, koeln)
+
+
+def test_lines_come_at_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    """A lasting run in a pipe must not keep its lines for itself."""
+    process = lasting(office)
+    assert "initial load" in next(lines(process))
