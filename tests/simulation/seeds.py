@@ -1,4 +1,8 @@
-"""Seeds that once found something; they are run with every test."""
+"""Seeds that once found something; they are run with every test.
+
+What a seed does belongs to the simulator as it was on that day: a change of its dice gives the seed another story. So
+these are a share of seeds like any other by now, kept with what was found by them.
+"""
 
 SEEDS: dict[int, str] = {
     9: "a group that ended exactly where a slice was full was never published: the slice counted as cut in its middle",
