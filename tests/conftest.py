@@ -1,0 +1,10 @@
+"""For all tests: signals as at a terminal."""
+
+from __future__ import annotations
+
+import signal
+
+# A test run that is a background job is started with Ctrl-C ignored, and its children inherit that: commands under
+# test could then not be stopped by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
