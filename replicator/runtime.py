@@ -21,7 +21,8 @@ def _nothing(_place: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`now` gives microseconds since 1970 UTC; `random(n)` n random bytes; `reached(place)` marks a crash point.
+    """`now` gives microseconds since 1970 UTC; `random(n)` n random bytes; `reached(place)` marks a crash point;
+    `pause(seconds)` sleeps.
 
     Crash points are named 'commit:before', 'commit:after', 'mail:before', 'mail:after', 'delete:before',
     'delete:after', 'side:before', 'side:after', 'spool:before', 'spool:after'.
@@ -30,3 +31,4 @@ class Runtime:
     now: Callable[[], int] = _now
     random: Callable[[int], bytes] = os.urandom
     reached: Callable[[str], None] = _nothing
+    pause: Callable[[float], None] = time.sleep

@@ -139,14 +139,15 @@ def test_an_initial_load_at_the_host(tmp_path: Path) -> None:
 
 
 def test_a_station_takes_a_day_of_changes(office: Computer) -> None:
+    """Transaction after transaction: none is long, but the application has to get a turn between them."""
     koeln = invite(office, "koeln")
     exchange(office, koeln)
-    for start in range(0, 30_000, 5_000):
+    for start in range(0, 60_000, 5_000):
         add_customers(office, start, 5_000)
         office.here("host-run")
     with application(koeln, 1_000_000) as waits:
         slower = run(koeln)
-    held(waits, slower, "a station applies 30,000 changes")
+    held(waits, slower, "a station applies 60,000 changes")
     exchange(office, koeln)
     assert koeln.rows("customers") == office.rows("customers")
     assert koeln.rows("clicks") == office.rows("clicks")
@@ -155,12 +156,12 @@ def test_a_station_takes_a_day_of_changes(office: Computer) -> None:
 def test_the_host_judges_a_day_of_changes(office: Computer) -> None:
     koeln = invite(office, "koeln")
     exchange(office, koeln)
-    for start in range(0, 30_000, 5_000):
+    for start in range(0, 60_000, 5_000):
         add_customers(koeln, start, 5_000)
         koeln.here("remote-run")
     with application(office, 0) as waits:
         slower = run(office)
-    held(waits, slower, "the host judges 30,000 changes")
+    held(waits, slower, "the host judges 60,000 changes")
     exchange(koeln, office)
     assert koeln.rows("customers") == office.rows("customers")
 

@@ -14,6 +14,7 @@ from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Data
 from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, tables
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.errors import translate, translated
+from replicator.databases.sqlite.giving_way import GivingWay
 from replicator.databases.sqlite.statements import driver, scalar
 from replicator.databases.sqlite.values import comparable
 from replicator.errors import ConfigurationError, DatabaseTrouble
@@ -38,6 +39,7 @@ class SqliteDatabase(Database):
         self.path = os.path.abspath(str(url.database))
         self._opener = Opener(self.path)
         self._create = create
+        self._giving_way = GivingWay(runtime)
         self._inside = False
         self._read_through: int | None = None
         self._sound: dict[str, tuple[int, TableDefinition, int]] = {}
@@ -61,6 +63,8 @@ class SqliteDatabase(Database):
         raw = driver(connection)
         self._inside = True
         try:
+            if write:
+                self._giving_way.before()
             raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield connection
             if write:
@@ -76,6 +80,8 @@ class SqliteDatabase(Database):
         finally:
             self._inside = False
             self._read_through = None
+            if write:
+                self._giving_way.after()
             if connection.in_transaction():
                 # SQLAlchemy's own idea of a transaction; SQLite's is over.
                 connection.rollback()
