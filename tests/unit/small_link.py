@@ -86,6 +86,8 @@ class End:
     def send(self, now: int, *, hello: bool = False) -> list[Mail]:
         """All that is due: new content, repeated content, a probe, an acknowledgement; [] when nothing is."""
         self.cut(now)
+        # Acknowledging a batch takes its pieces out of the queue too (store.batches.drop_batches).
+        self.queue = [piece for piece in self.queue if piece[0] in self.batches]
         silence = links.probe_is_due(self.link, now)
         if not (self.queue or self.link.inbound.acknowledgement_due or hello or silence):
             return []
@@ -95,7 +97,7 @@ class End:
                 self.batches[n].sent_probe = number
         header = self.header(number)
         self.link.inbound.acknowledgement_due = False
-        queue, self.queue = [piece for piece in self.queue if piece[0] in self.batches], []
+        queue, self.queue = self.queue, []
         self.contents_sent += len(queue)
         return [self.mail(header, *piece) for piece in queue] or [Mail(header)]
 
