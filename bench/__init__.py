@@ -4,5 +4,5 @@ data       the rows: customers and order items, from a seed
 places     a host and its stations in a temporary folder, set up by the real operations
 measuring  CPU time, medians of interleaved repetitions, figures
 stages     what the time of a run is spent on
-capture · flow · fanout · memory     one file a subject; each has `measure`
+capture · flow · keyed · fanout · memory     one file a subject; each has `measure`
 """

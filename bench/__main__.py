@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import capture, fanout, flow, memory
+from bench import capture, fanout, flow, keyed, memory
 from bench.flow import Spent
 from bench.measuring import QUICK, Figure, Size
 
-NAMES = ("capture", "flow", "fanout", "memory")
+NAMES = ("capture", "flow", "keyed", "fanout", "memory")
 SHOWN = 0.05
 """Stages below so many microseconds a change are not listed."""
 
@@ -47,7 +47,7 @@ def measure(names: list[str], size: Size, tell: Callable[[str], None]) -> tuple[
                 found, spent = flow.measure(Path(folder), size, tell)
                 figures += found
             else:
-                figures += {"capture": capture, "fanout": fanout, "memory": memory}[name].measure(
+                figures += {"capture": capture, "keyed": keyed, "fanout": fanout, "memory": memory}[name].measure(
                     Path(folder), size, tell
                 )
     return figures, spent

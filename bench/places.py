@@ -81,6 +81,11 @@ class Places:
         with open_node(self._home(node), self._runtime) as opened:
             return session.run(opened)
 
+    def exchange(self, source: str, target: str) -> None:
+        """One run of each."""
+        self.run(source)
+        self.run(target)
+
     def rest(self, *nodes: str) -> None:
         """Run until everything that is under way has arrived and has been acknowledged."""
         for _ in range(3):

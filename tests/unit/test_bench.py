@@ -41,6 +41,12 @@ def test_the_whole_way_is_measured_in_both_directions_with_its_stages():
     assert {stage for _, stage in stages.STAGES} - timed <= {"load rows"}
 
 
+def test_tables_with_keys_between_them_are_measured_and_held_to_nothing():
+    figures = measured("keyed")
+    assert len(figures) == 2
+    assert all(figure.ratio and figure.met is None for figure in figures.values())
+
+
 def test_a_further_station_is_measured():
     (figure,) = measured("fanout").values()
     assert figure.limit == 2
