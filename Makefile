@@ -34,7 +34,7 @@ wheel-test:
 	@$(PYTHON) -m venv $(WHEEL)/venv
 	@$(WHEEL)/venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir $(WHEEL) .
 	@$(WHEEL)/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo $(WHEEL)/*.whl)[test]"
-	@mkdir $(WHEEL)/away && cp -r tests $(WHEEL)/away/tests
+	@mkdir $(WHEEL)/away && cp -r tests bench $(WHEEL)/away
 	cd $(WHEEL)/away && ../venv/bin/python -m pytest -n auto -q tests/unit tests/integration/test_setup_commands.py
 
 lint: .venv/installed-lint
