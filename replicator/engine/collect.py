@@ -14,12 +14,12 @@ from typing import Protocol
 
 from replicator.databases.base import Change
 from replicator.engine.node import Node, Unit
-from replicator.engine.recipients import Recipients
+from replicator.engine.recipients import MADE_AND_DELETED, Recipients
 from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.edits import merge_edit
 from replicator.protocol.images import full_mask, same_value
 from replicator.protocol.ties import classify_upward
-from replicator.protocol.working_set import Version, new_version
+from replicator.protocol.working_set import MADE, REMADE, Version, new_version
 from replicator.store import journal, rows, sql
 from replicator.store.journal import Group
 from replicator.types import NOWHERE, Image, Key, Operation
@@ -262,20 +262,26 @@ class _HostClassifier:
 
     def classify(self, change: Change, version: Version | None, grouping: Grouping) -> Version | None:
         _, table, operation, key, image, mask, before, at, _ = change
+        n = grouping.n or grouping.number()
+        mark = ""
         if version is None:
             # A row that stood here before its table was replicated: the trigger's operation tells.
             was_there, base = operation is not _INSERT, NOWHERE
         else:
             was_there, base = not version.deleted, version[2:4]
-        kind = "D" if image is None else "C" if was_there else "N"
-        n = grouping.n or grouping.number()
-        recipients = self._recipients_of(table, kind)
-        self._add(table, kind, key, image, mask, before, at, base, recipients)
+            if base == (self._epoch, n):
+                mark = version.tie
         if image is None:
-            self._recipients.note(table, kind, key)
+            recipients = self._recipients_of(table, MADE_AND_DELETED if mark else "D")
+            self._add(table, "D", key, None, mask, before, at, base, recipients)
+            self._recipients.note(table, "D", key)
             tombstone = None if before is None else pack_row(before)
             return Version(table, key, self._epoch, n, 1, 0, 0, 1, at, "", tombstone)
-        return new_version(Version, (table, key, self._epoch, n, 0, 0, 0, 1, at, "", None))
+        if not was_there:
+            mark = REMADE if base == (self._epoch, n) else MADE
+        kind = "N" if mark else "C"
+        self._add(table, kind, key, image, mask, before, at, base, self._recipients_of(table, kind))
+        return new_version(Version, (table, key, self._epoch, n, 0, 0, 0, 1, at, mark, None))
 
     def flush(self) -> None:
         self._recipients.flush()

@@ -17,7 +17,7 @@ from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
-from replicator.engine.recipients import Recipients
+from replicator.engine.recipients import MADE_AND_DELETED, Recipients
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.images import lay_over
@@ -183,8 +183,9 @@ class _Judging:
         assert self.group is not None  # noqa: S101 - set by _begin
         peer, group = self.peer.id, self.group
         of, add = self.recipients.of, self.unit.journal.add
-        for table, change, key, image, mask, at, shared, clean, verdict, before in outcome.records:
-            recipients = of(table, change, peer if verdict else 0) if shared else None
+        for table, change, key, image, mask, at, shared, clean, verdict, before, made in outcome.records:
+            wanted = MADE_AND_DELETED if made else change
+            recipients = of(table, wanted, peer if verdict else 0) if shared else None
             origin, must = (peer if clean else 0), (peer if verdict else 0)
             add(table, change, key, image, mask, before, at, NOWHERE, recipients, origin, must)
             if shared and change == "D":

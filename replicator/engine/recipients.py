@@ -11,7 +11,10 @@ from replicator.protocol.rules import wanting
 from replicator.store import rows
 from replicator.types import ChangeClass, Key, Kinds
 
-_KIND = {change.value: change.kind for change in ChangeClass}
+MADE_AND_DELETED = "ND"
+"""Instead of a class: a delete of a row that the same group had made. Who was sent the one is sent the other."""
+
+_KINDS = {**{change.value: change.kind for change in ChangeClass}, MADE_AND_DELETED: Kinds.NEW | Kinds.DELETED}
 
 
 class Recipients:
@@ -28,7 +31,7 @@ class Recipients:
         asked = (table, change, without)
         if asked not in self._numbers:
             unit = self._unit
-            stations = tuple(peer for peer in wanting(unit.books, table, _KIND[change]) if peer != without)
+            stations = tuple(peer for peer in wanting(unit.books, table, _KINDS[change]) if peer != without)
             self._numbers[asked] = unit.recipient_sets.intern(unit.connection, stations)
         return self._numbers[asked]
 

@@ -7,7 +7,7 @@ Records of the batch's segments are brought into stream order slice by slice, de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from replicator.engine import working
 from replicator.engine.collect import collect, request
@@ -16,10 +16,12 @@ from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.unrolling import Step, windows
+from replicator.engine.unsettled import Unsettled, row_of, sought_parents
 from replicator.errors import PeerFault
-from replicator.protocol.codec_plain import pack, unpack
+from replicator.protocol.codec_plain import pack
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord
+from replicator.protocol.questions import Questions
 from replicator.protocol.replaying import Record, Replay
 from replicator.protocol.working_set import WorkingSet
 from replicator.store import journal, rows, scope_keys
@@ -58,6 +60,7 @@ class Replaying:
     judged: int = 0
     pending: bool = False
     """Own changes await a verdict."""
+    questions: Questions = field(default_factory=Questions)
     working: WorkingSet | None = None
 
     def __post_init__(self) -> None:
@@ -65,8 +68,12 @@ class Replaying:
         self.look_for_pending()
 
     def look_for_pending(self) -> None:
-        self.unit.journal.finish()
-        self.pending = journal.has_pending(self.unit.connection, self.judged)
+        """What has been numbered by now: own changes, and requests from before this batch on."""
+        unit = self.unit
+        unit.journal.finish()
+        self.pending = journal.has_pending(unit.connection, self.judged)
+        requests = journal.open_requests(unit.connection, unit.link(HOST_PEER).judged_n, "refresh")
+        self.questions = Questions.of((n, row_of(body)) for n, body in requests)
 
     def steps(self, steps: list[Step]) -> None:
         """Decide on a run of records; a rule or a snapshot in between is a step of its own."""
@@ -103,13 +110,15 @@ class Replaying:
             if self.pending
             for key, n in journal.pending(unit.connection, self.judged, table, wanted).items()
         }
-        replay = Replay(self.working, unit.flags_down, pending, self.judged)
+        replay = Replay(self.working, unit.flags_down, pending, self.judged, questions=self.questions)
+        replay.unsettled_rows = Unsettled(unit, replay).rows
         for table, wanted in keys.items():
             working.load_versions(unit, self.working, {table: wanted})
             mine = [record for record in records if record.table == table]
             self._load_rows(table, wanted, mine, pending)
             if late:
                 self._expect_parents(table, mine)
+        replay.sought = sought_parents(unit, self.working, records)
         return replay
 
     def _load_rows(
@@ -141,6 +150,10 @@ class Replaying:
                 found = journal.pending(unit.connection, self.judged, table, holders)
                 pending.update(((table, key), n) for key, n in found.items())
         working.load_parents(unit, state, images)
+        if self.pending:
+            for parent, missing in working.missing_parents(state, images).items():
+                found = journal.pending(unit.connection, self.judged, parent, missing)
+                pending.update(((parent, key), n) for key, n in found.items())
         if state.children:
             # Of holders too: one that would have to go while rows refer to it stays.
             working.load_children(unit, state, [state.rows[key] for key in concerned if key in state.rows])
@@ -211,9 +224,8 @@ class Replaying:
         """What was skipped is kept only while a change or a request about it is open."""
         unit = self.unit
         open_now = set()
-        for body in journal.open_requests(unit.connection, self.judged, "refresh"):
-            table, key = unpack(body)
-            open_now.add((table, key))
+        for _, body in journal.open_requests(unit.connection, self.judged, "refresh"):
+            open_now.add(row_of(body))
         settled = []
         for table, key in rows.skipped_keys(unit.connection):
             if (table, key) not in open_now and not journal.pending(unit.connection, self.judged, table, [key]):

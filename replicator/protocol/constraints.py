@@ -5,7 +5,7 @@ from __future__ import annotations
 from replicator.protocol.codec_plain import unpack_rows
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome
-from replicator.protocol.working_set import KeyIndex, ParentLink, TableState, Version
+from replicator.protocol.working_set import MADE, KeyIndex, ParentLink, TableState, Version
 from replicator.types import Image, Key, TypeKind
 
 MAX_DEPTH = 32
@@ -98,7 +98,7 @@ def restore(state: TableState, key: Key, image: Image, context: GroupContext, ou
     """The host puts a row back by itself: a new version of its own, for all whose rule wants new rows."""
     epoch, n = context.position
     state.put(key, image)
-    state.set_version(Version(state.table.id, key, epoch, n, clean=0, at=context.received_at))
+    state.set_version(Version(state.table.id, key, epoch, n, clean=0, at=context.received_at, tie=MADE))
     full = (1 << len(image)) - 1
     context.answered.add((state.table.id, key))
     outcome.records.append(

@@ -10,7 +10,7 @@ from replicator.protocol.constraints import enforce_constraints
 from replicator.protocol.images import lay_over, masked, same_image
 from replicator.protocol.policies import POLICIES
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
-from replicator.protocol.working_set import TableState, Version
+from replicator.protocol.working_set import REMADE, TableState, Version, made_by_group
 from replicator.types import Image, Value
 
 
@@ -35,6 +35,7 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     # what the station writes to that row afterwards would else count as based on it.
     if changed or (result is None and (version is None or (based and not forbidden))):
         _store(state, proposal, current, result, differs, context, pack)
+    made = version is not None and version.made and version.position == context.position
     # step 7. A verdict on an earlier change of the row would be the last that its origin hears: it gets this one too.
     verdict = differs or context.repeat_verdicts or (proposal.table, key) in context.answered
     if verdict:
@@ -43,7 +44,7 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
         if result is None:
             change = "D"
         else:
-            change = "N" if changed and current is None else "C"
+            change = "N" if changed and (current is None or made) else "C"
         outcome.records.append(
             LogRecord(
                 proposal.table,
@@ -56,6 +57,7 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 changed and not verdict,  # clean
                 verdict,
                 _stood(current, result, proposal.mask) if changed else None,
+                made and result is None,
             )
         )
 
@@ -75,6 +77,8 @@ def based_on_current(current: Image | None, version: Version | None, proposal: P
         # A row that stood here before its table was replicated has no version: who inserts it did not know it.
         return current is None or proposal.change != "N"
     position = (version.epoch, version.n)
+    if position == proposal.base and version.tie == REMADE and proposal.change == "N":
+        return False  # a station that gets deletes only: it knows of that group's delete and not of the row after it
     if position <= proposal.base:
         return True
     if position == context.position and (proposal.table, proposal.key) in context.altered:
@@ -98,8 +102,8 @@ def _store(
     tombstone: bytes | None = None
     if current is not None or result is not None:
         state.put(key, result)
+    old = state.versions.get(key)
     if result is None:
-        old = state.versions.get(key)
         tombstone = pack(current) if current is not None else old.image if old else None
     state.set_version(
         Version(
@@ -112,7 +116,7 @@ def _store(
             context.origin_epoch,
             int(not differs),
             min(proposal.at, context.received_at),
-            "",
+            made_by_group(old, context.position, current is not None, result is not None),
             tombstone,
         )
     )

@@ -70,6 +70,8 @@ class LogRecord(NamedTuple):
     """Goes to the origin as a verdict, whatever the rules say."""
     before: tuple[Value, ...] | None = None
     """What stood at the host: old values of the masked columns; of a delete the whole row."""
+    made: bool = False
+    """A delete of what this very group had made: it also goes to those who were sent the new row."""
 
 
 @dataclass(slots=True)

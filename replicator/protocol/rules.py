@@ -35,16 +35,17 @@ class RuleBook:
         return [table for table, history in self.versions.items() if history[-1][1]]
 
 
-def wanting(books: Mapping[int, RuleBook], table: int, kind: Kinds) -> tuple[int, ...]:
-    """Stations whose rule for this table wants this kind of change, sorted: a record's recipients."""
-    return tuple(sorted(peer for peer, book in books.items() if kind in book.current(table).to_remote))
+def wanting(books: Mapping[int, RuleBook], table: int, kinds: Kinds) -> tuple[int, ...]:
+    """Stations whose rule for this table wants one of these kinds of change, sorted: a record's recipients."""
+    return tuple(sorted(peer for peer, book in books.items() if kinds & book.current(table).to_remote))
 
 
 def faults(rules: Mapping[int, Rule], tables: Mapping[int, Table]) -> list[str]:
     """What is wrong with a station's rules taken together, a sentence each (protocol.md 7.9, validation).
 
     New rows of a child need new rows of its parents in that direction, else its foreign key fails at every insert.
-    Deletes of a parent need deletes of its children, else the parent could never go.
+    Deletes of a parent need deletes of its children, else the parent could never go where children are; a table that
+    the station has no rule for is not meant.
     """
     by_name = {table.name: table for table in tables.values()}
     found: list[str] = []
@@ -54,6 +55,8 @@ def faults(rules: Mapping[int, Rule], tables: Mapping[int, Table]) -> list[str]:
             if parent is None or parent.id == child.id:
                 continue
             mine, theirs = rules.get(child.id, NO_RULE), rules.get(parent.id, NO_RULE)
+            if not mine:
+                continue
             for word, own, other in (
                 ("to-remote", mine.to_remote, theirs.to_remote),
                 ("to-host", mine.to_host, theirs.to_host),
@@ -65,5 +68,5 @@ def faults(rules: Mapping[int, Rule], tables: Mapping[int, Table]) -> list[str]:
 def _faults_of_pair(child: str, parent: str, way: str, own: Kinds, other: Kinds, on_delete: str) -> Iterable[str]:
     if Kinds.NEW in own and Kinds.NEW not in other:
         yield f"{child} refers to {parent}: new rows of {child} ({way}) need new rows of {parent} too"
-    if Kinds.DELETED in other and Kinds.DELETED not in own and own and on_delete not in ("SET NULL", "SET DEFAULT"):
+    if Kinds.DELETED in other and Kinds.DELETED not in own and on_delete not in ("SET NULL", "SET DEFAULT"):
         yield f"{child} refers to {parent}: deleted rows of {parent} ({way}) need deleted rows of {child} too"

@@ -31,6 +31,7 @@ class Version(NamedTuple):
     clean: int = 1
     at: int = 0
     tie: str = ""
+    """Station: the row's tie. Host: `MADE` or `REMADE` where the group of this version brought the row into being."""
     image: bytes | None = None
     """Host: last image of a deleted row (packed). Station: old values of local edits."""
 
@@ -38,9 +39,28 @@ class Version(NamedTuple):
     def position(self) -> Position:
         return self.epoch, self.n
 
+    @property
+    def made(self) -> bool:
+        """Host: the group of this version found no row, or deleted it first. What it does to the row afterwards goes
+        to all who get its new rows: a group is one change, however many statements it took."""
+        return self.tie != ""
+
+
+MADE, REMADE = "N", "R"
+"""Of a host's version: the group found no row and made one; it deleted the row and made it anew."""
 
 new_version = cast(Callable[[type[Version], tuple[Any, ...]], Version], tuple.__new__)
 """`new_version(Version, values)` makes one of all its values in half the constructor's time: there is one a change."""
+
+
+def made_by_group(version: Version | None, position: Position, was_there: bool, is_there: bool) -> str:
+    """The host's mark for a row's next version, in the group at `position`: `MADE`, `REMADE` or none."""
+    mine = version is not None and version.position == position
+    if not is_there:
+        return ""
+    if was_there:
+        return version.tie if mine and version is not None else ""
+    return REMADE if mine else MADE
 
 
 class KeyIndex:

@@ -86,10 +86,23 @@ def has_pending(connection: Connection, judged: int) -> bool:
     return found is not None
 
 
-def open_requests(connection: Connection, judged: int, kind: str) -> list[bytes]:
-    """Bodies of own requests of this kind that the host has not answered yet."""
-    found = sql.rows(connection, "SELECT body FROM replicator_journal WHERE n > ? AND control = ?", (judged, kind))
-    return [body for (body,) in found]
+def open_requests(connection: Connection, judged: int, kind: str) -> list[tuple[int, bytes]]:
+    """(n, body) of own requests of this kind that the host has not answered yet, in order."""
+    found = sql.rows(
+        connection, "SELECT n, body FROM replicator_journal WHERE n > ? AND control = ? ORDER BY n", (judged, kind)
+    )
+    return [(n, body) for n, body in found]
+
+
+def pending_keys(connection: Connection, judged: int, table: int, after: Key, limit: int) -> list[Key]:
+    """Rows of a table with own changes that await a verdict, by key, a page at a time."""
+    found = sql.rows(
+        connection,
+        "SELECT DISTINCT row_key FROM replicator_journal_key WHERE table_id = ? AND n > ? AND row_key > ?"
+        " ORDER BY row_key LIMIT ?",
+        (table, judged, after, limit),
+    )
+    return [key for (key,) in found]
 
 
 def latest_requests(connection: Connection, *, after: int, limit: int) -> list[Group]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from replicator.databases.base import Database
-from replicator.protocol.codec_plain import pack_row
+from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.proposals import Conflict
 from replicator.protocol.working_set import Version, new_version
 from replicator.store import sql, tables
@@ -107,6 +107,17 @@ def has_skipped(connection: Connection) -> bool:
 
 def skipped_keys(connection: Connection) -> list[tuple[int, Key]]:
     return [(table, key) for table, key in sql.rows(connection, "SELECT table_id, row_key FROM replicator_skipped")]
+
+
+def skipped_images(connection: Connection, after: tuple[int, Key], limit: int) -> list[tuple[int, Key, Image]]:
+    """Rows that were skipped and not deleted, by table and key, a page at a time."""
+    found = sql.rows(
+        connection,
+        "SELECT table_id, row_key, image FROM replicator_skipped WHERE (table_id, row_key) > (?, ?)"
+        " AND image IS NOT NULL ORDER BY table_id, row_key LIMIT ?",
+        (*after, limit),
+    )
+    return [(table, key, unpack_rows([image])[0]) for table, key, image in found]
 
 
 def drop_skipped(connection: Connection, keys: Iterable[tuple[int, Key]]) -> None:

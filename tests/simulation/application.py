@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.simulation.schema import SPECS, Content, RowKey, read_all
 
 NAMES = [f"n{number}" for number in range(8)]
 CODES = [f"c{number}" for number in range(5)]
+_KEYS = {name: f"SELECT {', '.join(spec.key)} FROM {name}" for name, spec in SPECS.items()}
 
 
 class Application:
@@ -25,7 +27,7 @@ class Application:
         self.open = False
         self._numbers = count(1)
         self._before: Content = {}
-        self._remade: set[RowKey] = set()
+        self._made: Counter[tuple[str, RowKey]] = Counter()
         self._tables: set[str] = set()
         self.busy_with: list[str] = list(DEEDS)
         """Tables that this application writes to."""
@@ -72,18 +74,22 @@ class Application:
                 return False
             raise
         self.open = True
-        self._before, self._remade = self.content(), set()
+        self._before, self._made = self.content(), Counter()
         return True
 
     def work(self, statements: int) -> None:
         """Some changes in the open transaction. What a key forbids is left out, statement by statement."""
         deeds = [deed for table in self.busy_with if table in self.tables() for deed in DEEDS[table]]
+        before = self._present()
         for _ in range(statements if deeds else 0):
             deed = self.dice.choice(deeds)
             try:
                 deed(self)
             except sqlite3.IntegrityError:
                 continue
+            now = self._present()
+            self._made.update(now - before)
+            before = now
 
     def commit(self) -> list[Write]:
         """What was written, in effect."""
@@ -92,15 +98,18 @@ class Application:
             self.raw.execute("COMMIT")
         except sqlite3.IntegrityError:
             self.raw.execute("ROLLBACK")
-            after = self._before
+            after, self._made = self._before, Counter()
         self.open = False
-        return difference(self.node, next(self._numbers), self._before, after, self._remade)
+        return difference(self.node, next(self._numbers), self._before, after, self._made)
 
     def rollback(self) -> None:
         self.raw.execute("ROLLBACK")
         self.open = False
 
     # --- deeds --------------------------------------------------------------------------------------------------
+
+    def _present(self) -> set[tuple[str, RowKey]]:
+        return {(name, key) for name in self.tables() for key in self.raw.execute(_KEYS[name]).fetchall()}
 
     def _keys(self, table: str) -> list[RowKey]:
         columns = ", ".join(SPECS[table].key)
@@ -211,7 +220,7 @@ class Application:
         if key is not None:
             self.raw.execute("DELETE FROM opt WHERE id = ?", key)
             self.raw.execute("INSERT INTO opt VALUES (?, ?, ?)", (*key, self.unique(), self.unique()))
-            self._remade.add(("opt", *key))
+            self._made["opt", key] += 1
 
     def write_misc(self) -> None:
         number = self.unique()

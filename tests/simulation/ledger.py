@@ -19,8 +19,8 @@ class Write(NamedTuple):
     key: RowKey
     old: Row | None
     new: Row | None
-    remade: bool
-    """The transaction deleted the row and inserted it again."""
+    made: int
+    """How often the transaction inserted the row, also one that it deleted again."""
 
     def changed(self) -> dict[str, object]:
         """Traceable values that this write brought into the row, by column."""
@@ -45,14 +45,18 @@ class Write(NamedTuple):
         }
 
 
-def difference(node: str, transaction: int, before: Content, after: Content, remade: set[RowKey]) -> list[Write]:
+def difference(
+    node: str, transaction: int, before: Content, after: Content, made: Counter[tuple[str, RowKey]]
+) -> list[Write]:
+    """`made`: how often each row was inserted on the way."""
     writes = []
     for table, rows in after.items():
         old_rows = before[table]
-        for key in dict.fromkeys([*old_rows, *rows]):
+        passing = [key for name, key in made if name == table]
+        for key in dict.fromkeys([*old_rows, *rows, *passing]):
             old, new = old_rows.get(key), rows.get(key)
             if old is None or new is None or any(token(old[column]) != token(new[column]) for column in new):
-                writes.append(Write(node, transaction, table, key, old, new, (table, *key) in remade))
+                writes.append(Write(node, transaction, table, key, old, new, made[table, key]))
     return writes
 
 
@@ -75,8 +79,10 @@ class Ledger:
 
     def made(self) -> Counter[tuple[str, RowKey]]:
         """How often each row was inserted."""
-        inserted = [(w.table, w.key) for w in self.writes if w.new is not None and (w.old is None or w.remade)]
-        return Counter([*self.present, *inserted])
+        found = Counter(self.present)
+        for write in self.writes:
+            found[write.table, write.key] += write.made
+        return found
 
     def overwritten(self) -> set[tuple[str, RowKey, str]]:
         return {(w.table, w.key, value) for w in self.writes for value in w.overwrote()}

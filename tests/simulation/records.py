@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.simulation.simnode import SimulatedNode
     from tests.simulation.world import World
 
+LEFT_OUT = (ConflictKind.PARENT_KEPT, ConflictKind.PARENT_MISSING, ConflictKind.UNIQUE_REFUSED)
 NAMES = "SELECT id, name FROM replicator_table"
 
 
@@ -37,6 +38,8 @@ class OnRecord:
 
     values: set[tuple[str, RowKey, str]] = field(default_factory=set)
     undone: set[tuple[str, RowKey]] = field(default_factory=set)
+    left_out: set[tuple[str, RowKey]] = field(default_factory=set)
+    """Of a station: the host's word on these rows can't stand there, so that they stay as they were."""
 
     def read(self, node: SimulatedNode) -> None:
         raw = node.application.raw
@@ -53,6 +56,8 @@ class OnRecord:
             undone = station_image is None or kind == ConflictKind.PARENT_RESTORED
             if result_image is not None and undone:
                 self.undone.add((table, key))
+            if not node.is_host and kind in LEFT_OUT:
+                self.left_out.add((table, key))
 
 
 @dataclass(frozen=True)

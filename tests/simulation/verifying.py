@@ -31,8 +31,9 @@ def verify(world: World) -> None:
         _no_complaints(world, node)
     sent = accounts(world)
     for node in world.stations:
-        _tables(world, node, host)
-        _last_sent(world, node, sent[node.name])
+        left_out = _left_out(node)
+        _tables(world, node, host, left_out)
+        _last_sent(world, node, sent[node.name], left_out)
         _private(world, node, sent[node.name])
     _writes(world, host)
     _forbidden(world, host)
@@ -51,7 +52,14 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
 # --- L2: what a station has -------------------------------------------------------------------------------------------
 
 
-def _tables(world: World, node: SimulatedNode, host: Content) -> None:
+def _left_out(node: SimulatedNode) -> set[tuple[str, RowKey]]:
+    """Rows that a station can't have as the host has them, for a key that a row of its own holds: it says so."""
+    record = OnRecord()
+    record.read(node)
+    return record.left_out
+
+
+def _tables(world: World, node: SimulatedNode, host: Content, left_out: set[tuple[str, RowKey]]) -> None:
     rules, own = rules_of(world, node.name), own_rules(node)
     mine, known = node.application.content(), versions(node)
     for table in SPECS:
@@ -61,13 +69,23 @@ def _tables(world: World, node: SimulatedNode, host: Content) -> None:
             "rule: not known at the station",
             lambda table=table, rule=rule: f"{node.name} {table}: {own.get(table)} instead of {rule}",
         )
+        excused = {key for name, key in left_out if name == table}
         if rule == ALL:
-            _equal(world, node, table, mine[table], host[table])
-        _ties(world, node, table, rule, mine[table], host[table], known)
+            _equal(world, node, table, mine[table], host[table], excused)
+        _ties(world, node, table, rule, mine[table], host[table], known, excused)
 
 
-def _equal(world: World, node: SimulatedNode, table: str, mine: dict[RowKey, Row], want: dict[RowKey, Row]) -> None:
+def _equal(
+    world: World,
+    node: SimulatedNode,
+    table: str,
+    mine: dict[RowKey, Row],
+    want: dict[RowKey, Row],
+    excused: set[RowKey],
+) -> None:
     for key in dict.fromkeys([*mine, *want]):
+        if key in excused:
+            continue
         here, there = mine.get(key), want.get(key)
         world.expect(
             same(table, here, there),
@@ -90,11 +108,14 @@ def _ties(
     mine: dict[RowKey, Row],
     want: dict[RowKey, Row],
     known: dict[tuple[str, RowKey], Known],
+    excused: set[RowKey],
 ) -> None:
     """The promise for each flag by itself (L2)."""
     down, up, expect = rule.to_remote, rule.to_host, world.expect
     keys = [key for name, key in known if name == table]
     for key in dict.fromkeys([*mine, *want, *keys]):
+        if key in excused:
+            continue
         row = known.get((table, key))
         tie, edited = (row.tie, row.edited) if row else ("", ())
 
@@ -115,11 +136,11 @@ def _ties(
             expect(same(table, mine.get(key), want.get(key)), "rule: shared row is not the host's", detail)
 
 
-def _last_sent(world: World, node: SimulatedNode, account: Account) -> None:
+def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: set[tuple[str, RowKey]]) -> None:
     """A shared row has the value of the last record sent for it, or a local edit on top."""
     mine = node.application.content()
     for (table, key), row in versions(node).items():
-        if row.tie != "S" or row.edited or key not in mine[table]:
+        if row.tie != "S" or row.edited or key not in mine[table] or (table, key) in left_out:
             continue
         sent = account.has.get((table, key))
         world.expect(

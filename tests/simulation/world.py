@@ -280,8 +280,7 @@ class World:
         rule = self.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
         table = "opt"
         if "wide-rules" in self.faults and self.chance(0.5):
-            # Not those with foreign keys: see "Not yet asked for" in docs/simulation.md.
-            table = self.dice.choice(("misc", "pair", "stock"))
+            table = self.dice.choice(("cust", "item", "misc", "pair", "stock"))
         self.change_rule(self.dice.choice(self.stations).name, table, rule)
 
     def replay(self) -> None:
