@@ -101,6 +101,7 @@ def _change(
 ) -> None:
     """Set the version, take the content, then send upward what the new rules let pass."""
     unit = replaying.unit
+    collect(unit)  # what this batch has asked for up to here belongs to the rule before
     unit.link(HOST_PEER).rule = version
     unit.forget_catalogue()
     replaying.working = None

@@ -162,8 +162,8 @@ class _Judging:
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
         table, key = _refresh(body, self.unit.tables)
-        # Nothing of a table that the station has no rule for is handed out.
-        if table in self.unit.tables and self.unit.current_rule(self.peer.id, table):
+        # Nothing of a table that the station had no rule for when it asked is handed out.
+        if table in self.unit.tables and self.unit.books[self.peer.id].at(table, head.rule_version):
             if self.careful:
                 self._load([], [head])
             outcome = Outcome()
@@ -231,6 +231,7 @@ class _Judging:
         for index in state.unique:
             holders = working.load_holders(self.unit, state, index, images)
             working.load_rows(self.unit, self.working, state.table.id, holders)
+            working.load_places(self.unit, state, index, working.rivals(state, index, images))
         self._load_parents(state, images, depth=0)
         if state.children:
             parents = [state.rows[change.key] for change in changes if change.key in state.rows]
@@ -253,6 +254,7 @@ class _Judging:
                 for index in parent.unique:
                     holders = working.load_holders(self.unit, parent, index, tombstones)
                     working.load_rows(self.unit, self.working, table, holders)
+                    working.load_places(self.unit, parent, index, working.rivals(parent, index, tombstones))
                 self._load_parents(parent, tombstones, depth + 1)
 
 

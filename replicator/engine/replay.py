@@ -112,6 +112,7 @@ class Replaying:
         }
         replay = Replay(self.working, unit.flags_down, pending, self.judged, questions=self.questions)
         replay.unsettled_rows = Unsettled(unit, replay).rows
+        replay.unanswerable = {table for table in unit.tables if not unit.current_rule(HOST_PEER, table)}
         for table, wanted in keys.items():
             working.load_versions(unit, self.working, {table: wanted})
             mine = [record for record in records if record.table == table]
@@ -145,6 +146,8 @@ class Replaying:
             holders = working.load_holders(unit, state, index, images)
             concerned |= holders
             working.load_rows(unit, self.working, table, holders)
+            standing = [(key, state.rows[key]) for key in holders if key in state.rows]
+            working.load_places(unit, state, index, [*standing, *working.rivals(state, index, images)])
             working.load_versions(unit, self.working, {table: holders})
             if self.pending:
                 found = journal.pending(unit.connection, self.judged, table, holders)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
 from replicator.engine.node import Unit
 from replicator.protocol import working_set as sets
-from replicator.protocol.constraints import yield_unique
+from replicator.protocol.constraints import places_to_yield, yield_unique
+from replicator.protocol.keys import key_packer
 from replicator.protocol.working_set import ChildCount, KeyIndex, TableState, Version, WorkingSet
 from replicator.store import rows
 from replicator.types import Image, Key, Table, Value
@@ -70,6 +71,29 @@ def load_holders(unit: Unit, state: TableState, index: KeyIndex, images: Iterabl
         if key not in state.dirty_rows:
             index.holders.setdefault(value, key)
     return set(found.values())
+
+
+def rivals(state: TableState, index: KeyIndex, images: Iterable[Image]) -> Iterator[tuple[Key, Image]]:
+    """Those of these rows whose value in this unique key another row holds, or another one of them wants too."""
+    pack_key = key_packer(state.table.definition)
+    wanted: dict[Hashable, tuple[Key, Image]] = {}
+    for image in images:
+        value = index.of(image)
+        if value is None:
+            continue
+        row = pack_key(image), image
+        other = wanted.setdefault(value, row)
+        if other[0] != row[0]:
+            yield other
+        if other[0] != row[0] or index.holders.get(value, row[0]) != row[0]:
+            yield row
+
+
+def load_places(unit: Unit, state: TableState, index: KeyIndex, standing: Iterable[tuple[Key, Image]]) -> None:
+    """Who holds the values that these rows may get if they have to give way in this unique key."""
+    places = [place for key, image in standing for place in places_to_yield(state, index, key, image)]
+    if places:
+        load_holders(unit, state, index, places)
 
 
 def load_parents(unit: Unit, state: TableState, images: Collection[Image]) -> None:

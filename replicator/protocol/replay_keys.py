@@ -145,9 +145,8 @@ class KeyKeeper:
         tie = Tie.NONE if version is None else Tie(version.tie)
         state.put(holder, yielded)
         state.register(planned.key)  # the value that the holder had is the newcomer's now
-        if tie is Tie.SHARED:
-            self._replay.ask((table, holder))
-        if tie is not Tie.SHARED or (version is not None and version.image is not None):
+        comes_right = tie is Tie.SHARED and self._replay.ask((table, holder))
+        if not comes_right or (version is not None and version.image is not None):
             conflict = Conflict(table, holder, ConflictKind.MOVED_ASIDE, planned.image, held, yielded)
             self._replay.conflicts.append(conflict)
         return True
@@ -161,6 +160,8 @@ class KeyKeeper:
         for refusal in self._refusals:
             if replay.questions.is_answered(refusal.where, replay.judged):
                 left.append(refusal)
+            elif refusal.state.table.id in replay.unanswerable:
+                self._give_up(refusal)
             else:
                 self._ask(refusal)
         while waiting := [refusal for refusal in left if self._is_open(refusal)]:

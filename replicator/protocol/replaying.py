@@ -79,6 +79,8 @@ class Replay:
     conflicts: list[Conflict] = field(default_factory=list)
     dropped: int = 0
     questions: Questions = field(default_factory=Questions)
+    unanswerable: Container[int] = ()
+    """Tables that the station has no rule for (any more): the host tells it nothing of them."""
     sought: Container[Where] = ()
     """Parents that rows which were skipped wait for: one that was deleted here comes back."""
     unsettled_rows: UnsettledRows = _no_rows
@@ -93,10 +95,13 @@ class Replay:
         """Is a verdict on this row, or an answer about it, still to come?"""
         return self.is_pending(*where) or self.questions.is_open(where, self.judged)
 
-    def ask(self, where: Where) -> None:
-        """The host shall say what stands there."""
+    def ask(self, where: Where) -> bool:
+        """The host shall say what stands there. False where it would not answer."""
+        if where[0] in self.unanswerable:
+            return False
         self.refreshes[where] = None
         self.questions.new[where] = None
+        return True
 
     # --- one record --------------------------------------------------------------------------------------------------
 

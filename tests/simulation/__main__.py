@@ -7,10 +7,15 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
+from functools import partial
 from multiprocessing import get_context
 
 from tests.simulation import running
-from tests.simulation.running import Result, run_seed
+from tests.simulation.mutations import MUTATIONS, switch_off
+from tests.simulation.running import Focus, Result, run_seed
+from tests.simulation.schema import SPECS
+from tests.simulation.world import FAULTS
 
 
 def main() -> int:
@@ -21,38 +26,44 @@ def main() -> int:
     parser.add_argument(
         "--off", default="", help="rules of the engine to switch off, comma separated (see mutations.py)"
     )
+    parser.add_argument("--faults", default="", help=f"these in every run and no others: {' '.join(FAULTS)}")
+    parser.add_argument("--tables", default="", help=f"the applications write to these only: {' '.join(SPECS)}")
     parser.add_argument("--show", type=int, metavar="SEED", help="tell the story of this seed")
     arguments = parser.parse_args()
-    names = [name for name in arguments.off.split(",") if name]
-    if names:
-        from tests.simulation.mutations import switch_off
-
-        for name in names:
-            switch_off(name)
+    for name in _names(arguments.off, MUTATIONS):
+        switch_off(name)
+    focus = Focus(tuple(_names(arguments.faults, FAULTS)), tuple(_names(arguments.tables, SPECS)))
     running.prepare()
     try:
         if arguments.show is not None:
-            return _show(arguments.show)
-        return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs)
+            return _show(arguments.show, focus)
+        return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs, focus)
     finally:
         running.clean()
 
 
-def _show(seed: int) -> int:
-    result = run_seed(seed, show=True)
+def _names(given: str, known: Iterable[str]) -> list[str]:
+    names = [name for name in given.split(",") if name]
+    if unknown := set(names) - set(known):
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}")
+    return names
+
+
+def _show(seed: int, focus: Focus) -> int:
+    result = run_seed(seed, show=True, focus=focus)
     print("\n".join(result.story))
     print()
     print("\n".join(f"VIOLATED: {what}" for what in result.bad) or "nothing violated")
     return int(bool(result.bad))
 
 
-def _many(seeds: range, jobs: int) -> int:
+def _many(seeds: range, jobs: int, focus: Focus) -> int:
     began, processor = time.monotonic(), time.process_time()
     kinds: Counter[str] = Counter()
     examples: dict[str, list[int]] = {}
     totals, failed = Counter[str](), 0
     with get_context("fork").Pool(jobs) as pool:
-        for result in pool.imap_unordered(run_seed, seeds, 4):
+        for result in pool.imap_unordered(partial(run_seed, focus=focus), seeds, 4):
             totals.update(steps=result.steps, writes=result.writes, mails=result.mails)
             failed += bool(result.bad)
             _count(result, kinds, examples)

@@ -40,6 +40,7 @@ class OnRecord:
     undone: set[tuple[str, RowKey]] = field(default_factory=set)
     left_out: set[tuple[str, RowKey]] = field(default_factory=set)
     """Of a station: the host's word on these rows can't stand there, so that they stay as they were."""
+    moved_aside: set[tuple[str, RowKey]] = field(default_factory=set)
 
     def read(self, node: SimulatedNode) -> None:
         raw = node.application.raw
@@ -58,6 +59,8 @@ class OnRecord:
                 self.undone.add((table, key))
             if not node.is_host and kind in LEFT_OUT:
                 self.left_out.add((table, key))
+            if kind == ConflictKind.MOVED_ASIDE:
+                self.moved_aside.add((table, key))
 
 
 @dataclass(frozen=True)

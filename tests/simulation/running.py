@@ -37,6 +37,17 @@ class Result:
     story: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Focus:
+    """To look at one thing closely: these faults and no others, applications that write to these tables only."""
+
+    faults: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+NO_FOCUS = Focus()
+
+
 @lru_cache(maxsize=1)
 def _templates() -> Path:
     return template.scratch_folder()
@@ -70,12 +81,13 @@ def _make_running(fresh: Path, target: Path, stations: int) -> None:
         raise AssertionError(f"the template does not come to rest: {world.bad}")
 
 
-def run_seed(seed: int, *, show: bool = False) -> Result:
+def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Result:
     clockwork = Clockwork(seed)
     dice = clockwork.dice
     stations = dice.choice((2, 2, 3))
     kind = "fresh" if clockwork.chance(0.25) else "running"
     faults = {fault for fault in FAULTS if dice.random() < 0.4}
+    faults = set(focus.faults) or faults
     settings = Settings(
         part_bytes=dice.choice((250, 800, 1_000_000)),
         slice_bytes=dice.choice((150, 1_000, 900_000)),
@@ -90,7 +102,7 @@ def run_seed(seed: int, *, show: bool = False) -> Result:
     try:
         with _time_limit(), small_sizes(dice) as sizes:
             world.tell("sizes: %s", sizes)
-            _play(world, steps)
+            _play(world, steps, focus.tables)
     except (Exception, Crash) as error:  # noqa: BLE001 - whatever the engine raises counts as a violation
         place = traceback.extract_tb(error.__traceback__)[-1]
         message = str(error).replace(str(folder), "")[:150]
@@ -126,9 +138,10 @@ def _time_limit() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _play(world: World, steps: int) -> None:
+def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
     dice = world.dice
     busy = dice.sample(sorted(DEEDS), dice.choice((1, 2, 3, len(DEEDS), len(DEEDS))))
+    busy = list(tables) or busy
     if "item" in busy and "cust" not in busy:
         busy.append("cust")
     for node in world.nodes:
@@ -137,7 +150,10 @@ def _play(world: World, steps: int) -> None:
             node.application.use_recursive_triggers()
     for station in world.stations[1:] if "rules" not in world.faults else world.stations:
         if world.chance(0.5):
-            world.change_rule(station.name, "opt", dice.choice(USUAL))
+            world.change_rules(station.name, {"opt": dice.choice(USUAL)})
+    if "wide-rules" in world.faults:
+        for station in world.stations:
+            world.change_rules(station.name, {"cust": world.some_rule(), "item": world.some_rule()})
     for _ in range(steps):
         world.step()
     full = world.chance(0.05)

@@ -53,10 +53,13 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
 
 
 def _left_out(node: SimulatedNode) -> set[tuple[str, RowKey]]:
-    """Rows that a station can't have as the host has them, for a key that a row of its own holds: it says so."""
-    record = OnRecord()
+    """Rows that a station can't have as the host has them, for a key that a row of its own holds: it says so.
+
+    What was moved aside comes right by itself, unless the table has no rule any more.
+    """
+    record, own = OnRecord(), own_rules(node)
     record.read(node)
-    return record.left_out
+    return record.left_out | {(table, key) for table, key in record.moved_aside if not own.get(table)}
 
 
 def _tables(world: World, node: SimulatedNode, host: Content, left_out: set[tuple[str, RowKey]]) -> None:

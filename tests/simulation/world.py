@@ -264,24 +264,29 @@ class World:
 
     # --- faults that are steps -----------------------------------------------------------------------------------
 
-    def change_rule(self, station: str, table: str, rule: Rule) -> None:
+    def change_rules(self, station: str, rules: dict[str, Rule]) -> None:
         def deed(node: SimulatedNode) -> None:
             with node.process.unit() as unit:
                 peer = state.find_peer(unit.connection, station)
-                set_rules(unit, peer.id, {self.table_numbers[table]: rule})
+                set_rules(unit, peer.id, {self.table_numbers[table]: rule for table, rule in rules.items()})
 
+        told = "; ".join(f"{table} down {rule.to_remote}, up {rule.to_host}" for table, rule in rules.items())
         try:
-            self.act(self.host, f"rule of {station} for {table}: down {rule.to_remote}; up {rule.to_host}", deed)
+            self.act(self.host, f"rules of {station}: {told}", deed)
         except WrongUse as refused:
             self.tell("  refused: %s", refused)
 
     def random_rule(self) -> None:
+        tables: tuple[str, ...] = ("opt",)
+        if "wide-rules" in self.faults and self.chance(0.6):
+            # Parent and child together: most rules for one of them would not go with those of the other.
+            tables = self.dice.choice((("cust", "item"), ("cust", "item"), ("item",), ("misc",), ("pair",), ("stock",)))
+        rules = {table: self.some_rule() for table in tables}
+        self.change_rules(self.dice.choice(self.stations).name, rules)
+
+    def some_rule(self) -> Rule:
         kinds = [Kinds(self.dice.randint(0, 7)) for _ in range(2)]
-        rule = self.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
-        table = "opt"
-        if "wide-rules" in self.faults and self.chance(0.5):
-            table = self.dice.choice(("cust", "item", "misc", "pair", "stock"))
-        self.change_rule(self.dice.choice(self.stations).name, table, rule)
+        return self.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
 
     def replay(self) -> None:
         if self.post.sent:
