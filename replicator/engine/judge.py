@@ -18,10 +18,11 @@ from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
-from replicator.errors import PeerFault
+from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
+from replicator.protocol.coming import is_kept
 from replicator.protocol.images import lay_over
-from replicator.protocol.judging import judge
+from replicator.protocol.judging import judge, last_verdicts
 from replicator.protocol.keys import checked_key
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
@@ -146,6 +147,8 @@ class _Judging:
                     self._load([(0, change)], [])
                 self._answer(change.table, change.key, outcome)
         else:
+            if not self.careful:
+                context.begin(changes)
             for change in changes:
                 if self.careful:
                     self._load([(0, change)], [])
@@ -153,6 +156,10 @@ class _Judging:
                 if self.careful:
                     self._write(outcome)
                     outcome = Outcome()
+            if not is_kept(self.working, context):
+                raise ConstraintViolation("a row came to stand whose parent did not")
+        if self.repeated or context.answered:
+            last_verdicts(outcome)
         self._write(outcome)
 
     def _request(self, head: GroupHead) -> None:

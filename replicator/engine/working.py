@@ -8,9 +8,9 @@ from types import TracebackType
 
 from replicator.engine.node import Unit
 from replicator.protocol import working_set as sets
-from replicator.protocol.constraints import places_to_yield, yield_unique
 from replicator.protocol.keys import key_packer
 from replicator.protocol.working_set import ChildCount, KeyIndex, TableState, Version, WorkingSet
+from replicator.protocol.yielding import places_to_yield, yield_unique
 from replicator.store import rows
 from replicator.types import Image, Key, Table, Value
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from replicator.protocol.codec_plain import unpack_rows
-from replicator.protocol.keys import unpack_key
+from replicator.protocol.coming import is_coming
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome
 from replicator.protocol.working_set import MADE, KeyIndex, ParentLink, TableState, Version
-from replicator.types import Image, Key, TypeKind
-
-ENDINGS = 6
-"""Suffixes that are tried for a text that has to give way, less one."""
+from replicator.protocol.yielding import yield_unique
+from replicator.types import Image, Key
 
 MAX_DEPTH = 32
 """Parents of parents that one child may bring back; a chain longer than that refuses the child."""
@@ -63,6 +59,8 @@ def _parents_stand(
     absent = [link for link in state.parents if not _is_there(state, link, current, child)]
     if not absent:
         return True
+    if not restoring:
+        absent = [link for link in absent if not _is_promised(link, child, context)]
     # None is brought back for a child that is refused for the sake of another.
     deleted = [(link, _tombstone(link, child, restoring)) for link in absent]
     if any(found is None for _, found in deleted):
@@ -70,12 +68,21 @@ def _parents_stand(
     for link, found in deleted:
         if found is None or _is_there(state, link, current, child):
             continue  # two foreign keys may name the same parent
-        parent, (key, tombstone) = link.parent, found
-        image = enforce_constraints(parent, key, tombstone, context, outcome, (*restoring, (parent.table.id, key)))
+        parent, (back, tombstone) = link.parent, found
+        image = enforce_constraints(parent, back, tombstone, context, outcome, (*restoring, (parent.table.id, back)))
         if image is None:
             return False
-        outcome.conflicts.append(Conflict(parent.table.id, key, ConflictKind.PARENT_RESTORED, None, image, image))
-        restore(parent, key, image, context, outcome)
+        outcome.conflicts.append(Conflict(parent.table.id, back, ConflictKind.PARENT_RESTORED, None, image, image))
+        restore(parent, back, image, context, outcome)
+    return True
+
+
+def _is_promised(link: ParentLink, child: Image, context: GroupContext) -> bool:
+    """The parent comes later in the group; at its end it must be there."""
+    parent = link.key_of_parent(child)
+    if parent is None or not is_coming(link, child, context):
+        return False
+    context.promised.add((link.parent.table.id, parent))
     return True
 
 
@@ -126,36 +133,3 @@ def _fit_unique(state: TableState, index: KeyIndex, key: Key, result: Image, out
         return None
     outcome.conflicts.append(Conflict(state.table.id, key, ConflictKind.UNIQUE_RENAMED, held, result, renamed))
     return renamed
-
-
-def yield_unique(state: TableState, index: KeyIndex, key: Key, image: Image) -> Image | None:
-    """`image` with another value in this unique key, or None where none can be made.
-
-    Who holds the values it may get must be loaded: see `places_to_yield`.
-    """
-    for place in places_to_yield(state, index, key, image):
-        value = index.of(place)
-        if value is None or index.holders.get(value) in (None, key):
-            return place
-    return None
-
-
-def places_to_yield(state: TableState, index: KeyIndex, key: Key, image: Image) -> Iterator[Image]:
-    """What `image` may become to leave its value in this unique key: a NULL where that can be, else text suffixes."""
-    columns = state.table.definition.columns
-    fixed = set(state.table.definition.key_indexes)
-    for place in index.indexes:
-        if columns[place].nullable and place not in fixed:
-            yield (*image[:place], None, *image[place + 1 :])
-            return
-    fixed.update(place for link in state.parents for place in link.indexes)  # a suffix would name no parent
-    suffix = "~" + "-".join(part.hex() if isinstance(part, bytes) else str(part) for part in unpack_key(key))
-    for place in index.indexes:
-        value = image[place]
-        if place in fixed or columns[place].type.kind is not TypeKind.TEXT or not isinstance(value, str):
-            continue
-        length = columns[place].type.length
-        for ending in (suffix, *(f"{suffix}~{number}" for number in range(2, ENDINGS))):
-            text = value + ending if length is None else value[: max(0, length - len(ending))] + ending
-            if length is None or len(text) <= length:
-                yield (*image[:place], text, *image[place + 1 :])

@@ -11,7 +11,7 @@ from replicator.protocol.images import lay_over, masked, same_image
 from replicator.protocol.policies import POLICIES
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
 from replicator.protocol.working_set import REMADE, TableState, Version, made_by_group
-from replicator.types import Image, Value
+from replicator.types import Image, Key, Value
 
 
 def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome: Outcome, pack: PackImage) -> None:
@@ -60,6 +60,24 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 made and result is None,
             )
         )
+
+
+def last_verdicts(outcome: Outcome) -> None:
+    """Of several verdicts on a row the origin gets the last: what the group made of the row in between it would take
+    for what stands, and might keep, where its rules withhold the rest."""
+    later: set[tuple[int, Key]] = set()
+    kept = []
+    for record in reversed(outcome.records):
+        if record.verdict:
+            where = (record.table, record.key)
+            if where in later:
+                if not record.shared:
+                    continue
+                record = record._replace(verdict=False, clean=True)
+            later.add(where)
+        kept.append(record)
+    if len(later) < len(kept):
+        outcome.records[:] = reversed(kept)
 
 
 def _stood(current: Image | None, result: Image | None, mask: int) -> tuple[Value, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -65,7 +65,7 @@ class LogRecord(NamedTuple):
     shared: bool
     """Goes to all whose rule wants its kind."""
     clean: bool
-    """Stored exactly as the origin sent it: the origin's link leaves it out."""
+    """The origin has it as it is, or hears of the row later in the group: its link leaves the record out."""
     verdict: bool
     """Goes to the origin as a verdict, whatever the rules say."""
     before: tuple[Value, ...] | None = None
@@ -90,7 +90,22 @@ class GroupContext:
     """Rows (table, key) whose change in this group was taken, but not as it was sent: a key gave way."""
     answered: set[tuple[int, Key]] = field(default_factory=set)
     """Rows of which this group's origin gets a verdict: what becomes of them later in the group must follow it."""
+    promised: set[tuple[int, Key]] = field(default_factory=set)
+    """Parents (table, key) that come later in the group than rows that refer to them."""
     _allowed: dict[int, str] = field(default_factory=dict)
+    _changes: Sequence[Proposal] = ()
+    _last: dict[tuple[int, Key], Proposal] | None = None
+
+    def begin(self, changes: Sequence[Proposal]) -> None:
+        """These changes of the group are judged now, in this order."""
+        self._changes, self._last = changes, None
+        self.promised.clear()
+
+    def last(self, table: int, key: Key) -> Proposal | None:
+        """The last word of these changes on a row."""
+        if self._last is None:
+            self._last = {(change.table, change.key): change for change in self._changes}
+        return self._last.get((table, key))
 
     def allowed(self, table: int) -> str:
         """Upward classes ('N', 'C', 'D') allowed by the rules under which the station classed the group."""

@@ -138,6 +138,7 @@ class Application:
             "REPLACE INTO cust (id, name, code, x, y) VALUES (?, ?, ?, ?, ?)",
             (number, self.dice.choice(NAMES), self._code(), self.unique(), self.unique()),
         )
+        self._made["cust", (number,)] += key is not None
 
     def upsert_customer(self) -> None:
         self.raw.execute(
@@ -231,6 +232,7 @@ class Application:
         key = (self.dice.randint(0, 1), self.dice.choice("abc"))
         verb = self.dice.choice(["REPLACE", "INSERT OR IGNORE", "INSERT"])
         self.raw.execute(f"{verb} INTO misc (a, b, v, w) VALUES (?, ?, ?, ?)", (*key, value, real))
+        self._made["misc", key] += verb == "REPLACE"
 
     def rekey_misc(self) -> None:
         key = self._some("misc")
@@ -238,6 +240,7 @@ class Application:
             new = (self.dice.randint(0, 1), self.dice.choice("abc"))
             verb = self.dice.choice(["UPDATE", "UPDATE OR REPLACE"])
             self.raw.execute(f"{verb} misc SET a = ?, b = ?, v = ? WHERE a = ? AND b = ?", (*new, self.unique(), *key))
+            self._made["misc", new] += verb == "UPDATE OR REPLACE"
 
     def delete_misc(self) -> None:
         key = self._some("misc")

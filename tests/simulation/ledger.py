@@ -52,7 +52,7 @@ def difference(
     writes = []
     for table, rows in after.items():
         old_rows = before[table]
-        passing = [key for name, key in made if name == table]
+        passing = [key for (name, key), number in made.items() if name == table and number]
         for key in dict.fromkeys([*old_rows, *rows, *passing]):
             old, new = old_rows.get(key), rows.get(key)
             if old is None or new is None or any(token(old[column]) != token(new[column]) for column in new):

@@ -1,0 +1,48 @@
+"""A row may refer to a parent that comes later in its group (protocol.md 5.7 step 4: keys hold for a group as a whole).
+
+Where a parent's key changes, SQLite tells of its children's references first, then of the old parent's delete, then of
+the new one. Judged one after the other the child would be refused, the old parent kept for its sake and the new one
+renamed. So a child whose parent is sure to come is taken as if it stood already. Pure.
+"""
+
+from __future__ import annotations
+
+from replicator.protocol.proposals import GroupContext
+from replicator.protocol.working_set import KeyIndex, ParentLink, TableState, WorkingSet
+from replicator.protocol.yielding import yield_unique
+from replicator.types import ChangeClass, Image, Key
+
+
+def is_coming(link: ParentLink, child: Image, context: GroupContext) -> bool:
+    """Is the parent of this row certain to be made by a later change of the group?
+
+    The rules let it pass, nothing at the host speaks against it, and it has a place in each unique key.
+    """
+    parent, key = link.parent, link.key_of_parent(child)
+    change = None if key is None else context.last(parent.table.id, key)
+    if key is None or change is None or change.image is None or ChangeClass.NEW not in context.allowed(change.table):
+        return False
+    version = parent.versions.get(key)
+    if key in parent.rows or (version is not None and version.position > change.base):
+        return False
+    image = change.image
+    if link.index.of(image) != link.wanted(child):
+        return False
+    return _has_parents(parent, image) and all(_has_place(parent, index, key, image) for index in parent.unique)
+
+
+def _has_parents(state: TableState, image: Image) -> bool:
+    wanted = ((link, link.wanted(image)) for link in state.parents)
+    return all(value is None or value in link.index.holders for link, value in wanted)
+
+
+def _has_place(state: TableState, index: KeyIndex, key: Key, image: Image) -> bool:
+    """Also if the present holder stays."""
+    value = index.of(image)
+    holder = None if value is None else index.holders.get(value)
+    return holder in (None, key) or yield_unique(state, index, key, image) is not None
+
+
+def is_kept(working_set: WorkingSet, context: GroupContext) -> bool:
+    """At the group's end: are all parents there that rows of it were taken for the sake of?"""
+    return all(key in working_set[table].rows for table, key in context.promised)
