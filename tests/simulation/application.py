@@ -77,21 +77,22 @@ class Application:
         self._before, self._made = self.content(), Counter()
         return True
 
+    def do(self, deed: Callable[[Application], None]) -> None:
+        """One deed in the open transaction; what a key forbids is left out."""
+        before = self._present()
+        try:
+            deed(self)
+        except sqlite3.IntegrityError:
+            return
+        self._made.update(self._present() - before)
+
     def work(self, statements: int) -> None:
-        """Some changes in the open transaction. What a key forbids is left out, statement by statement."""
+        """Some changes in the open transaction."""
         there = self.tables()
         writable = [table for table in self.busy_with if table in there and (table != "item" or "cust" in there)]
         deeds = [deed for table in writable for deed in DEEDS[table]]
-        before = self._present()
         for _ in range(statements if deeds else 0):
-            deed = self.dice.choice(deeds)
-            try:
-                deed(self)
-            except sqlite3.IntegrityError:
-                continue
-            now = self._present()
-            self._made.update(now - before)
-            before = now
+            self.do(self.dice.choice(deeds))
 
     def commit(self) -> list[Write]:
         """What was written, in effect."""

@@ -329,7 +329,7 @@ class World:
         node.before_write()
         application.raw.execute(allow, (int(Kinds.ALL), number))
         if application.begin():
-            self.dice.choice([Application.put_option, Application.delete_option])(application)
+            application.do(self.dice.choice([Application.put_option, Application.delete_option]))
             self.commit(node)
         self.collect(node)
         application.raw.execute(allow, (row[0], number))
