@@ -36,10 +36,10 @@ class Recipients:
         return self._numbers[asked]
 
     def narrow(self, table: int) -> tuple[int, ...]:
-        """Stations that have a rule for this table which leaves out new rows downward."""
+        """Stations that have, or had, a rule for this table, and get no new rows of it now."""
         if table not in self._narrow:
-            rules = ((peer, book.current(table)) for peer, book in self._unit.books.items())
-            self._narrow[table] = tuple(peer for peer, rule in rules if rule and Kinds.NEW not in rule.to_remote)
+            books = ((peer, book) for peer, book in self._unit.books.items() if table in book.versions)
+            self._narrow[table] = tuple(peer for peer, book in books if Kinds.NEW not in book.current(table).to_remote)
         return self._narrow[table]
 
     def note(self, table: int, change: str, key: Key) -> None:

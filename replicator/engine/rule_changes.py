@@ -16,7 +16,7 @@ from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.rules import faults
 from replicator.store import catalogue, rows, slices
-from replicator.types import NO_RULE, Kinds, Position, Rule
+from replicator.types import Kinds, Position, Rule
 
 
 def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
@@ -69,7 +69,7 @@ def _content(
 def _keep_link_rows(unit: Unit, peer: int, table: int, old: Rule, new: Rule) -> None:
     """What the station has is written down from when new rows stop going down, and until they go down again."""
     had, has = Kinds.NEW in old.to_remote, Kinds.NEW in new.to_remote
-    if has or new == NO_RULE:
+    if has:
         rows.clear_link_rows(unit.connection, peer, table)
     elif had:
         pack_key_of = key_packer(unit.tables[table].definition)
