@@ -19,7 +19,7 @@ def is_coming(link: ParentLink, child: Image, context: GroupContext) -> bool:
     The rules let it pass, nothing at the host speaks against it, and it has a place in each unique key.
     """
     parent, key = link.parent, link.key_of_parent(child)
-    change = None if key is None else context.last(parent.table.id, key)
+    change = None if key is None else context.coming(parent.table.id, key)
     if key is None or change is None or change.image is None or ChangeClass.NEW not in context.allowed(change.table):
         return False
     version = parent.versions.get(key)

@@ -94,18 +94,23 @@ class GroupContext:
     """Parents (table, key) that come later in the group than rows that refer to them."""
     _allowed: dict[int, str] = field(default_factory=dict)
     _changes: Sequence[Proposal] = ()
-    _last: dict[tuple[int, Key], Proposal] | None = None
+    _coming: dict[tuple[int, Key], Proposal] | None = None
 
     def begin(self, changes: Sequence[Proposal]) -> None:
         """These changes of the group are judged now, in this order."""
-        self._changes, self._last = changes, None
+        self._changes, self._coming = changes, None
         self.promised.clear()
 
-    def last(self, table: int, key: Key) -> Proposal | None:
-        """The last word of these changes on a row."""
-        if self._last is None:
-            self._last = {(change.table, change.key): change for change in self._changes}
-        return self._last.get((table, key))
+    def coming(self, table: int, key: Key) -> Proposal | None:
+        """The insert of a row that is among these changes and that none of them deletes in the end."""
+        if self._coming is None:
+            last = {(change.table, change.key): change for change in self._changes}
+            self._coming = {}
+            for change in self._changes:
+                where = (change.table, change.key)
+                if change.change == "N" and last[where].image is not None:
+                    self._coming.setdefault(where, change)
+        return self._coming.get((table, key))
 
     def allowed(self, table: int) -> str:
         """Upward classes ('N', 'C', 'D') allowed by the rules under which the station classed the group."""

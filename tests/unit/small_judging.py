@@ -7,6 +7,7 @@ from typing import Any
 from small_tables import Place, key_of
 
 from replicator.protocol.codec_plain import pack_row
+from replicator.protocol.coming import is_kept
 from replicator.protocol.images import changed_mask, full_mask, masked
 from replicator.protocol.judging import judge
 from replicator.protocol.proposals import Conflict, GroupContext, LogRecord, Outcome, Proposal
@@ -45,8 +46,11 @@ class Judged:
             rules.add(number, (1, 1), Rule(Kinds.ALL, allowed))
         self.outcome = Outcome()
         context = GroupContext(HERE, STATION, EPOCH, rules, (1, 1), NOW, repeated)
+        context.begin(proposals)
         for proposal in proposals:
             judge(place.working[proposal.table], proposal, context, self.outcome, pack_row)
+        self.kept = is_kept(place.working, context)
+        """Whether all parents came that rows of this group were taken for the sake of."""
 
     @property
     def record(self) -> LogRecord:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from small_tables import Place, key_of
 
+from replicator.protocol.questions import Questions
 from replicator.protocol.replaying import Record, Replay
 from replicator.types import Image, Key, Kinds, Position, Table, Tie, Value
 
@@ -40,9 +42,16 @@ class Replayed:
         flags: Kinds = Kinds.ALL,
         pending: Mapping[tuple[int, Key], int] | None = None,
         judged: int = 0,
+        questions: Questions | None = None,
+        **more: Any,
     ) -> None:
+        """`more`: further fields of the replay."""
         self.place = place
-        replay = Replay(place.working, dict.fromkeys(place.working.tables, flags), pending or {}, judged)
+        kinds = dict.fromkeys(place.working.tables, flags)
+        replay = Replay(place.working, kinds, pending or {}, judged, questions=questions or Questions(), **more)
+        replay.unsettled_rows = lambda table: [
+            (key, image) for key, image in place.working[table].rows.items() if replay.is_unsettled((table, key))
+        ]
         for step in steps:
             if isinstance(step, int):
                 replay.acknowledge(step)

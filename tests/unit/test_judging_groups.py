@@ -1,0 +1,201 @@
+"""A group is one change, however many statements it took: classes, recipients and verdicts of what it does to a row,
+and parents that come after their children (protocol.md 5.7, 7.9)."""
+
+from __future__ import annotations
+
+import pytest
+from small_judging import HERE, STATION, Judged, delete, insert, update
+from small_tables import Place, key_of, table
+
+from replicator.protocol.judging import last_verdicts
+from replicator.protocol.proposals import LogRecord, Outcome
+from replicator.protocol.working_set import MADE, REMADE, Version, made_by_group
+from replicator.types import Image, Kinds
+
+ITEM = table(1, "item", "id integer!, name text")
+CUSTOMER = table(2, "customer", "id integer!, name text!", unique=["name"])
+NUMBERED = table(3, "numbered", "id integer!, number integer!", unique=["number"])
+ORDER = table(
+    4,
+    "order",
+    "id integer!, customer integer, numbered integer",
+    foreign=[("customer", "customer", "id"), ("numbered", "numbered", "id")],
+)
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def classes(judged: Judged) -> list[tuple[str, Image | None]]:
+    return [(record.change, record.image) for record in judged.outcome.records]
+
+
+def test_what_a_group_makes_and_changes_is_new_as_it_stands_at_the_end() -> None:
+    judged = Judged(Place(ITEM), insert(ITEM, 1, "a"), update(ITEM, (1, "a"), (1, "b"), base=(0, 0)))
+    assert classes(judged) == [("N", (1, "a")), ("N", (1, "b"))]
+
+
+def test_what_stood_before_the_group_is_changed() -> None:
+    place = Place(ITEM)
+    place.has(ITEM, 1, "a")
+    assert classes(Judged(place, update(ITEM, (1, "a"), (1, "b")))) == [("C", (1, "b"))]
+
+
+def test_a_row_made_by_an_earlier_group_is_changed() -> None:
+    place = Place(ITEM)
+    place.has(ITEM, 1, "a", version=(1, 49), tie=MADE)
+    assert classes(Judged(place, update(ITEM, (1, "a"), (1, "b"), base=(1, 49)))) == [("C", (1, "b"))]
+
+
+def test_a_delete_of_what_the_group_made_goes_to_all_who_were_sent_it() -> None:
+    judged = Judged(Place(ITEM), insert(ITEM, 1, "a"), delete(ITEM, 1, base=(0, 0)))
+    assert [(record.change, record.made) for record in judged.outcome.records] == [("N", False), ("D", True)]
+    place = Place(ITEM)
+    place.has(ITEM, 1, "a")
+    assert not Judged(place, delete(ITEM, 1)).record.made
+
+
+@pytest.mark.parametrize(
+    ("version", "was_there", "is_there", "mark"),
+    [
+        (None, False, True, MADE),
+        ((1, 49), False, True, MADE),
+        (HERE, False, True, REMADE),
+        (HERE, True, True, "?"),
+        ((1, 49), True, True, ""),
+        (HERE, True, False, ""),
+    ],
+)
+def test_the_mark_of_a_version(version: tuple[int, int] | None, was_there: bool, is_there: bool, mark: str) -> None:
+    known = None if version is None else Version(1, key_of(1), *version, tie="?")
+    assert made_by_group(known, HERE, was_there, is_there) == mark
+
+
+def test_a_row_made_anew_is_not_known_to_whom_only_its_delete_was_sent() -> None:
+    """Rules that send deletes only: the station has the delete's position for its base, and not the row after it."""
+    place = Place(ITEM)
+    place.has(ITEM, 1, "host", version=(1, 40), tie=REMADE)
+    judged = Judged(place, insert(ITEM, 1, "station", base=(1, 40)))
+    assert place.row(ITEM, 1) == (1, "host")
+    assert judged.kinds == ["both-inserted"]
+    place.has(ITEM, 2, "host", version=(1, 40), tie=MADE)
+    Judged(place, insert(ITEM, 2, "station", base=(1, 40)))
+    assert place.row(ITEM, 2) == (2, "station"), "made: it was sent, hidden and inserted again"
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def record(change: str, key: int, *, shared: bool, verdict: bool) -> LogRecord:
+    return LogRecord(1, change, key_of(key), None, 0, 0, shared, False, verdict)
+
+
+def test_only_the_last_verdict_on_a_row_goes_to_its_origin() -> None:
+    outcome = Outcome(
+        [
+            record("N", 1, shared=True, verdict=True),
+            record("C", 1, shared=False, verdict=True),
+            record("N", 2, shared=True, verdict=False),
+            record("D", 1, shared=True, verdict=True),
+            record("C", 3, shared=False, verdict=True),
+        ]
+    )
+    last_verdicts(outcome)
+    assert [(r.change, r.key, r.shared, r.clean, r.verdict) for r in outcome.records] == [
+        ("N", key_of(1), True, True, False),
+        ("N", key_of(2), True, False, False),
+        ("D", key_of(1), True, False, True),
+        ("C", key_of(3), False, False, True),
+    ]
+
+
+def test_without_a_verdict_nothing_is_touched() -> None:
+    records = [record("N", 1, shared=True, verdict=False), record("C", 1, shared=True, verdict=False)]
+    outcome = Outcome(list(records))
+    last_verdicts(outcome)
+    assert outcome.records == records
+
+
+# --- parents that come later ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def firm() -> Place:
+    place = Place(CUSTOMER, NUMBERED, ORDER)
+    place.has(CUSTOMER, 1, "Roth")
+    place.has(NUMBERED, 1, 100)
+    place.has(ORDER, 10, 1, 1)
+    return place
+
+
+def renumbered(old: int, new: int) -> list[object]:
+    """As SQLite tells of a customer whose key changes: the orders first, then the old row, then the new one."""
+    return [
+        update(ORDER, (10, old, 1), (10, new, 1)),
+        delete(CUSTOMER, old),
+        insert(CUSTOMER, new, "Roth", base=(0, 0)),
+    ]
+
+
+def test_a_key_that_changes_takes_its_children_along(firm: Place) -> None:
+    judged = Judged(firm, *renumbered(1, 2))  # type: ignore[arg-type]
+    assert not judged.kinds
+    assert firm.rows(CUSTOMER) == [(2, "Roth")]
+    assert firm.row(ORDER, 10) == (10, 2, 1)
+    assert [to for *_, to in judged.told] == ["all but origin"] * 3
+    assert judged.kept
+
+
+def test_a_child_that_the_station_did_not_know_keeps_the_old_parent(firm: Place) -> None:
+    firm.has(ORDER, 11, 1, 1)
+    judged = Judged(firm, *renumbered(1, 2))  # type: ignore[arg-type]
+    assert firm.rows(CUSTOMER) == [(1, "Roth"), (2, "Roth~2")]
+    assert firm.row(ORDER, 10) == (10, 2, 1)
+    assert judged.kinds == ["parent-kept", "unique-renamed"]
+    assert not firm.broken_keys()
+
+
+def test_a_parent_that_may_not_come_is_not_waited_for(firm: Place) -> None:
+    judged = Judged(firm, *renumbered(1, 2), allowed=Kinds.CHANGED | Kinds.DELETED)  # type: ignore[arg-type]
+    assert firm.rows(CUSTOMER) == [(1, "Roth")]
+    assert firm.row(ORDER, 10) == (10, 1, 1)
+    assert "parent-missing" in judged.kinds
+    assert not firm.broken_keys()
+
+
+def test_a_parent_that_is_deleted_again_is_not_waited_for(firm: Place) -> None:
+    judged = Judged(firm, *renumbered(1, 2), delete(CUSTOMER, 2, base=(0, 0)))  # type: ignore[arg-type]
+    assert "parent-missing" in judged.kinds
+    assert not firm.broken_keys()
+
+
+def test_a_parent_that_the_host_deleted_is_not_waited_for(firm: Place) -> None:
+    firm.lacks(CUSTOMER, 2, version=(1, 40))
+    judged = Judged(firm, *renumbered(1, 2))  # type: ignore[arg-type]
+    assert "parent-missing" in judged.kinds
+    assert not firm.broken_keys()
+
+
+def test_a_parent_that_has_no_place_is_not_waited_for(firm: Place) -> None:
+    """Its number is another row's and can't be changed: whether it comes is not certain."""
+    judged = Judged(
+        firm,
+        update(ORDER, (10, 1, 1), (10, 1, 2)),
+        insert(NUMBERED, 2, 100, base=(0, 0)),
+    )
+    assert judged.kinds == ["parent-missing", "unique-refused"]
+    assert not firm.broken_keys()
+
+
+def test_a_parent_whose_own_parent_is_missing_is_not_waited_for() -> None:
+    staff = table(5, "staff", "id integer!, boss integer", foreign=[("boss", "staff", "id")])
+    place = Place(staff)
+    judged = Judged(place, insert(staff, 1, 2), insert(staff, 2, 99))
+    assert not place.rows(staff)
+    assert judged.kinds == ["parent-missing", "parent-missing"]
+
+
+def test_origin_is_known() -> None:
+    place = Place(ITEM)
+    Judged(place, insert(ITEM, 1, "a"))
+    assert place.version(ITEM, 1).writer == STATION
