@@ -7,8 +7,8 @@ renamed. So a child whose parent is sure to come is taken as if it stood already
 
 from __future__ import annotations
 
-from replicator.protocol.proposals import GroupContext
-from replicator.protocol.working_set import KeyIndex, ParentLink, TableState, WorkingSet
+from replicator.protocol.proposals import GroupContext, Proposal
+from replicator.protocol.working_set import KeyIndex, ParentLink, TableState, Version, WorkingSet
 from replicator.protocol.yielding import yield_unique
 from replicator.types import ChangeClass, Image, Key
 
@@ -23,12 +23,17 @@ def is_coming(link: ParentLink, child: Image, context: GroupContext) -> bool:
     if key is None or change is None or change.image is None or ChangeClass.NEW not in context.allowed(change.table):
         return False
     version = parent.versions.get(key)
-    if key in parent.rows or (version is not None and version.position > change.base):
+    if key in parent.rows or (version is not None and not _knew(version, change, context)):
         return False
     image = change.image
     if link.index.of(image) != link.wanted(child):
         return False
     return _has_parents(parent, image) and all(_has_place(parent, index, key, image) for index in parent.unique)
+
+
+def _knew(version: Version, change: Proposal, context: GroupContext) -> bool:
+    """Did the station know that the host had no such row? If the group has come to the row already, nothing is sure."""
+    return version.position <= change.base and version.position != context.position
 
 
 def _has_parents(state: TableState, image: Image) -> bool:

@@ -102,14 +102,13 @@ class GroupContext:
         self.promised.clear()
 
     def coming(self, table: int, key: Key) -> Proposal | None:
-        """The insert of a row that is among these changes and that none of them deletes in the end."""
+        """The insert of a row that these changes begin with it and do not delete in the end."""
         if self._coming is None:
-            last = {(change.table, change.key): change for change in self._changes}
-            self._coming = {}
-            for change in self._changes:
-                where = (change.table, change.key)
-                if change.change == "N" and last[where].image is not None:
-                    self._coming.setdefault(where, change)
+            last = {(change.table, change.key): change.image for change in self._changes}
+            first = {(change.table, change.key): change for change in reversed(self._changes)}
+            self._coming = {
+                where: change for where, change in first.items() if change.change == "N" and last[where] is not None
+            }
         return self._coming.get((table, key))
 
     def allowed(self, table: int) -> str:
