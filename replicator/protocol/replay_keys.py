@@ -144,7 +144,9 @@ class KeyKeeper:
         version = state.versions.get(holder) if other is None or other.refused else other.version
         tie = Tie.NONE if version is None else Tie(version.tie)
         state.put(holder, yielded)
-        state.register(planned.key)  # the value that the holder had is the newcomer's now
+        value = index.of(state.rows[planned.key])
+        if value is not None:
+            index.holders[value] = planned.key  # what the holder had is the newcomer's now
         comes_right = tie is Tie.SHARED and self._replay.ask((table, holder))
         if not comes_right or (version is not None and version.image is not None):
             conflict = Conflict(table, holder, ConflictKind.MOVED_ASIDE, planned.image, held, yielded)

@@ -183,14 +183,6 @@ class TableState:
         for count in self.own_counts:
             count.moved(old, image)
 
-    def register(self, key: Key) -> None:
-        """Enter a present row into the indexes as the holder of its values, whoever was."""
-        image = self.rows[key]
-        for index in (*self.unique, *self.referenced):
-            value = index.of(image)
-            if value is not None:
-                index.holders[value] = key
-
     def put_all(self, images: Mapping[Key, Image | None]) -> None:
         """The same for many rows of a table that no key depends on."""
         for key, image in images.items():

@@ -247,3 +247,14 @@ def test_a_refused_row_has_its_value_again() -> None:
     assert replayed.asked == [(6, key_of(99)), (6, key_of(2))]
     assert not place.broken_keys()
     assert not place.stale_indexes()
+
+
+def test_two_newcomers_want_what_a_third_row_holds() -> None:
+    """2 makes room twice; that 3 and 1 want the same number as well must not be forgotten over it."""
+    both = table(6, "both", "id integer!, name text!, code integer", unique=["name", "code"])
+    place = Place(both)
+    place.has(both, 2, "c", 1, tie=S)
+    Replayed(place, new(both, 3, "a", 1, at=(1, 60)), new(both, 1, "c", 1, at=(1, 61)))
+    assert place.rows(both) == [(1, "c", 1), (2, "c~2", None), (3, "a", None)]
+    assert not place.broken_keys()
+    assert not place.stale_indexes()
