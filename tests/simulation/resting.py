@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from replicator.engine.apply import apply_ready
 from replicator.engine.receive import receive
 from tests.simulation.clockwork import HOUR, MINUTE
+from tests.simulation.disturbing import ALL, change_rules
 from tests.simulation.schema import SPECS
-from tests.simulation.verifying import ALL
 from tests.simulation.watching import fingerprint
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def settle(world: World) -> bool:
     for station in world.stations:
         if world.chance(0.4):
             # With all kinds both ways a table must become equal.
-            world.change_rules(station.name, dict.fromkeys(SPECS, ALL))
+            change_rules(world, station.name, dict.fromkeys(SPECS, ALL))
     for turn in range(ROUNDS):
         world.clockwork.pass_time(6 * HOUR if turn % 2 else 20 * MINUTE)
         _round(world)

@@ -16,10 +16,11 @@ from replicator.engine.node import Settings
 from tests.simulation import template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import Clockwork, Crash
+from tests.simulation.disturbing import USUAL, change_rules, some_rule
 from tests.simulation.resting import replay_everything, settle
 from tests.simulation.sizes import small_sizes
 from tests.simulation.verifying import verify
-from tests.simulation.world import FAULTS, USUAL, World
+from tests.simulation.world import FAULTS, World
 
 STEPS = (25, 90)
 LIMIT = 60
@@ -150,10 +151,10 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
             node.application.use_recursive_triggers()
     for station in world.stations[1:] if "rules" not in world.faults else world.stations:
         if world.chance(0.5):
-            world.change_rules(station.name, {"opt": dice.choice(USUAL)})
+            change_rules(world, station.name, {"opt": dice.choice(USUAL)})
     if "wide-rules" in world.faults:
         for station in world.stations:
-            world.change_rules(station.name, {"cust": world.some_rule(), "item": world.some_rule()})
+            change_rules(world, station.name, {"cust": some_rule(world), "item": some_rule(world)})
     for _ in range(steps):
         world.step()
     full = world.chance(0.05)

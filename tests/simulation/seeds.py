@@ -11,4 +11,7 @@ SEEDS: dict[int, str] = {
     160: "a verdict and then a clean change of the same row in one group: the origin kept the verdict's state",
     226: "a private row took the snapshot's position for its base although the rule withheld the host's row",
     312: "rows of a table that a rule in the same slice brought were passed over",
+    321: "a row made room by taking a name that a row nobody had looked up held already",
+    333: "what was refused at a station without a rule for the table was dropped without a record",
+    903: "a row that came to stand in part passed for all that its group had made of it",
 }

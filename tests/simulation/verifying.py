@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.types import Kinds, Rule
+from tests.simulation.disturbing import ALL
 from tests.simulation.ledger import Write
 from tests.simulation.records import (
     Known,
@@ -20,8 +21,6 @@ from tests.simulation.sending import Account, accounts
 if TYPE_CHECKING:
     from tests.simulation.simnode import SimulatedNode
     from tests.simulation.world import World
-
-ALL = Rule(Kinds.ALL, Kinds.ALL)
 
 
 def verify(world: World) -> None:

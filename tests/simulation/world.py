@@ -12,20 +12,18 @@ from replicator.engine.collect import collect
 from replicator.engine.node import Settings
 from replicator.engine.publish import publish
 from replicator.engine.receive import receive
-from replicator.engine.rule_changes import set_rules
 from replicator.engine.send import send
 from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
-from replicator.errors import DatabaseBusy, MailboxTrouble, WrongUse
-from replicator.store import catalogue, state
-from replicator.types import Kinds, Rule
-from tests.simulation.application import Application
+from replicator.errors import DatabaseBusy, MailboxTrouble
+from replicator.store import catalogue
+from tests.simulation import disturbing
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
 from tests.simulation.post import Letter, Post
 from tests.simulation.simnode import HOST, SimulatedNode
-from tests.simulation.watching import Watcher, fingerprint
+from tests.simulation.watching import Watcher
 
 FAULTS = (
     "loss",
@@ -43,12 +41,6 @@ FAULTS = (
     "mailbox",
     "interleave",
 )
-USUAL = [
-    Rule(Kinds.ALL, Kinds.ALL),
-    Rule(Kinds.NONE, Kinds.NONE),
-    Rule(Kinds.ALL, Kinds.NONE),
-    Rule(Kinds.NONE, Kinds.ALL),
-]
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
 """Of ids and traceable values; the template has used smaller ones."""
@@ -68,7 +60,7 @@ class World:
         self._unique = itertools.count(FIRST_NUMBER)
         self._stepping: SimulatedNode | None = None
         self.watcher = Watcher(self)
-        self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self._tell_mail)
+        self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
         self.nodes = [
             SimulatedNode(
                 name,
@@ -105,7 +97,7 @@ class World:
         if self.story is not None:
             self.story.append(f"{self._clock()} {text % values if values else text}")
 
-    def _tell_mail(self, letter: Letter, fate: str) -> None:
+    def tell_mail(self, letter: Letter, fate: str) -> None:
         if self.story is not None:
             receiver = next(node for node in self.nodes if node.name == letter.recipient)
             what = describe(letter, receiver, [node for node in self.nodes if node.name == letter.sender])
@@ -129,12 +121,16 @@ class World:
             return
         if place == "commit:after":
             self.watcher.committed(node)
-            if "interleave" in self.faults and self.chance(INTERLEAVE):
+            if "interleave" in self.faults and self.chance(self._interleave(node)):
                 self.write(node)
         if "crash" in self.faults and self.chance(CRASH):
             raise Crash(place)
         if "power" in self.faults and self.chance(CRASH / 2):
             raise Crash(place, power=True)
+
+    def _interleave(self, node: SimulatedNode) -> float:
+        """How often the application writes between two transactions: where a first load may be under way, often."""
+        return 0.5 if node.is_host and len(self.snapshots) < len(self.stations) else INTERLEAVE
 
     # --- steps of a node -----------------------------------------------------------------------------------------
 
@@ -262,79 +258,6 @@ class World:
         for write in writes:
             self.tell("%s: the application: %s %s %s -> %s", node.name, write.table, write.key, write.old, write.new)
 
-    # --- faults that are steps -----------------------------------------------------------------------------------
-
-    def change_rules(self, station: str, rules: dict[str, Rule]) -> None:
-        def deed(node: SimulatedNode) -> None:
-            with node.process.unit() as unit:
-                peer = state.find_peer(unit.connection, station)
-                set_rules(unit, peer.id, {self.table_numbers[table]: rule for table, rule in rules.items()})
-
-        told = "; ".join(f"{table} down {rule.to_remote}, up {rule.to_host}" for table, rule in rules.items())
-        try:
-            self.act(self.host, f"rules of {station}: {told}", deed)
-        except WrongUse as refused:
-            self.tell("  refused: %s", refused)
-
-    def random_rule(self) -> None:
-        tables: tuple[str, ...] = ("opt",)
-        if "wide-rules" in self.faults and self.chance(0.6):
-            # Parent and child together: most rules for one of them would not go with those of the other.
-            tables = self.dice.choice((("cust", "item"), ("cust", "item"), ("item",), ("misc",), ("pair",), ("stock",)))
-        rules = {table: self.some_rule() for table in tables}
-        self.change_rules(self.dice.choice(self.stations).name, rules)
-
-    def some_rule(self) -> Rule:
-        kinds = [Kinds(self.dice.randint(0, 7)) for _ in range(2)]
-        return self.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
-
-    def replay(self) -> None:
-        if self.post.sent:
-            letter = self.dice.choice(self.post.sent)
-            self.post.deliver(letter)
-            self._tell_mail(letter, "comes once more")
-
-    def reflect(self) -> None:
-        """S8: a node's own mail in its mailbox, dressed up as its peer's, changes nothing."""
-        if not self.post.sent:
-            return
-        letter = self.dice.choice(self.post.sent)
-        node = next(node for node in self.nodes if node.name == letter.sender)
-        name = self.post.reflect(letter)
-        if node.application.open:
-            return
-        before = fingerprint(node)
-
-        def deed(node: SimulatedNode) -> None:
-            node.mailbox.only = name
-            receive(node.process)
-            node.mailbox.only = None
-
-        self._stepping = None
-        self.tell("%s: finds its own mail %s", node.name, letter.number)
-        deed(node)
-        self.expect(fingerprint(node) == before, "a reflected mail changed something")
-
-    def evade(self) -> None:
-        """A foreign tool lets a station's change of `opt` pass that its rules forbid: the host must refuse it."""
-        node = self.dice.choice(self.stations)
-        number, application = self.table_numbers["opt"], node.application
-        if application.open or "opt" not in application.tables():
-            return
-        row = application.raw.execute("SELECT to_host FROM replicator_rule WHERE table_id = ?", (number,)).fetchone()
-        if row is None or row[0] == int(Kinds.ALL):
-            return
-        self.tell("%s: a tool evades the rule of opt", node.name)
-        allow = "UPDATE replicator_rule SET to_host = ? WHERE table_id = ?"
-        node.before_write()
-        application.raw.execute(allow, (int(Kinds.ALL), number))
-        if application.begin():
-            application.do(self.dice.choice([Application.put_option, Application.delete_option]))
-            self.commit(node)
-        self.collect(node)
-        application.raw.execute(allow, (row[0], number))
-        node.durable()  # a power cut must not bring the evasion back
-
     # --- one step ------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -372,13 +295,13 @@ class World:
         if "reorder" in faults and chance(0.2):
             self.post.release(0.5)
         if "replay" in faults and chance(0.1):
-            self.replay()
+            disturbing.replay(self)
         if "reflect" in faults and chance(0.05):
-            self.reflect()
+            disturbing.reflect(self)
         if "rules" in faults and chance(0.08):
-            self.random_rule()
+            disturbing.random_rule(self)
         if "tool" in faults and chance(0.12):
-            self.evade()
+            disturbing.evade(self)
         if "power" in faults and chance(0.02):
             self.tell("%s: POWER CUT", node.name)
             self.cut_power(node)

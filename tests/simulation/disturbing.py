@@ -1,0 +1,96 @@
+"""What befalls the nodes of a world: rules that change, mails that come again or come back, tools that evade a rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.engine.receive import receive
+from replicator.engine.rule_changes import set_rules
+from replicator.errors import WrongUse
+from replicator.store import state
+from replicator.types import Kinds, Rule
+from tests.simulation.application import Application
+from tests.simulation.watching import fingerprint
+
+if TYPE_CHECKING:
+    from tests.simulation.simnode import SimulatedNode
+    from tests.simulation.world import World
+
+ALL = Rule(Kinds.ALL, Kinds.ALL)
+USUAL = [ALL, Rule(Kinds.NONE, Kinds.NONE), Rule(Kinds.ALL, Kinds.NONE), Rule(Kinds.NONE, Kinds.ALL)]
+
+
+def change_rules(world: World, station: str, rules: dict[str, Rule]) -> None:
+    def deed(node: SimulatedNode) -> None:
+        with node.process.unit() as unit:
+            peer = state.find_peer(unit.connection, station)
+            set_rules(unit, peer.id, {world.table_numbers[table]: rule for table, rule in rules.items()})
+
+    told = "; ".join(f"{table} down {rule.to_remote}, up {rule.to_host}" for table, rule in rules.items())
+    try:
+        world.act(world.host, f"rules of {station}: {told}", deed)
+    except WrongUse as refused:
+        world.tell("  refused: %s", refused)
+
+
+def random_rule(world: World) -> None:
+    tables: tuple[str, ...] = ("opt",)
+    if "wide-rules" in world.faults and world.chance(0.6):
+        # Parent and child together: most rules for one of them would not go with those of the other.
+        tables = world.dice.choice((("cust", "item"), ("cust", "item"), ("item",), ("misc",), ("pair",), ("stock",)))
+    rules = {table: some_rule(world) for table in tables}
+    change_rules(world, world.dice.choice(world.stations).name, rules)
+
+
+def some_rule(world: World) -> Rule:
+    kinds = [Kinds(world.dice.randint(0, 7)) for _ in range(2)]
+    return world.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
+
+
+def replay(world: World) -> None:
+    if world.post.sent:
+        letter = world.dice.choice(world.post.sent)
+        world.post.deliver(letter)
+        world.tell_mail(letter, "comes once more")
+
+
+def reflect(world: World) -> None:
+    """S8: a node's own mail in its mailbox, dressed up as its peer's, changes nothing."""
+    if not world.post.sent:
+        return
+    letter = world.dice.choice(world.post.sent)
+    node = next(node for node in world.nodes if node.name == letter.sender)
+    name = world.post.reflect(letter)
+    if node.application.open:
+        return
+    before = fingerprint(node)
+
+    def deed(node: SimulatedNode) -> None:
+        node.mailbox.only = name
+        receive(node.process)
+        node.mailbox.only = None
+
+    world.tell("%s: finds its own mail %s", node.name, letter.number)
+    deed(node)
+    world.expect(fingerprint(node) == before, "a reflected mail changed something")
+
+
+def evade(world: World) -> None:
+    """A foreign tool lets a station's change of `opt` pass that its rules forbid: the host must refuse it."""
+    node = world.dice.choice(world.stations)
+    number, application = world.table_numbers["opt"], node.application
+    if application.open or "opt" not in application.tables():
+        return
+    row = application.raw.execute("SELECT to_host FROM replicator_rule WHERE table_id = ?", (number,)).fetchone()
+    if row is None or row[0] == int(Kinds.ALL):
+        return
+    world.tell("%s: a tool evades the rule of opt", node.name)
+    allow = "UPDATE replicator_rule SET to_host = ? WHERE table_id = ?"
+    node.before_write()
+    application.raw.execute(allow, (int(Kinds.ALL), number))
+    if application.begin():
+        application.do(world.dice.choice([Application.put_option, Application.delete_option]))
+        world.commit(node)
+    world.collect(node)
+    application.raw.execute(allow, (row[0], number))
+    node.durable()  # a power cut must not bring the evasion back

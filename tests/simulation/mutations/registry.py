@@ -1,0 +1,36 @@
+"""The table of mutations: a name, what the engine does with it, and how it is switched off in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Patch = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    what: str
+    """What the engine does now, in words."""
+    apply: Patch
+
+
+MUTATIONS: dict[str, Mutation] = {}
+
+
+def mutation(name: str, what: str) -> Callable[[Patch], Patch]:
+    def note(patch: Patch) -> Patch:
+        MUTATIONS[name] = Mutation(what, patch)
+        return patch
+
+    return note
+
+
+def switch_off(name: str) -> None:
+    """Switch a rule off in this process, for good."""
+    MUTATIONS[name].apply()
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    """Instead of something."""
