@@ -14,11 +14,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import capture, fanout, flow, keyed, memory
+from bench import capture, fanout, flow, keyed, memory, waiting
 from bench.flow import Spent
 from bench.measuring import QUICK, Figure, Size
 
-NAMES = ("capture", "flow", "keyed", "fanout", "memory")
+NAMES = ("capture", "flow", "keyed", "fanout", "memory", "waiting")
+SUBJECTS = {"capture": capture, "keyed": keyed, "fanout": fanout, "memory": memory, "waiting": waiting}
 SHOWN = 0.05
 """Stages below so many microseconds a change are not listed."""
 
@@ -47,9 +48,7 @@ def measure(names: list[str], size: Size, tell: Callable[[str], None]) -> tuple[
                 found, spent = flow.measure(Path(folder), size, tell)
                 figures += found
             else:
-                figures += {"capture": capture, "keyed": keyed, "fanout": fanout, "memory": memory}[name].measure(
-                    Path(folder), size, tell
-                )
+                figures += SUBJECTS[name].measure(Path(folder), size, tell)
     return figures, spent
 
 

@@ -1,15 +1,12 @@
-"""An application that writes every 50 ms during runs never waits long for the database.
+"""An application that writes every 50 ms gets its turn while runs go on, and what it writes meanwhile is not lost.
 
-The application is a process of its own, so that what is measured is the database's lock and nothing of this process.
-Linux tells how long a run itself had to wait for a processor: on a machine that does much else the limit grows with it.
-Announced reloads (a rule is widened, a station's first load) are excepted: they are told, not held to the limit.
+How long it waits is a figure, not a test: `make bench`, subject `waiting`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +15,6 @@ from pathlib import Path
 import pytest
 from processes import PATIENCE, Computer, exchange, invite, new_host, until
 
-LIMIT = 0.5
-"""Seconds."""
 SCHEMA = """
     CREATE TABLE customers (
         id INTEGER PRIMARY KEY, number TEXT NOT NULL, name TEXT, street TEXT, city TEXT, country TEXT,
@@ -86,27 +81,16 @@ def application(computer: Computer, first: int) -> Iterator[Waits]:
     waits += map(json.loads, out.read_text().split("\n")[1:-1])
 
 
-def run(computer: Computer) -> float:
-    """One synchronisation. Returns how many times longer it took as other processes held the processors."""
+def run(computer: Computer) -> None:
+    """One synchronisation, in a process of its own."""
     process = computer.start(computer.run_command)
-    slower = 1.0
-    if hasattr(os, "waitid"):
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        with contextlib.suppress(OSError):
-            working, queueing, _ = map(int, Path(f"/proc/{process.pid}/schedstat").read_text().split())
-            slower = (working + queueing) / working
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, ""), (out, err)
-    return slower
 
 
-def held(waits: Waits, slower: float, what: str) -> None:
-    longest = max(waits)
-    print(
-        f"{what}: {len(waits)} writes, the longest took {longest * 1000:.0f} ms; the machine was {slower:.1f} x slower"
-    )
-    assert len(waits) > 3
-    assert longest < LIMIT * slower
+def got_turns(waits: Waits, what: str) -> None:
+    print(f"{what}: {len(waits)} writes, the longest took {max(waits) * 1000:.0f} ms")
+    assert len(waits) > 6, "a few before and after the run, and some during it"
 
 
 @pytest.fixture
@@ -128,8 +112,8 @@ def test_an_initial_load_at_the_host(tmp_path: Path) -> None:
     office.here("table", "add", "customers", "clicks")
     koeln = invite(office, "koeln")
     with application(office, 0) as waits:
-        slower = run(office)
-    held(waits, slower, "initial load at the host")
+        run(office)
+    got_turns(waits, "initial load at the host")
     # The station's first load is one transaction, announced by the invitation.
     koeln.script("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
     koeln.run()
@@ -146,8 +130,8 @@ def test_a_station_takes_a_day_of_changes(office: Computer) -> None:
         add_customers(office, start, 5_000)
         office.here("host-run")
     with application(koeln, 1_000_000) as waits:
-        slower = run(koeln)
-    held(waits, slower, "a station applies 60,000 changes")
+        run(koeln)
+    got_turns(waits, "a station applies 60,000 changes")
     exchange(office, koeln)
     assert koeln.rows("customers") == office.rows("customers")
     assert koeln.rows("clicks") == office.rows("clicks")
@@ -160,8 +144,8 @@ def test_the_host_judges_a_day_of_changes(office: Computer) -> None:
         add_customers(koeln, start, 5_000)
         koeln.here("remote-run")
     with application(office, 0) as waits:
-        slower = run(office)
-    held(waits, slower, "the host judges 60,000 changes")
+        run(office)
+    got_turns(waits, "the host judges 60,000 changes")
     exchange(koeln, office)
     assert koeln.rows("customers") == office.rows("customers")
 
@@ -174,5 +158,5 @@ def test_a_day_of_changes_is_collected(office: Computer, role: str) -> None:
     for start in range(0, 20_000, 1_000):
         add_customers(computer, start, 1_000)
     with application(computer, 0) as waits:
-        slower = run(computer)
-    held(waits, slower, f"{computer.run_command} collects 20,000 changes")
+        run(computer)
+    got_turns(waits, f"{computer.run_command} collects 20,000 changes")

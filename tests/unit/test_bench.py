@@ -19,6 +19,7 @@ TINY = Size(
     fanout_changes=20,
     fanout_stations=(1, 2),
     memory_rows=40,
+    waiting_changes=40,
 )
 
 
@@ -56,6 +57,13 @@ def test_peak_memory_is_measured_in_processes_of_their_own():
     figures = measured("memory")
     assert len(figures) == 10
     assert all(10 < figure.ours < 1000 for figure in figures.values())
+
+
+def test_an_application_is_timed_while_runs_go_on():
+    figures = measured("waiting")
+    assert len(figures) == 5
+    assert {figure.limit for figure in figures.values()} == {500}
+    assert all(figure.ours > 0 for figure in figures.values())
 
 
 def test_this_process_has_a_peak():
