@@ -22,7 +22,7 @@ from replicator.protocol.ties import classify_upward
 from replicator.protocol.working_set import MADE, REMADE, Version, new_version
 from replicator.store import journal, rows, sql
 from replicator.store.journal import Group
-from replicator.types import NOWHERE, Image, Key, Operation
+from replicator.types import NOWHERE, Image, Key, Kinds, Operation
 
 _INSERT, _UPDATE = Operation.INSERT, Operation.UPDATE
 """Looking up a member in its enumeration is slow, and here it is done for each change."""
@@ -224,12 +224,19 @@ class _StationClassifier:
 
     def classify(self, change: Change, version: Version | None, grouping: Grouping) -> Version | None:
         _, table, operation, key, image, mask, before, at, _ = change
-        tie = "" if version is None else version.tie
+        tie, flags = "", self._flags[table]
+        if version is not None:
+            tie = version.tie
+            if version.at and version.at == grouping.n:
+                flags = Kinds.ALL  # the group is one change: what it does to the row that it made new belongs to that
         deleted = image is None
-        what = classify_upward(tie, deleted, self._flags[table])
+        what = classify_upward(tie, deleted, flags)
+        made = 0
         if what.send is not None:
-            grouping.number()
+            n = grouping.number()
             base = NOWHERE if version is None else version[2:4]
+            if what.send == "N" and not tie:
+                made = n
             if what.send == "N" or (what.send == "C" and operation is not _UPDATE):
                 mask, before = self._full[table], None
             self._add(table, what.send, key, image, mask, before, at, base)
@@ -238,8 +245,8 @@ class _StationClassifier:
         if what.tie == tie:
             return None
         if version is None:
-            return new_version(Version, (table, key, 0, 0, 0, 0, 0, 1, 0, what.tie, None))
-        return version._replace(tie=what.tie, deleted=int(deleted), image=None)
+            return new_version(Version, (table, key, 0, 0, 0, 0, 0, 1, made, what.tie, None))
+        return version._replace(tie=what.tie, deleted=int(deleted), at=made, image=None)
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -18,7 +18,11 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     """Decide on one change: the working set gets the result, `outcome` what is logged and what stands in conflict."""
     key, image = proposal.key, proposal.image
     current, version = state.rows.get(key), state.versions.get(key)
-    forbidden = proposal.change not in context.allowed(proposal.table)  # step 0
+    made = version is not None and version.made and version.position == context.position
+    # step 0. What a group does to a row that its station made belongs to the new row.
+    forbidden = proposal.change not in context.allowed(proposal.table) and not (
+        made and version is not None and _is_its_own(version, proposal, context)
+    )
     based = based_on_current(current, version, proposal, context)
     if based and not forbidden:  # step 2
         result = image if image is None or current is None else lay_over(current, image, proposal.mask)
@@ -35,7 +39,6 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     # what the station writes to that row afterwards would else count as based on it.
     if changed or (result is None and (version is None or (based and not forbidden))):
         _store(state, proposal, current, result, differs, context, pack)
-    made = version is not None and version.made and version.position == context.position
     # step 7. A verdict on an earlier change of the row would be the last that its origin hears: it gets this one too.
     verdict = differs or context.repeat_verdicts or (proposal.table, key) in context.answered
     if verdict:
@@ -60,6 +63,11 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 made and result is None,
             )
         )
+
+
+def _is_its_own(version: Version, proposal: Proposal, context: GroupContext) -> bool:
+    """Made by the group's station, and not by the host for the sake of a child."""
+    return version.writer == context.origin or (proposal.table, proposal.key) in context.altered
 
 
 def last_verdicts(outcome: Outcome) -> None:

@@ -30,6 +30,7 @@ class Version(NamedTuple):
     writer_epoch: int = 0
     clean: int = 1
     at: int = 0
+    """Host: time of the last change. Station: number of the own group that sent the row as new, 0 for others."""
     tie: str = ""
     """Station: the row's tie. Host: `MADE` or `REMADE` where the group of this version brought the row into being."""
     image: bytes | None = None

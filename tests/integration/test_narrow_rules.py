@@ -155,3 +155,23 @@ def test_a_key_that_changes_takes_its_children_along(pair: Pair, at: str) -> Non
         assert place.sql("SELECT * FROM lines ORDER BY id") == [(1, "B"), (2, "B")]
         assert not pair.conflicts(place)
     assert pair.is_at_rest()
+
+
+def test_new_rows_only_go_up_as_the_collect_found_them(pair: Pair) -> None:
+    pair.begin(("customers", "--to-remote", "none", "--to-host", "new"))
+    write(
+        pair.koeln,
+        "INSERT INTO customers VALUES (30, 'Cohn', NULL)",
+        "UPDATE customers SET city = 'Celle' WHERE id = 30",
+        "INSERT INTO customers VALUES (40, 'Diehl', NULL)",
+        "DELETE FROM customers WHERE id = 40",
+    )
+    pair.exchange()
+    assert pair.office.sql("SELECT id, city FROM customers WHERE id > 2") == [(30, "Celle")]
+    write(pair.koeln, "UPDATE customers SET city = 'later' WHERE id = 30")
+    pair.exchange()
+    assert pair.office.sql("SELECT city FROM customers WHERE id = 30") == [("Celle",)], "later changes stay"
+    assert pair.koeln.sql("SELECT city FROM customers WHERE id = 30") == [("later",)]
+    assert not pair.conflicts(pair.office)
+    assert not pair.conflicts(pair.koeln)
+    assert pair.is_at_rest()

@@ -124,6 +124,7 @@ class Sent:
     """Values of the changed columns."""
     rule: tuple[int, int]
     """Version of the rules under which it was classed."""
+    group: int
 
 
 def journal_of(node: SimulatedNode) -> list[Sent]:
@@ -145,5 +146,5 @@ def journal_of(node: SimulatedNode) -> list[Sent]:
                 }
                 group = groups[change.n]
                 rule = (group.rule_epoch, group.rule_n)
-                found.append(Sent(name, change.key_values, change.change, new, rule))
+                found.append(Sent(name, change.key_values, change.change, new, rule, change.n))
     return found

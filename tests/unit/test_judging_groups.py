@@ -7,6 +7,7 @@ import pytest
 from small_judging import HERE, STATION, Judged, delete, insert, update
 from small_tables import Place, key_of, table
 
+from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.judging import last_verdicts
 from replicator.protocol.proposals import LogRecord, Outcome
 from replicator.protocol.working_set import MADE, REMADE, Version, made_by_group
@@ -199,3 +200,39 @@ def test_origin_is_known() -> None:
     place = Place(ITEM)
     Judged(place, insert(ITEM, 1, "a"))
     assert place.version(ITEM, 1).writer == STATION
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_group_does_to_its_own_new_row_is_allowed_with_it() -> None:
+    place = Place(ITEM)
+    changes = [insert(ITEM, 1, "a"), update(ITEM, (1, "a"), (1, "b"), base=(0, 0))]
+    assert not Judged(place, *changes, allowed=Kinds.NEW).kinds
+    assert place.row(ITEM, 1) == (1, "b")
+    place = Place(ITEM)
+    assert not Judged(place, insert(ITEM, 1, "a"), delete(ITEM, 1, base=(0, 0)), allowed=Kinds.NEW).kinds
+    assert not place.rows(ITEM)
+
+
+def test_also_where_the_new_row_was_altered() -> None:
+    place = Place(CUSTOMER)
+    place.has(CUSTOMER, 1, "Roth")
+    changes = [insert(CUSTOMER, 2, "Roth"), update(CUSTOMER, (2, "Roth"), (2, "Rot"), base=(0, 0))]
+    assert Judged(place, *changes, allowed=Kinds.NEW).kinds == ["unique-renamed"]
+    assert place.row(CUSTOMER, 2) == (2, "Rot")
+
+
+def test_a_row_of_an_earlier_group_is_not_meant() -> None:
+    place = Place(ITEM)
+    place.has(ITEM, 1, "a", version=(1, 49), tie=MADE, writer=STATION, writer_epoch=3)
+    assert Judged(place, update(ITEM, (1, "a"), (1, "b")), allowed=Kinds.NEW).kinds == ["forbidden-by-rule"]
+    assert place.row(ITEM, 1) == (1, "a")
+
+
+def test_a_parent_that_the_host_puts_back_is_not_the_stations_own(firm: Place) -> None:
+    firm.lacks(CUSTOMER, 2, image=pack_row((2, "Sand")))
+    changes = [insert(ORDER, 11, 2, None), update(CUSTOMER, (2, "Sand"), (2, "mine"))]
+    judged = Judged(firm, *changes, allowed=Kinds.NEW)
+    assert judged.kinds == ["parent-restored", "forbidden-by-rule"]
+    assert firm.row(CUSTOMER, 2) == (2, "Sand")
