@@ -111,7 +111,7 @@ class Replaying:
             for key, n in journal.pending(unit.connection, self.judged, table, wanted).items()
         }
         replay = Replay(self.working, unit.flags_down, pending, self.judged, questions=self.questions)
-        replay.unsettled_rows = Unsettled(unit, replay).rows
+        replay.unsettled_rows = Unsettled(unit, self.questions).rows
         replay.unanswerable = {table for table in unit.tables if not unit.current_rule(HOST_PEER, table)}
         for table, wanted in keys.items():
             working.load_versions(unit, self.working, {table: wanted})

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from replicator.engine.node import Unit
 from replicator.protocol.codec_plain import unpack
-from replicator.protocol.questions import Where
-from replicator.protocol.replaying import Record, Replay
+from replicator.protocol.questions import Questions, Where
+from replicator.protocol.replaying import Record
 from replicator.protocol.working_set import WorkingSet
 from replicator.store import journal, rows
 from replicator.types import Image, Key, Tie
@@ -27,15 +27,19 @@ def row_of(body: bytes) -> Where:
 
 @dataclass(slots=True)
 class Unsettled:
-    """The unsettled rows of a replay (protocol.md 2: pending, or a refresh of it is in flight)."""
+    """Unsettled rows (protocol.md 2: pending, or a refresh of it is in flight).
+
+    It knows nothing of the replay that asks it: a circle of the two would keep a chunk's rows in memory, as a run does
+    without the collector of reference cycles.
+    """
 
     unit: Unit
-    replay: Replay
+    questions: Questions
 
-    def rows(self, table: int) -> Iterator[tuple[Key, Image]]:
+    def rows(self, table: int, judged: int) -> Iterator[tuple[Key, Image]]:
         """Present rows of this table, as stored."""
-        unit, judged = self.unit, self.replay.judged
-        asked = sorted(self.replay.questions.open(table, judged))
+        unit = self.unit
+        asked = sorted(self.questions.open(table, judged))
         for start in range(0, len(asked), PAGE):
             yield from self._images(table, asked[start : start + PAGE])
         after = b""

@@ -185,11 +185,11 @@ class KeyKeeper:
         replay = self._replay
         if any(map(replay.is_unsettled, refusal.waits_for)):
             return True
-        if any(True for state in refusal.parents for _ in replay.unsettled_rows(state.table.id)):
+        if any(True for state in refusal.parents for _ in replay.unsettled_rows(state.table.id, replay.judged)):
             return True
         for count, value in refusal.children:
             child = replay.working_set[count.child.id]
-            for key, stored in replay.unsettled_rows(count.child.id):
+            for key, stored in replay.unsettled_rows(count.child.id, replay.judged):
                 image = child.rows.get(key) if key in child.rows or key in child.dirty_rows else stored
                 if image is not None and count.of_child(image) == value:
                     return True

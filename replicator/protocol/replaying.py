@@ -55,11 +55,12 @@ class Planned:
 Pending = Mapping[Where, int]
 """Own changes that await a verdict: (table, key) to the highest sequence number."""
 
-UnsettledRows = Callable[[int], Iterable[tuple[Key, Image]]]
-"""Present rows of a table, as stored, on which a verdict or an answer is still to come."""
+UnsettledRows = Callable[[int, int], Iterable[tuple[Key, Image]]]
+"""Present rows of a table, as stored, on which a verdict or an answer is still to come. Asked with the table and the
+sequence number judged so far."""
 
 
-def _no_rows(_table: int) -> Iterable[tuple[Key, Image]]:
+def _no_rows(_table: int, _judged: int) -> Iterable[tuple[Key, Image]]:
     return ()
 
 

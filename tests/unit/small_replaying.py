@@ -49,7 +49,7 @@ class Replayed:
         self.place = place
         kinds = dict.fromkeys(place.working.tables, flags)
         replay = Replay(place.working, kinds, pending or {}, judged, questions=questions or Questions(), **more)
-        replay.unsettled_rows = lambda table: [
+        replay.unsettled_rows = lambda table, _judged: [
             (key, image) for key, image in place.working[table].rows.items() if replay.is_unsettled((table, key))
         ]
         for step in steps:
