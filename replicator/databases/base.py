@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.runtime import Runtime
-from replicator.types import Image, Key, Operation, Table, TableDefinition, Value
+from replicator.types import ForeignKey, Image, Key, Operation, Table, TableDefinition, Value
 
 NOTHING_SHARED: Mapping[str, object] = MappingProxyType({})
 
@@ -197,6 +197,12 @@ class Database(ABC):
     def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
         """A function that maps values of these columns to something that is equal in Python exactly when the database
         calls them equal in a unique or foreign key (collation, numbers); None when a NULL takes them out of it."""
+
+    @abstractmethod
+    def foreign_keys_from_outside(
+        self, connection: Connection, replicated: Collection[Table]
+    ) -> list[tuple[str, ForeignKey]]:
+        """(table, foreign key) of the application's other tables, as far as they refer to one of these."""
 
     @abstractmethod
     def find_keys(

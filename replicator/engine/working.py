@@ -38,7 +38,8 @@ class Silence:
 
 
 def new_working_set(unit: Unit) -> WorkingSet:
-    return sets.build(unit.tables, unit.database.comparable)
+    outside = unit.database.foreign_keys_from_outside(unit.connection, unit.tables.values())
+    return sets.build(unit.tables, unit.database.comparable, outside)
 
 
 def load_versions(unit: Unit, working: WorkingSet, keys: dict[int, Collection[Key]]) -> None:
@@ -218,5 +219,5 @@ def forget(working: WorkingSet) -> None:
         state.dirty_rows.clear()
         for index in (*state.unique, *state.referenced):
             index.holders.clear()
-        for count in state.own_counts:
+        for count in state.children:
             count.counts.clear()

@@ -7,13 +7,13 @@ writes the difference in the same transaction. No copy outlives the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from replicator.protocol.keys import pack_key
-from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, Tie, Value
+from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, TableDefinition, Tie, Value
 
 Comparable = Callable[[Sequence[Value]], Hashable | None]
 
@@ -236,8 +236,13 @@ class WorkingSet:
 ComparableOf = Callable[[Table, Sequence[str]], Comparable]
 
 
-def build(tables: dict[int, Table], comparable_of: ComparableOf) -> WorkingSet:
-    """An empty working set that knows the keys between these tables. Keys to tables outside are not ours to check."""
+def build(
+    tables: dict[int, Table], comparable_of: ComparableOf, outside: Iterable[tuple[str, ForeignKey]] = ()
+) -> WorkingSet:
+    """An empty working set that knows the keys between these tables. Keys to tables outside are not ours to check.
+
+    `outside`: (table, foreign key) of the application's other tables that refer to these: what they refer to stays.
+    """
     working_set = WorkingSet({number: TableState(table) for number, table in tables.items()})
     by_name = {state.table.name: state for state in working_set.tables.values()}
     for state in working_set.tables.values():
@@ -253,7 +258,22 @@ def build(tables: dict[int, Table], comparable_of: ComparableOf) -> WorkingSet:
             parent = by_name.get(foreign.parent)
             if parent is not None:
                 _connect(child, parent, foreign, comparable_of)
+    for number, (name, foreign) in enumerate(outside, start=1):
+        parent = by_name[foreign.parent]
+        child_table = _outsider(-number, name, foreign, parent.table)
+        comparable = comparable_of(parent.table, foreign.parent_columns)
+        parent.children.append(ChildCount(child_table, parent.table, foreign, comparable))
     return working_set
+
+
+def _outsider(number: int, name: str, foreign: ForeignKey, parent: Table) -> Table:
+    """A table that is not replicated, as far as its key to a replicated one goes: columns like the parent's."""
+    definition = parent.definition
+    columns = tuple(
+        replace(definition.columns[place], name=column)
+        for place, column in zip(definition.indexes_of(foreign.parent_columns), foreign.columns, strict=True)
+    )
+    return Table(number, name, TableDefinition(name, columns, foreign.columns, options=definition.options))
 
 
 def _connect(child: TableState, parent: TableState, foreign: ForeignKey, comparable_of: ComparableOf) -> None:

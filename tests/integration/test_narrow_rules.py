@@ -175,3 +175,26 @@ def test_new_rows_only_go_up_as_the_collect_found_them(pair: Pair) -> None:
     assert not pair.conflicts(pair.office)
     assert not pair.conflicts(pair.koeln)
     assert pair.is_at_rest()
+
+
+def test_a_row_that_a_table_of_the_application_alone_refers_to_stays(pair: Pair) -> None:
+    """The table is not replicated, at the station or at the host: its foreign key holds all the same."""
+    pair.begin(("all", *ALL_AND, "all"))
+    for place in (pair.koeln, pair.office):
+        place.sql(
+            "CREATE TABLE drafts (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES Customers ON DELETE CASCADE)"
+        )
+    pair.office.sql("INSERT INTO customers VALUES (3, 'Cohn', NULL), (4, 'Diehl', NULL)")
+    pair.exchange()
+    pair.koeln.sql("INSERT INTO drafts VALUES (1, 3)")
+    pair.office.sql("INSERT INTO drafts VALUES (1, 4)")
+    pair.office.sql("DELETE FROM customers WHERE id = 3")
+    pair.koeln.sql("DELETE FROM customers WHERE id = 4")
+    pair.exchange()
+    assert pair.koeln.sql("SELECT id FROM customers WHERE id > 2 ORDER BY id") == [(3,), (4,)]
+    assert pair.office.sql("SELECT id FROM customers WHERE id > 2") == [(4,)]
+    assert pair.conflicts(pair.koeln) == ["parent-kept"]
+    assert pair.conflicts(pair.office) == ["parent-kept"]
+    for place in (pair.koeln, pair.office):
+        assert not place.sql("PRAGMA foreign_key_check")
+    assert pair.is_at_rest()

@@ -73,7 +73,9 @@ def clean() -> None:
 def _make_running(fresh: Path, target: Path, stations: int) -> None:
     """Nodes that know each other already and have some rows in common."""
     template.copy(fresh, target)
-    world = World(target, template.station_names(stations), Clockwork(stations), set(), Settings(), show=False)
+    world = World(
+        target, template.station_names(stations), Clockwork(stations), set(), Settings(), show=False, first=100
+    )
     for _ in range(4):
         world.write(world.host)
     settle(world)
@@ -98,6 +100,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     folder = prepare() / f"seed-{seed}"
     template.copy(prepare() / f"{kind}-{stations}", folder)
     world = World(folder, template.station_names(stations), clockwork, faults, settings, show)
+    world.fresh = kind == "fresh"
     world.tell("seed %d: %d stations, %s; faults: %s; %s", seed, stations, kind, " ".join(sorted(faults)), settings)
     steps = dice.randint(*STEPS)
     try:

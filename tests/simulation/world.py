@@ -50,14 +50,21 @@ class World:
     """`bad` holds every violated invariant, in the order in which it was seen."""
 
     def __init__(
-        self, folder: Path, stations: list[str], clockwork: Clockwork, faults: set[str], settings: Settings, show: bool
+        self,
+        folder: Path,
+        stations: list[str],
+        clockwork: Clockwork,
+        faults: set[str],
+        settings: Settings,
+        show: bool,
+        first: int = FIRST_NUMBER,
     ) -> None:
         self.clockwork, self.faults = clockwork, faults
         self.dice, self.chance = clockwork.dice, clockwork.chance
         self.bad: list[str] = []
         self.story: list[str] | None = [] if show else None
         self.ledger = Ledger()
-        self._unique = itertools.count(FIRST_NUMBER)
+        self._unique = itertools.count(first)
         self._stepping: SimulatedNode | None = None
         self.watcher = Watcher(self)
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
@@ -80,6 +87,8 @@ class World:
         self.table_numbers = self._table_numbers()
         self.at_first = self.host.application.content()
         self.ledger.begin(self.at_first)
+        self.fresh = False
+        """Stations begin with an invitation that nobody has used."""
         self.snapshots: dict[int, int] = {}
         """By station's number: the position in the host's log that its first content stood at."""
 
@@ -130,7 +139,8 @@ class World:
 
     def _interleave(self, node: SimulatedNode) -> float:
         """How often the application writes between two transactions: where a first load may be under way, often."""
-        return 0.5 if node.is_host and len(self.snapshots) < len(self.stations) else INTERLEAVE
+        loading = self.fresh and node.is_host and len(self.snapshots) < len(self.stations)
+        return 0.5 if loading else INTERLEAVE
 
     # --- steps of a node -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from replicator.databases.sqlite.statements import driver, scalar
 from replicator.databases.sqlite.values import comparable
 from replicator.errors import ConfigurationError, DatabaseTrouble
 from replicator.runtime import Runtime
-from replicator.types import Image, Key, Table, TableDefinition, Value
+from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
 _OLDEST = (3, 40, 0)
 
@@ -261,6 +261,11 @@ class SqliteDatabase(Database):
 
     def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
         return comparable(table.definition, columns)
+
+    def foreign_keys_from_outside(
+        self, connection: Connection, replicated: Collection[Table]
+    ) -> list[tuple[str, ForeignKey]]:
+        return tables.foreign_keys_from_outside(driver(connection), replicated)
 
     def find_keys(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]

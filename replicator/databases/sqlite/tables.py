@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from replicator.databases.sqlite.columntypes import affinity
 from replicator.databases.sqlite.grammar import read_index, read_table
 from replicator.databases.sqlite.statements import fetch
+from replicator.types import ForeignKey, Table
 
 
 @dataclass(frozen=True)
@@ -199,3 +201,22 @@ def _foreign_keys(
         _, parent, _, on_update, on_delete = parts[0]
         keys.append((tuple(part[0] for part in parts), parent, parents or None, on_update, on_delete))
     return keys
+
+
+def foreign_keys_from_outside(raw: sqlite3.Connection, tables: Iterable[Table]) -> list[tuple[str, ForeignKey]]:
+    """See `Database.foreign_keys_from_outside`. Names are compared as SQLite does, whatever their case."""
+    replicated = {table.name.lower(): table for table in tables}
+    found = []
+    for (name,) in fetch(
+        raw,
+        "SELECT DISTINCT t.name FROM pragma_table_list t, pragma_foreign_key_list(t.name)"
+        " WHERE t.schema = 'main' AND t.type = 'table'",
+    ):
+        if name.lower() in replicated or is_ours(name):
+            continue
+        for columns, parent, parent_columns, on_update, on_delete in _foreign_keys(raw, name):
+            table = replicated.get(parent.lower())
+            if table is not None:
+                named = parent_columns or table.definition.primary_key
+                found.append((name, ForeignKey(columns, table.name, named, on_delete, on_update)))
+    return found
