@@ -84,8 +84,23 @@ def checked_send(text: str) -> str:
     return _checked_url(text, SEND_SCHEMES)
 
 
+def checked_authority(text: str) -> str:
+    """The address of a token server, such as https://login.microsoftonline.com/TENANT. Raises ValueError."""
+    checked = _checked_url(text, ("https",))
+    if not urlsplit(checked).path.strip("/"):
+        raise ValueError("an authority names its tenant: https://login.microsoftonline.com/TENANT")
+    return checked
+
+
+def _checked_path(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError("not the path of a file")
+    return text
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(checked_name)]
 Address: TypeAlias = Annotated[str, AfterValidator(checked_address)]
+FilePath: TypeAlias = Annotated[str, AfterValidator(_checked_path)]
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
@@ -104,16 +119,35 @@ class Account(_Section):
     enabled: bool = Field(default=True, description="false: this node neither fetches nor sends.")
     address: Address = Field(description="This node's own e-mail address.")
     mailbox: Annotated[str, AfterValidator(checked_mailbox)] = Field(
-        description="Where mail is fetched: folder:PATH, pop3s://USER@HOST or imaps://USER@HOST. Never with a password."
+        description="Where mail is fetched: folder:PATH, pop3s://USER@HOST or imaps://USER@HOST; without USER@ the "
+        "address is the user. Never with a password."
     )
     send: Annotated[str, AfterValidator(checked_send)] | None = Field(
         default=None, description="Where mail is sent: smtps://USER@HOST or smtp://USER@HOST. Not needed with a folder."
     )
+    ca: FilePath | None = Field(
+        default=None, description="A file with certificates (PEM) to trust besides the system's: of a private CA."
+    )
+    auth: Literal["password", "oauth2"] = Field(
+        default="password", description="How one logs in: password, or oauth2 (Microsoft 365)."
+    )
+    password_file: FilePath | None = Field(
+        default=None, description="A file of yours, mode 0600, that holds the password, where no keyring does."
+    )
+    oauth_client_id: Annotated[str, Field(pattern=r"^[\w.-]{1,200}$")] | None = Field(
+        default=None, description="oauth2: the application's id, as registered with the provider."
+    )
+    oauth_authority: Annotated[str, AfterValidator(checked_authority)] = Field(
+        default="https://login.microsoftonline.com/organizations",
+        description="oauth2: who gives the tokens. Put your tenant in place of organizations where it is the only one.",
+    )
 
     @model_validator(mode="after")
-    def _way_out(self) -> Account:
+    def _complete(self) -> Account:
         if self.send is None and not self.mailbox.startswith("folder:"):
             raise ValueError("the key 'send' is missing: where mail is sent, such as smtps://USER@HOST")
+        if self.auth == "oauth2" and self.oauth_client_id is None:
+            raise ValueError("the key 'oauth_client_id' is missing: auth = \"oauth2\" needs it, see docs/mail.md")
         return self
 
 
