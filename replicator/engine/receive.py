@@ -213,7 +213,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         acknowledgement = Acknowledgement(link.out.epoch, 0, None, 0, probe=acknowledgement.probe)
     if acknowledgement.epoch == link.out.epoch:
         for repeat in links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer)):
-            part = unit.node.settings.part_bytes
+            part = unit.part_bytes
             pieces = [
                 (start + offset, size) for start, length in repeat.ranges for offset, size in part_ranges(length, part)
             ]

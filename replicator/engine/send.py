@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from replicator.engine.mailbox_limits import REFUSED, Budget, learn_size, note_refused, note_taken
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import part_ranges
+from replicator.errors import MailboxTrouble, MailTooLarge, RecipientRefused
 from replicator.protocol import link as links
 from replicator.protocol.envelope import seal
 from replicator.protocol.messages import Acknowledgement, Direction, Header, PartPlace
-from replicator.store import batches, parcels, slices, state
+from replicator.store import batches, notices, parcels, slices, state
 from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
@@ -29,6 +31,8 @@ class Sent:
     mails: int = 0
     bytes: int = 0
     rows: int = 0
+    held_back: int = 0
+    """Mails that wait for a later run: as many as the settings let go have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,29 @@ def send(node: Node, *, resend_now: bool = False, progress: Progress | None = No
     """Send to every enabled peer what it should get. `resend_now`: everything un-acknowledged as well."""
     sent = Sent()
     with node.unit() as unit:
-        peers = [peer for peer in unit.peers.values() if peer.enabled]
+        # Whoever has waited longest comes first, so that all get their turn where few mails may go.
+        peers = sorted((peer for peer in unit.peers.values() if peer.enabled), key=lambda peer: peer.sent_at or 0)
+        budget, refused_before = Budget.of(unit), notices.known(unit.connection, REFUSED)
     for peer in peers:
+        if not budget.left:
+            break
         with node.unit() as unit:
             letter = _prepare(unit, unit.peers[peer.id], resend_now)
             run = unit.state.run
-        if letter is not None:
-            # protocol.md 3.4: database commit first, then the side file, then send.
-            node.side_file.write(replace(node.side(), run=run))
-            _send_letter(node, letter, sent, progress or Silent())
+        if letter is None:
+            continue
+        # protocol.md 3.4: database commit first, then the side file, then send.
+        node.side_file.write(replace(node.side(), run=run))
+        try:
+            _send_letter(node, letter, sent, budget, progress or Silent())
+        except RecipientRefused as refused:
+            note_refused(node, peer, refused)  # the others get theirs
+        else:
+            if peer.name in refused_before:
+                note_taken(node, peer)
+    if not budget.left:
+        with node.unit() as unit:
+            sent.held_back = sum(batches.queue_size(unit.connection, peer.id)[0] for peer in peers)
     return sent
 
 
@@ -109,33 +127,54 @@ def _letter(unit: Unit, peer: Peer, found: LinkState, acknowledgement: Acknowled
 def repeat_all(unit: Unit, found: LinkState) -> None:
     """Queue all that is not acknowledged, whole."""
     for batch in batches.unacknowledged(unit.connection, found.peer):
-        batches.enqueue(unit.connection, found.peer, batch.n, part_ranges(batch.size, unit.node.settings.part_bytes))
+        batches.enqueue(unit.connection, found.peer, batch.n, part_ranges(batch.size, unit.part_bytes))
         batches.mark_sent(unit.connection, found.peer, batch.n, found.link.out.probe, False)
 
 
-def _send_letter(node: Node, letter: _Letter, sent: Sent, progress: Progress) -> None:
+def _send_letter(node: Node, letter: _Letter, sent: Sent, budget: Budget, progress: Progress) -> None:
+    """All that waits for this peer, a page at a time; an acknowledgement of its own where nothing waits."""
     first, mailed, rows_before = True, 0, sent.rows
     with node.unit() as unit:
         _, total = batches.queue_size(unit.connection, letter.peer.id)
-    while True:
+    while budget.left:
         with node.unit() as unit:
-            queue = batches.queued(unit.connection, letter.peer.id, limit=QUEUE_PAGE)
-            wanted = {item.n for item in queue}
-            frozen = {n: batches.batch(unit.connection, letter.peer.id, n) for n in wanted}
-            segments = {n: batches.batch_segments(unit.connection, letter.peer.id, n) for n in wanted}
-        if not queue:
+            page = _page(unit, letter.peer.id)
+        if not page:
             if first:
                 _send_mail(node, letter, letter.header, b"", sent)
+                budget.spend(node, 1)
             return
-        first = False
-        for item in queue:
-            batch = frozen[item.n]
-            if batch is not None:
-                _send_part(node, letter, item, batch, segments[item.n], sent)
-                mailed += item.length
-                progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
-        with node.unit() as unit:
-            batches.dequeue(unit.connection, [item.id for item in queue])
+        first, gone = False, list[int]()
+        try:
+            for item, batch, segments in page[: budget.left]:
+                if batch is not None:
+                    _send_part(node, letter, item, batch, segments, sent)
+                    mailed += item.length
+                    progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
+                gone.append(item.id)
+        except MailTooLarge as refused:
+            _have_gone(node, gone, budget)
+            learn_size(node, refused, item.length)
+        except MailboxTrouble:
+            _have_gone(node, gone, budget)
+            raise
+        else:
+            _have_gone(node, gone, budget)
+
+
+def _have_gone(node: Node, items: list[int], budget: Budget) -> None:
+    """These mails are at the mailbox: they leave the queue."""
+    with node.unit() as unit:
+        batches.dequeue(unit.connection, items)
+    budget.spend(node, len(items))
+
+
+def _page(unit: Unit, peer: int) -> list[tuple[Queued, Batch | None, list[BatchSegment]]]:
+    queue = batches.queued(unit.connection, peer, limit=QUEUE_PAGE)
+    wanted = {item.n for item in queue}
+    frozen = {n: batches.batch(unit.connection, peer, n) for n in wanted}
+    segments = {n: batches.batch_segments(unit.connection, peer, n) for n in wanted}
+    return [(item, frozen[item.n], segments[item.n]) for item in queue]
 
 
 def _send_part(

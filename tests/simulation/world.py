@@ -40,6 +40,9 @@ FAULTS = (
     "busy",
     "mailbox",
     "interleave",
+    "mauled",
+    "small-mail",
+    "refused",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
