@@ -17,12 +17,16 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from replicator.errors import ConfigurationError, os_reason
+from replicator.store.files import Files
 
 SERVICE = "replicator"
 """The keyring's name for us: entries are (service, 'user@host:port')."""
 
 PASSWORD_LIMIT = 4096
 """Bytes of a password file; a longer one is something else."""
+
+TOKENS_LIMIT = 1_000_000
+"""Bytes of the file with OAuth2 tokens that are read at most."""
 
 _OTHER_WAYS = "set REPLICATOR_PASSWORD, or name a file of mode 0600 with 'replicator account set --password-file FILE'"
 
@@ -158,3 +162,25 @@ def _keyring_troubles() -> Iterator[None]:
         raise ConfigurationError(
             f"the keyring can't be used ({type(error).__name__}): unlock it, or {_OTHER_WAYS}"
         ) from None
+
+
+# --- OAuth2 -------------------------------------------------------------------------------------------------------
+
+
+class TokenFile:
+    """OAuth2 tokens in a file of the home folder, 0600: a keyring takes no text of their length everywhere.
+
+    Both methods raise StorageTrouble.
+    """
+
+    def __init__(self, path: Path, files: Files) -> None:
+        self.path = path
+        self._files = files
+
+    def load(self) -> str | None:
+        """None where nobody has signed in yet. What is not UTF-8 comes as text that is no JSON."""
+        data = self._files.read(self.path, TOKENS_LIMIT)
+        return None if data is None else data.decode("utf-8", "replace")
+
+    def save(self, text: str) -> None:
+        self._files.write(self.path, text.encode())

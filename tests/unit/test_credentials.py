@@ -11,12 +11,12 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
-from keyrings import LockedKeyring, MemoryKeyring
 from pydantic import SecretStr
 
 from replicator.errors import ConfigurationError
 from replicator.store import credentials
 from replicator.store.credentials import Source, find_password, require_password, store_password
+from tests.keyrings import LockedKeyring, MemoryKeyring
 
 SECRET = "hemlig-7f3a"
 FETCH, SEND = "office@example.com@imap.example.com:993", "office@example.com@smtp.example.com:465"
