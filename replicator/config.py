@@ -162,13 +162,17 @@ class Run(_Section):
 
 
 class Limits(_Section):
-    """How big things may be, in bytes unless they say otherwise."""
+    """How big things may be, and how many; in bytes unless they say otherwise."""
 
     part_bytes: int = Field(default=1_000_000, ge=10_000, le=50_000_000, description="Most content of one mail.")
     mail_bytes: int = Field(default=10_000_000, ge=100_000, le=200_000_000, description="Bigger mails stay unread.")
     batch_bytes: int = Field(default=800_000, ge=10_000, le=100_000_000, description="Size aimed at for one batch.")
     window_bytes: int = Field(default=20_000_000, ge=100_000, le=2_000_000_000, description="Most under way at once.")
     parked_windows: int = Field(default=4, ge=1, le=100, description="Windows kept of what came ahead of its turn.")
+    mails_per_run: int = Field(default=0, ge=0, le=1_000_000, description="Most mails that one run sends; 0: all.")
+    mails_per_hour: int = Field(
+        default=0, ge=0, le=1_000_000, description="Most mails sent in an hour, as the provider allows; 0: all."
+    )
     reserve_bytes: int = Field(default=50_000_000, ge=0, description="Disk space that is left free.")
 
     @model_validator(mode="after")

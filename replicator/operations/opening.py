@@ -112,6 +112,8 @@ def settings_of(configuration: Configuration) -> Settings:
         window_bytes=limits.window_bytes,
         parked_windows=limits.parked_windows,
         mail_bytes=limits.mail_bytes,
+        mails_per_run=limits.mails_per_run,
+        mails_per_hour=limits.mails_per_hour,
         probe_wait=run.probe_minutes * MINUTE,
         hello_wait=run.hello_hours * HOUR,
     )

@@ -38,8 +38,8 @@ def open_mailbox(
 
     `url` is 'folder:PATH' (relative to the current folder, ~ for the home folder), or pop3s:, pop3:, imaps: or imap: as
     `ServerUrl.parse` takes them; mail is then sent by `send`, smtps: or smtp:. `login` says who we are at the servers,
-    `send_login` at the one that sends where it is another. `ca` is the path of a PEM file with authorities to trust besides the system's. Servers are connected to when they
-    are first needed.
+    `send_login` at the one that sends where it is another. `ca` is the path of a PEM file with authorities to trust
+    besides the system's. Servers are connected to when they are first needed.
 
     Raises ConfigurationError for a URL, address or file that can't be used, MailboxTrouble when a folder isn't there.
     The URL itself is never repeated in an error beyond its scheme, since a mail server's may hold a password.

@@ -133,8 +133,8 @@ class _Application:
                 )
         except (ValueError, KeyError):
             raise ConfigurationError(
-                f"The address {self._settings.authority} gives no tokens: correct oauth_authority in replicator.toml; for "
-                f"Microsoft 365 it is https://login.microsoftonline.com/TENANT."
+                f"The address {self._settings.authority} gives no tokens: correct oauth_authority in replicator.toml; "
+                "for Microsoft 365 it is https://login.microsoftonline.com/TENANT."
             ) from None
 
     def sign_in(self, show: Callable[[DeviceCode], None]) -> str:
