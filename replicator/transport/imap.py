@@ -127,6 +127,9 @@ class ImapFetcher:
         """Whether mail has come to the inbox since it was last looked through."""
         if connection.selected != INBOX:
             connection.select(INBOX)
+        else:
+            # A search alone looks at what the server told us last.
+            connection.look()
         validity, first = self._seen
         if validity != connection.validity:
             first = 1

@@ -121,6 +121,11 @@ class ImapConnection:
         count = _text(data)
         return int(count) if count.isdigit() else 0
 
+    def look(self) -> None:
+        """Have the server look for changes in the selected folder."""
+        with errors():
+            self.client.noop()
+
     def sizes(self, uids: str) -> dict[int, int]:
         """Bytes by UID of the mails in a set such as '1:*' or '4,7', in ascending order."""
         data = self._uid("FETCH", uids, "(UID RFC822.SIZE)")

@@ -62,6 +62,9 @@ class Pop3Fetcher:
             entries = self._open()
         self._entries = {f"{session}.{entry.number}": entry for entry in entries}
         for name, entry in list(self._entries.items()):
+            if name not in self._entries:
+                # Not found again after the connection broke.
+                continue
             fetched = self._read(name, entry, largest, skip)
             if fetched is not None:
                 yield fetched

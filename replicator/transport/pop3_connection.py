@@ -20,7 +20,8 @@ LONGEST_LISTING = 16 * 1024 * 1024
 """Bytes of the answer to LIST or UIDL: some hundred thousand mails."""
 _PIECE = 64 * 1024
 _REPLY = 8 * 1024
-_END = (b".\r\n", b".\n")
+_END = b".\r\n"
+"""Only CRLF ends a line: a line feed within a mail that some server passes on as it is begins none."""
 
 
 class Refused(Exception):
@@ -165,17 +166,18 @@ class Pop3Connection:
         self._command(command)
         readline = self._client.file.readline
         pieces: list[bytes] = []
-        size, whole_line = 0, True
+        size, whole_line, half_end = 0, True, False
         with _errors():
             while True:
                 piece = readline(_PIECE)
                 if whole_line and piece[:1] == b".":
-                    if piece in _END:
+                    if piece == _END:
                         break
                     piece = piece[1:]
                 if not piece:
                     raise Broken(None)
-                whole_line = piece.endswith(b"\n")
+                whole_line = piece.endswith(b"\r\n") or (piece == b"\n" and half_end)
+                half_end = piece.endswith(b"\r")
                 size += len(piece)
                 if size <= largest:
                     pieces.append(piece)

@@ -57,7 +57,7 @@ class Server:
             case TimeoutError():
                 return Unreachable(
                     f"{self.url} does not answer within {TIMEOUT:.0f} seconds: check host and port, the network, and "
-                    "whether a firewall lets this port through."
+                    f"whether a firewall lets this port through{self._perhaps_tls()}."
                 )
             case ConnectionRefusedError():
                 return Unreachable(
@@ -110,6 +110,10 @@ class Server:
             f"{self.url} offers no login by password that this program knows: use another server, or OAuth2 where the "
             f"provider has it. It offers: {names}."
         )
+
+    def _perhaps_tls(self) -> str:
+        """A server that waits for us to begin TLS is silent, too."""
+        return "" if self.url.encryption is Encryption.TLS else f"; or it is a port for {self.url.scheme}s://"
 
     def _no_tls(self, error: ssl.SSLError) -> MailboxTrouble:
         reason = error.reason or ""
