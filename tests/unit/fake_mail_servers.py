@@ -43,6 +43,8 @@ def serving(talk: Callable[[Talk], None]) -> Iterator[int]:
     """A server that holds `talk` with each client, and its port."""
 
     class Handler(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
         def handle(self) -> None:
             with contextlib.suppress(HangUp, OSError):
                 talk(Talk(self))
