@@ -22,6 +22,7 @@ class Talk:
 
     def __init__(self, handler: socketserver.StreamRequestHandler) -> None:
         self._handler = handler
+        self._kept: list[bytes] | None = None
 
     def hear(self) -> str:
         """The client's next line; HangUp when it has gone."""
@@ -31,11 +32,21 @@ class Talk:
         return line.decode().rstrip("\r\n")
 
     def say(self, *lines: str | bytes) -> None:
-        for line in lines:
-            self._handler.wfile.write((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        self.say_raw(b"".join((line.encode() if isinstance(line, str) else line) + b"\r\n" for line in lines))
 
     def say_raw(self, content: bytes) -> None:
-        self._handler.wfile.write(content)
+        if self._kept is not None:
+            self._kept.append(content)
+        else:
+            self._handler.wfile.write(content)
+
+    def begin(self) -> None:
+        """What is said up to `end` goes out in one piece."""
+        self._kept = []
+
+    def end(self) -> None:
+        kept, self._kept = self._kept or [], None
+        self.say_raw(b"".join(kept))
 
 
 @contextlib.contextmanager

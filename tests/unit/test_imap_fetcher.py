@@ -308,18 +308,28 @@ def test_a_junk_folder_that_is_closed_to_us_stops_nothing() -> None:
 class Idling:
     """Answers IDLE, and does something while it idles."""
 
-    def __init__(self, fake: FakeImap, *deeds: Callable[[Talk], None]) -> None:
+    def __init__(self, fake: FakeImap, *deeds: Callable[[Talk], None], at_once: bool = False) -> None:
         self.fake = fake
         self.deeds = list(deeds)
         self.times = 0
+        self.at_once = at_once
 
     def __call__(self, talk: Talk, tag: str, line: str) -> bool:
         if line != "IDLE":
             return False
         self.times += 1
-        talk.say("+ idling")
-        if self.deeds:
-            self.deeds.pop(0)(talk)
+        if self.deeds and self.at_once:
+            # In one packet, as far as that can be had.
+            deed = self.deeds.pop(0)
+            talk.begin()
+            talk.say("+ idling")
+            deed(talk)
+            talk.end()
+        else:
+            talk.say("+ idling")
+            if self.deeds:
+                time.sleep(0.05)
+                self.deeds.pop(0)(talk)
         assert talk.hear() == "DONE"
         talk.say(f"{tag} OK Idle done")
         return True
@@ -333,14 +343,16 @@ def arrive(fake: FakeImap) -> Callable[[Talk], None]:
     return do
 
 
-def test_told_of_new_mail() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_told_of_new_mail(at_once: bool) -> None:
     fake = FakeImap({1: mail(1)})
-    fake.before = Idling(fake, lambda talk: talk.say("* OK Still here"), arrive(fake))
+    fake.before = idling = Idling(fake, lambda talk: talk.say("* OK Still here"), arrive(fake), at_once=at_once)
     with fetcher(fake) as imap:
         assert len(list(imap.fetch())) == 1
         imap.close()
         assert imap.wait(60, Event()) is True
         assert len(list(imap.fetch())) == 2
+    assert idling.times == 2
 
 
 def test_mail_that_came_before_we_began_to_idle() -> None:
