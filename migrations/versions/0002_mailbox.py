@@ -1,4 +1,4 @@
-"""What a node has learned of the mailbox that it sends by: the size it takes, and how many mails went lately.
+"""What a node has learned of the mailbox that it sends by, and which mails it has sent lately, to know a bounce by.
 
 Revision ID: 0002
 Revises: 0001
@@ -8,7 +8,7 @@ Create Date: 2026-11-26
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy import BigInteger, Column, Integer, String
 
 from replicator.store.migrate import refuse_downgrade
 
@@ -25,6 +25,12 @@ def upgrade() -> None:
         Column("part_bytes", BigInteger, nullable=False, server_default="0"),
         Column("hour_began", BigInteger, nullable=False, server_default="0"),
         Column("hour_mails", BigInteger, nullable=False, server_default="0"),
+    )
+    op.create_table(
+        "replicator_sent_mail",
+        Column("message_id", String(400), primary_key=True),
+        Column("peer", Integer, nullable=False),
+        Column("sent_at", BigInteger, nullable=False),
     )
 
 

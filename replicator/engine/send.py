@@ -16,7 +16,7 @@ from replicator.errors import MailboxTrouble, MailTooLarge, RecipientRefused
 from replicator.protocol import link as links
 from replicator.protocol.envelope import seal
 from replicator.protocol.messages import Acknowledgement, Direction, Header, PartPlace
-from replicator.store import batches, notices, parcels, slices, state
+from replicator.store import batches, notices, outgoing, parcels, slices, state
 from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
@@ -141,32 +141,32 @@ def _send_letter(node: Node, letter: _Letter, sent: Sent, budget: Budget, progre
             page = _page(unit, letter.peer.id)
         if not page:
             if first:
-                _send_mail(node, letter, letter.header, b"", sent)
-                budget.spend(node, 1)
+                _have_gone(node, letter, [], [_send_mail(node, letter, letter.header, b"", sent)], budget)
             return
-        first, gone = False, list[int]()
+        first, gone, names = False, list[int](), list[str]()
         try:
             for item, batch, segments in page[: budget.left]:
                 if batch is not None:
-                    _send_part(node, letter, item, batch, segments, sent)
+                    names.append(_send_part(node, letter, item, batch, segments, sent))
                     mailed += item.length
                     progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
                 gone.append(item.id)
         except MailTooLarge as refused:
-            _have_gone(node, gone, budget)
+            _have_gone(node, letter, gone, names, budget)
             learn_size(node, refused, item.length)
         except MailboxTrouble:
-            _have_gone(node, gone, budget)
+            _have_gone(node, letter, gone, names, budget)
             raise
         else:
-            _have_gone(node, gone, budget)
+            _have_gone(node, letter, gone, names, budget)
 
 
-def _have_gone(node: Node, items: list[int], budget: Budget) -> None:
-    """These mails are at the mailbox: they leave the queue."""
+def _have_gone(node: Node, letter: _Letter, items: list[int], message_ids: list[str], budget: Budget) -> None:
+    """These mails are at the mailbox: they leave the queue, and a bounce will be known by their Message-ID."""
     with node.unit() as unit:
         batches.dequeue(unit.connection, items)
-    budget.spend(node, len(items))
+        outgoing.remember_mails(unit.connection, letter.peer.id, message_ids, unit.now)
+    budget.spend(node, len(message_ids))
 
 
 def _page(unit: Unit, peer: int) -> list[tuple[Queued, Batch | None, list[BatchSegment]]]:
@@ -184,13 +184,15 @@ def _send_part(
     batch: Batch,
     segments: list[BatchSegment],
     sent: Sent,
-) -> None:
+) -> str:
+    """Its Message-ID."""
     payload = read_stream(node, batch.manifest, segments, item.start, item.length)
     epoch = letter.header.echo.epoch
     place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
-    _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
+    message_id = _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
     if item.start == 0:
         sent.rows += batch.row_count
+    return message_id
 
 
 def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start: int, length: int) -> bytes:
@@ -213,7 +215,8 @@ def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start
     return b"".join(pieces)
 
 
-def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent: Sent) -> None:
+def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent: Sent) -> str:
+    """Its Message-ID."""
     sealed = seal(header, payload, letter.secret, letter.public, node.runtime)
     mail = Mail(
         sender=letter.address,
@@ -227,3 +230,4 @@ def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent
     node.mailbox.send(mail)
     sent.mails += 1
     sent.bytes += len(sealed)
+    return mail.message_id

@@ -1,18 +1,22 @@
-"""What was learned of the mailbox that a node sends by: the size of mail it takes, and how many went lately."""
+"""What was learned of the mailbox that a node sends by: the size of mail it takes, how many went lately, and which."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from replicator.store import sql
+from replicator.store import sql, tables
 
 MAIN = 1
 """Number of the mailbox that the account names."""
 
 HOUR = 60 * 60 * 1_000_000
 """Microseconds."""
+
+KEPT = 14 * 24 * HOUR
+"""How long it is known to whom a mail went: servers give up within a week."""
 
 
 @dataclass(slots=True)
@@ -54,3 +58,20 @@ def save(connection: Connection, found: MailboxState, number: int = MAIN) -> Non
         "INSERT INTO replicator_mailbox (id, part_bytes, hour_began, hour_mails) VALUES (?, ?, ?, ?)",
         (number, found.part_bytes, found.hour_began, found.hour_mails),
     )
+
+
+def remember_mails(connection: Connection, peer: int, message_ids: Iterable[str], now: int) -> None:
+    """These mails have gone to this peer. What was sent long ago is forgotten."""
+    sql.insert(
+        connection,
+        tables.sent_mail,
+        ("message_id", "peer", "sent_at"),
+        [(message_id, peer, now) for message_id in message_ids],
+    )
+    sql.run(connection, "DELETE FROM replicator_sent_mail WHERE sent_at < ?", (now - KEPT,))
+
+
+def recipient_of(connection: Connection, message_id: str) -> int | None:
+    """The peer that a mail of ours went to; None for other mails."""
+    row = sql.one(connection, "SELECT peer FROM replicator_sent_mail WHERE message_id = ?", (message_id,))
+    return None if row is None else int(row[0])

@@ -51,6 +51,14 @@ mailbox = Table(
     _count("hour_mails"),  # how many went since
 )
 
+sent_mail = Table(
+    "replicator_sent_mail",
+    metadata,
+    Column("message_id", String(400), primary_key=True),
+    Column("peer", Integer, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+)
+
 table = Table(
     "replicator_table",
     metadata,

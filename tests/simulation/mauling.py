@@ -52,3 +52,20 @@ def add_footer(raw: bytes, _dice: Random) -> bytes:
         b"--outer\r\n" + kind + b"\r\n\r\n" + body + b"\r\n"
         b"--outer\r\nContent-Type: text/plain\r\n\r\n" + FOOTER + b"--outer--\r\n"
     )
+
+
+def bounce_of(raw: bytes, dice: Random) -> bytes:
+    """What the sender finds in its mailbox when a server could not deliver the mail."""
+    head = raw.partition(b"\r\n\r\n")[0]
+    status = dice.choice(("5.2.2", "5.1.1", "5.3.4", "5.7.1"))
+    return (
+        b"Return-Path: <>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=report\r\n\r\n"
+        b"--report\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n"
+        b"--report\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.net\r\n\r\n"
+        b"Final-Recipient: rfc822; somebody@example.com\r\nAction: failed\r\nStatus: "
+        + status.encode()
+        + b"\r\n\r\n--report\r\nContent-Type: text/rfc822-headers\r\n\r\n"
+        + head
+        + b"\r\n--report--\r\n"
+    )

@@ -13,7 +13,7 @@ from replicator.transport import mime
 from replicator.transport.base import Mail
 from replicator.transport.folder import FolderMailbox
 from tests.simulation.clockwork import Clockwork
-from tests.simulation.mauling import maul
+from tests.simulation.mauling import bounce_of, maul
 
 LOST, DOUBLED, HELD, MAULED = 0.2, 0.15, 0.15, 0.15
 TROUBLE, REFUSED = 0.08, 0.05
@@ -106,6 +106,10 @@ class Post:
             path.unlink()
             self._held.append(letter)
             self._tell(letter, "held back")
+        elif "bounced" in faults and chance(LOST / 2):
+            path.unlink()
+            self.put(letter.sender, bounce_of(letter.raw, self._clockwork.dice), f"bounce{letter.number}-")
+            self._tell(letter, "bounced")
         elif "mauled" in faults and chance(MAULED):
             what, arrived = maul(letter.raw, self._clockwork.dice)
             path.write_bytes(arrived)

@@ -43,6 +43,7 @@ FAULTS = (
     "mauled",
     "small-mail",
     "refused",
+    "bounced",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
