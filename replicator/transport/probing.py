@@ -60,10 +60,13 @@ def handshake(url: ServerUrl, context: ssl.SSLContext) -> tuple[str, Certificate
             if not isinstance(connection, ssl.SSLSocket):
                 return None
             return connection.version() or "TLS", _certificate(connection.getpeercert() or {})
-    except (OSError, EOFError) as error:
-        raise server.trouble(error) from None
+    # More general ones come last: smtplib's errors are OSErrors, too, and imaplib's abort is its error.
+    except (smtplib.SMTPServerDisconnected, imaplib.IMAP4.abort):
+        raise server.lost() from None
     except (smtplib.SMTPException, poplib.error_proto, imaplib.IMAP4.error):
         raise MailboxTrouble(f"{url} answers, but not as a mail server of this kind: check scheme and port.") from None
+    except (OSError, EOFError) as error:
+        raise server.trouble(error) from None
 
 
 @contextlib.contextmanager
