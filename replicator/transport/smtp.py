@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ SLOWEST = 10_000
 
 _CLOSING = 421
 _ASKS_ON = 334
+_SEND_CONTENT = 354
+_EARLY_SECONDS = 5.0
 
 
 class SmtpSender:
@@ -247,16 +250,37 @@ class SmtpSender:
 
 
 def _hand_over(client: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
-    """DATA. Gives the reply to it, or to the final dot."""
-    if client.sock:
-        client.sock.settimeout(CONTENT_SECONDS + len(content) / SLOWEST)
+    """DATA. Gives the reply to it, or to the final dot, or the one that came before it.
+
+    Not by smtplib's own `data`, which closes the connection when it can't send any more: a server that hangs up in the
+    midst of a mail may have said why.
+    """
+    code, text = client.docmd("DATA")
+    if code != _SEND_CONTENT or client.sock is None:
+        return code, text
+    client.sock.settimeout(CONTENT_SECONDS + len(content) / SLOWEST)
     try:
-        return client.data(content)
-    except smtplib.SMTPDataError as error:
-        return error.smtp_code, _bytes(error.smtp_error)
+        client.sock.sendall(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
+    except OSError as error:
+        return _said_before_the_end(client, error)
+    reply = client.getreply()
+    client.sock.settimeout(TIMEOUT)
+    return reply
+
+
+def _said_before_the_end(client: smtplib.SMTP, error: OSError) -> tuple[int, bytes]:
+    """The refusal that lies in the connection; else it is the error."""
+    try:
+        if client.sock is not None:
+            client.sock.settimeout(_EARLY_SECONDS)
+        code, text = client.getreply()
+    except (OSError, smtplib.SMTPException):
+        raise error from None
     finally:
-        if client.sock:
-            client.sock.settimeout(TIMEOUT)
+        client.close()
+    if code < 400:
+        raise error
+    return code, text
 
 
 def _root(error: BaseException) -> BaseException | None:

@@ -82,6 +82,8 @@ class FakeSmtp:
     features: tuple[str, ...] = ("SIZE 1000000", "AUTH PLAIN LOGIN XOAUTH2")
     heard: list[str] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
+    early: str | None = None
+    """Said within the next content, and the connection ended; '' ends it without a word."""
     connections: int = 0
 
     def __call__(self, talk: Talk) -> None:
@@ -112,6 +114,12 @@ class FakeSmtp:
 
     def _take(self, talk: Talk) -> None:
         lines: list[str] = []
+        if self.early is not None:
+            talk.hear()
+            answer, self.early = self.early, None
+            if answer:
+                talk.say(answer)
+            raise HangUp
         while (line := talk.hear()) != ".":
             lines.append(line)
         self.contents.append("\r\n".join(lines).encode())

@@ -161,6 +161,26 @@ def test_the_reply_to_a_content_is_swallowed_and_the_mail_goes_twice() -> None:
     assert fake.contents[0] == fake.contents[1]
 
 
+@pytest.mark.parametrize(
+    ("early", "kind"),
+    [
+        ("552 5.3.4 too large", MailTooLarge),
+        ("421 4.3.2 later", TryLater),
+        ("250 2.0.0 taken", MailboxTrouble),
+        ("", MailboxTrouble),
+    ],
+)
+def test_a_server_that_hangs_up_in_the_midst_of_a_content(early: str, kind: type[MailboxTrouble]) -> None:
+    fake, places = FakeSmtp(early=early, features=("AUTH PLAIN",)), Places()
+    with sender(fake, places=places) as smtp_sender:
+        with pytest.raises(MailboxTrouble) as refused:
+            smtp_sender.send(mail(10_000_000))
+        assert type(refused.value) is kind
+        assert "mail:after" not in places.passed
+        smtp_sender.send(mail())
+    assert len(fake.contents) == 1
+
+
 @pytest.mark.parametrize("answer", ["421 4.4.2 timeout", None])
 def test_a_connection_that_died_since_the_last_mail_is_replaced(answer: str | None) -> None:
     fake = FakeSmtp({"MAIL": ["250 fine", answer]})
