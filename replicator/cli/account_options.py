@@ -65,12 +65,25 @@ def obtain_secret(home: Home, *, anew: bool) -> None:
         say(f"The password for {key} is in the keyring.")
 
 
-def obtain_secret_after_set_up(home: Home) -> None:
-    """As `obtain_secret`; but the node stands already, so that trouble is told and doesn't end the command."""
+def after_set_up(home: Home) -> None:
+    """Say what the provider wants, ask for the secret, and name the test. Nothing of it for a folder.
+
+    The node stands already: trouble is told and doesn't end the command.
+    """
     try:
+        shown = account_admin.show_account(home)
+        servers = [server for server in (shown.fetching, shown.sending) if server is not None]
+        if not servers:
+            return
+        if shown.provider and shown.hint:
+            say(f"{shown.provider}: {shown.hint}")
+        for server in servers:
+            if server.warning:
+                say(server.warning)
         obtain_secret(home, anew=False)
     except ReplicatorError as error:
         say(f"The secret for the mail account is still missing: {str(error).rstrip('.')}.")
+    say("Then try the mail account: replicator account test")
 
 
 def _sign_in(home: Home) -> None:

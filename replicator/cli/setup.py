@@ -15,7 +15,7 @@ from replicator.cli.account_options import (
     PasswordFile,
     ProviderName,
     SendUrl,
-    obtain_secret_after_set_up,
+    after_set_up,
 )
 from replicator.cli.formats import say
 from replicator.cli.passphrase import existing_passphrase
@@ -64,7 +64,7 @@ def host_init(
         login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
     )
     _tell(done)
-    obtain_secret_after_set_up(home)
+    after_set_up(home)
     say("Next: replicator table add NAME…, replicator station add NAME --address ADDRESS")
 
 
@@ -98,7 +98,7 @@ def remote_init(
         login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
     )
     _tell(done)
-    obtain_secret_after_set_up(home)
+    after_set_up(home)
     say("Next: replicator remote-run")
 
 

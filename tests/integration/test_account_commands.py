@@ -106,6 +106,8 @@ def test_a_station_takes_its_address_from_the_invitation(office: Place, capsys: 
     assert section(station, "REMOTE")["mailbox"] == "imaps://posteo.de"
     assert "The password is still missing, and there is no terminal to ask at" in told.out
     assert "--password-file" in told.out
+    assert 'Posteo: The "additional email account protection"' in told.out
+    assert "Then try the mail account: replicator account test\n" in told.out
 
 
 @pytest.mark.parametrize(
