@@ -15,6 +15,7 @@ from imap_tools.mailbox import BaseMailBox
 from replicator.errors import MailboxTrouble
 from replicator.transport.fetch_refusals import command_refusal, login_refusal
 from replicator.transport.login import Login, plain, sendable, xoauth2
+from replicator.transport.numbers import number
 from replicator.transport.refusals import TIMEOUT, Server
 from replicator.transport.urls import Encryption, ServerUrl
 
@@ -116,10 +117,9 @@ class ImapConnection:
             self.selected = None
             _, data = self.mailbox.folder.set(folder)
             validity = _text(self.client.untagged_responses.get("UIDVALIDITY", [b"0"]))
-            self.validity = int(validity) if validity.isdigit() else 0
+            self.validity = number(validity) or 0
         self.selected = folder
-        count = _text(data)
-        return int(count) if count.isdigit() else 0
+        return number(_text(data)) or 0
 
     def look(self) -> None:
         """Have the server look for changes in the selected folder."""
@@ -137,7 +137,8 @@ class ImapConnection:
 
     def search(self, *criteria: str) -> list[int]:
         """UIDs in ascending order."""
-        return sorted(int(word) for word in _text(self._uid("SEARCH", *criteria)).split() if word.isdigit())
+        words = _text(self._uid("SEARCH", *criteria)).split()
+        return sorted(uid for word in words if (uid := number(word)) is not None)
 
     def content(self, uid: int) -> bytes | None:
         """The whole mail, without marking it as read; None when it has gone."""

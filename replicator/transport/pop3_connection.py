@@ -13,6 +13,7 @@ import ssl
 
 from replicator.transport.fetch_refusals import login_refusal
 from replicator.transport.login import Login, plain, sendable, xoauth2
+from replicator.transport.numbers import number
 from replicator.transport.refusals import TIMEOUT, Server
 from replicator.transport.urls import Encryption, ServerUrl
 
@@ -58,7 +59,8 @@ class Pop3Connection:
 
     def sizes(self) -> dict[int, int]:
         """Size in bytes, as the server tells it, by number."""
-        return {number: int(word) for number, word in self._pairs("LIST").items() if word.isdigit()}
+        words = self._pairs("LIST").items()
+        return {which: size for which, word in words if (size := number(word)) is not None}
 
     def unique_ids(self) -> dict[int, str] | None:
         """UIDL by number; None where the server has no such thing."""
@@ -67,13 +69,13 @@ class Pop3Connection:
         except Refused:
             return None
 
-    def retrieve(self, number: int, largest: int) -> tuple[bytes | None, int]:
+    def retrieve(self, which: int, largest: int) -> tuple[bytes | None, int]:
         """The mail and its size; None in place of a mail that turns out to be larger than `largest` bytes."""
-        return self._lines(f"RETR {number}", largest)
+        return self._lines(f"RETR {which}", largest)
 
-    def delete(self, number: int) -> None:
+    def delete(self, which: int) -> None:
         """Mark for deletion at `quit`."""
-        self._command(f"DELE {number}")
+        self._command(f"DELE {which}")
 
     def quit(self) -> None:
         """Carry out the deletions and hang up."""
@@ -193,7 +195,7 @@ class Pop3Connection:
         if content is None:
             raise Broken(ValueError())
         words = (line.split() for line in content.decode("utf-8", "replace").split("\n"))
-        return {int(pair[0]): pair[1] for pair in words if len(pair) >= 2 and pair[0].isascii() and pair[0].isdigit()}
+        return {which: pair[1] for pair in words if len(pair) >= 2 and (which := number(pair[0])) is not None}
 
 
 class _errors(contextlib.AbstractContextManager[None]):  # noqa: N801 - used as a statement

@@ -19,6 +19,7 @@ from replicator.transport import mime
 from replicator.transport.addresses import on_the_wire
 from replicator.transport.base import LARGEST_MAIL, Mail
 from replicator.transport.login import Login, plain, sendable, with_fresh_token, xoauth2
+from replicator.transport.numbers import number
 from replicator.transport.refusals import TIMEOUT, Server
 from replicator.transport.smtp_refusals import Reply, Stage, smtp_refusal
 from replicator.transport.urls import Encryption, ServerUrl
@@ -203,9 +204,8 @@ class SmtpSender:
         self._say_hello(client)
 
     def _note_size(self, client: smtplib.SMTP) -> None:
-        told = client.esmtp_features.get("size", "").strip()
         # 0: no limit that is fixed (RFC 1870).
-        limit = int(told) if told.isascii() and told.isdigit() else 0
+        limit = number(client.esmtp_features.get("size", "").strip()) or 0
         self.size_limit = min(limit, LARGEST_MAIL) if limit else LARGEST_MAIL
 
     def _log_in(self, client: smtplib.SMTP) -> None:

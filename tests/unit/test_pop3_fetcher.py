@@ -213,7 +213,7 @@ def test_a_mail_without_an_end_is_not_read_for_ever() -> None:
     assert [item.absence for item in fetched] == [Absence.UNREADABLE, None]
 
 
-@pytest.mark.parametrize("listing", [["x y"], ["1"], [""], ["-1 5"], ["1 five"]])
+@pytest.mark.parametrize("listing", [["x y"], ["1"], [""], ["-1 5"], ["1 five"], ["1 ²", "² 1"], ["1 " + "9" * 5000]])
 def test_a_listing_of_nonsense(listing: list[str]) -> None:
     with fetcher(FakePop3([], listing=listing)) as pop3:
         assert list(pop3.fetch()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from replicator.errors import ConfigurationError
 from replicator.runtime import Runtime
-from replicator.transport import ServerUrl, open_mailbox
+from replicator.transport import ServerUrl, open_mailbox, tls
 from replicator.transport.imap import ImapFetcher
 from replicator.transport.login import PasswordLogin
 from replicator.transport.pop3 import Pop3Fetcher
@@ -157,3 +158,10 @@ def test_an_authority_must_be_a_certificate(tmp_path: Path) -> None:
 def test_a_login_shows_no_secret() -> None:
     assert "never-Shown-99" not in f"{LOGIN!r} {LOGIN}"
     assert LOGIN.password() == "never-Shown-99"
+
+
+def test_certificates_are_verified() -> None:
+    context = tls.context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2

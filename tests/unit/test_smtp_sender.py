@@ -93,7 +93,9 @@ def test_the_limit_is_learnt_and_kept_to() -> None:
     assert len(fake.contents) == 2
 
 
-@pytest.mark.parametrize("feature", ["SIZE", "SIZE 0", "SIZE many", "SIZE 999999999999"])
+@pytest.mark.parametrize(
+    "feature", ["SIZE", "SIZE 0", "SIZE many", "SIZE ²", "SIZE 999999999999", "SIZE " + "9" * 5000]
+)
 def test_a_server_without_a_limit(feature: str) -> None:
     fake = FakeSmtp(features=(feature, "AUTH PLAIN"))
     with sender(fake) as smtp_sender:
