@@ -89,6 +89,9 @@ def after_set_up(home: Home) -> None:
 def _sign_in(home: Home) -> None:
     who = account_admin.sign_in(home, _show)
     say(f"Signed in as {who}." if who else "Signed in.")
+    shown = account_admin.show_account(home).fetching
+    if who and shown is not None and who.casefold() != shown.user.casefold():
+        say(f"The mailbox is {shown.user}'s: unless it is shared with {who}, sign in again, as its user.")
 
 
 def _show(code: DeviceCode) -> None:

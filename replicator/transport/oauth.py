@@ -138,12 +138,13 @@ class _Application:
             ) from None
 
     def sign_in(self, show: Callable[[DeviceCode], None]) -> str:
-        with _server_troubles(self._settings.authority):
+        with self._asking():
             flow = self._msal.initiate_device_flow(list(SCOPES))
-        if "user_code" not in flow:
-            raise self._refusal(flow)
-        show(DeviceCode(str(flow["verification_uri"]), str(flow["user_code"]), int(flow.get("expires_in", 900))))
-        with _server_troubles(self._settings.authority):
+            if "user_code" not in flow:
+                raise self._refusal(flow)
+            shown = DeviceCode(flow["verification_uri"], flow["user_code"], int(flow.get("expires_in", 900)))
+        show(shown)
+        with self._asking():
             result = self._msal.acquire_token_by_device_flow(flow)
         if "access_token" not in result:
             raise self._refusal(result)
@@ -151,15 +152,29 @@ class _Application:
         return str(result.get("id_token_claims", {}).get("preferred_username", ""))
 
     def renewed_token(self, user: str, *, force: bool) -> str:
-        accounts = self._msal.get_accounts(user) or self._msal.get_accounts()
+        with self._asking():
+            accounts = self._msal.get_accounts(user) or self._msal.get_accounts()
         if not accounts:
             raise LoginRefused(f"Nobody has signed in for {user} yet: do so with {SIGN_IN}.")
-        with _server_troubles(self._settings.authority):
+        with self._asking():
             result = self._msal.acquire_token_silent_with_error(list(SCOPES), accounts[0], force_refresh=force)
         self._keep()
         if not result or "access_token" not in result:
             raise self._refusal(result or {"error": "login_required"})
         return str(result["access_token"])
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Around whatever asks the token server."""
+        try:
+            with _server_troubles(self._settings.authority):
+                yield
+        except (ValueError, LookupError, TypeError, AttributeError):
+            # msal takes for granted what an answer looks like; a hotel's log-in page looks otherwise.
+            raise Unreachable(
+                f"What answers in place of the token server {_host(self._settings.authority)} is none: log in to this "
+                "network in a browser if it wants that, or try again later."
+            ) from None
 
     def _keep(self) -> None:
         if self._cache.has_state_changed:

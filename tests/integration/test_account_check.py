@@ -321,4 +321,5 @@ def test_signed_in_as_somebody_else(office: Place, farm: MailFarm) -> None:
     told = office.call("account", "set", *oauth_options(farm)).out
     person.join()
     assert f"Signed in as {farm.address('remote1')}" in told
+    assert f"The mailbox is {farm.address('server')}'s: unless it is shared" in told
     assert len(faults(findings(office, 1))) == 2

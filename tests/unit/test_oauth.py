@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from replicator.errors import ConfigurationError, LoginRefused, NotTrusted, ReplicatorError, TryLater, Unreachable
+from replicator.errors import (
+    ConfigurationError,
+    LoginRefused,
+    MailboxTrouble,
+    NotTrusted,
+    ReplicatorError,
+    TryLater,
+    Unreachable,
+)
 from replicator.transport.oauth import DeviceCode, OAuthLogin, OAuthSettings, sign_in
 from tests.servers.certificates import Certificates
 from tests.servers.token_server import Form, Reply, TokenServer
@@ -226,6 +234,21 @@ def test_a_token_server_that_is_not_there(settings: OAuthSettings, server: Token
     assert "can't be reached" in refused(
         Unreachable, OAuthLogin(USER, replace(settings, authority="https://nowhere.invalid/x"), Kept()).token
     )
+
+
+@pytest.mark.parametrize("answer", [["a", "list"], {}, "<html>hemlig</html>", {"user_code": "x"}])
+def test_an_answer_that_is_no_token_servers(
+    server: TokenServer, settings: OAuthSettings, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    login = OAuthLogin(USER, settings, signed_in(server, settings))
+    login.token()
+    login.renew()
+    monkeypatch.setattr(server, "post", lambda path, form: (200, answer))
+    for action in (login.token, lambda: sign_in(settings, Kept(), lambda code: None)):
+        with pytest.raises(MailboxTrouble) as caught:
+            action()
+        assert re.fullmatch(r"[A-Z][^\n]+[^.]\.", str(caught.value))
+        assert "hemlig" not in str(caught.value)
 
 
 def test_tokens_that_are_damaged(settings: OAuthSettings) -> None:
