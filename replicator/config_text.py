@@ -39,10 +39,11 @@ def changed_text(text: str, wanted: Configuration, section: str, keys: Collectio
     done by (inline tables, values over several lines), it is rendered anew.
     """
     values = getattr(wanted, _field_of(section))
-    lines = text.splitlines()
+    # Not splitlines: it knows more ends of a line than TOML does.
+    lines = text.split("\n")
     for key in (name for name in type(values).model_fields if name in keys):
         _set_line(lines, section, key, getattr(values, key))
-    changed = "\n".join(lines) + "\n"
+    changed = "\n".join(lines)
     try:
         fits = config.parse(changed, "") == wanted
     except ConfigurationError:
@@ -57,7 +58,8 @@ def _set_line(lines: list[str], section: str, key: str, value: Any) -> None:
     if begin is None:
         return
     end = next((number for number in range(begin, len(lines)) if lines[number].lstrip().startswith("[")), len(lines))
-    new = f"# {key} =" if value is None else f"{key} = {_value(value)}"
+    end_of_line = "\r" if lines[begin - 1].endswith("\r") else ""
+    new = (f"# {key} =" if value is None else f"{key} = {_value(value)}") + end_of_line
     for form in (rf"\s*{key}\s*=", rf"\s*#\s*{key}\s*="):
         for number in range(begin, end):
             if re.match(form, lines[number]):

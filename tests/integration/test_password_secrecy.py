@@ -113,7 +113,7 @@ class Watch(threading.Thread):
         self.own_seen = 0
 
     def run(self) -> None:
-        while not self._done.is_set():
+        while not self._done.wait(0.02):
             for line in command_lines():
                 if tells(line, self._secret):
                     self.found.append(line)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from replicator.config import Account, make, parse
 from replicator.config_text import changed_text, render
@@ -90,6 +92,18 @@ def test_a_change_leaves_everything_else_as_people_wrote_it() -> None:
     assert text == OWN.replace("imaps://imap.example.com", "pop3s://pop.example.com").replace(
         '# title = ""', 'title = "Büro \\"1\\""'
     )
+
+
+@given(comment=st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40), crlf=st.booleans())
+def test_line_ends_and_comments_of_any_kind_stay(comment: str, crlf: bool) -> None:
+    text = OWN.replace("# we moved here in spring", f"# {comment}").replace("\n", "\r\n" if crlf else "\n")
+    wanted = make({**content(title="x", ca="/etc/ours.pem"), "run": {"probe_minutes": 30}})
+    changed = changed_text(text, wanted, "SERVER", {"title", "ca"})
+    assert parse(changed, "x") == wanted
+    assert changed.replace("\r\n", "\n").count("\r") == text.replace("\r\n", "\n").count("\r")
+    assert ("\r\n" in changed) is crlf
+    before, after = (each.replace("\r\n", "\n").split("\n") for each in (text, changed))
+    assert [line for line in after if line not in before] == ['ca = "/etc/ours.pem"', 'title = "x"']
 
 
 def test_a_value_that_goes_is_commented_out_and_one_that_comes_is_added() -> None:
