@@ -101,9 +101,9 @@ def _record(shown: AccountShown) -> dict[str, Any]:
         "title": shown.title or None,
         "address": shown.address,
         "fetching": shown.mailbox if shown.fetching is None else _server(shown.fetching),
-        "its secret": _secret(shown.fetching),
+        "secret to fetch": _secret(shown.fetching),
         "sending": shown.send if shown.sending is None else _server(shown.sending),
-        "secret for it": _secret(shown.sending),
+        "secret to send": _secret(shown.sending),
         "logs in by": shown.auth if shown.fetching or shown.sending else None,
         "application": shown.oauth_client_id,
         "tokens from": shown.oauth_authority,
@@ -121,7 +121,7 @@ def _server(server: ServerShown) -> str:
 def _secret(server: ServerShown | None) -> str | None:
     if server is None:
         return None
-    return server.trouble or (f"from: {server.secret_from}" if server.secret_from else "none: replicator account set")
+    return server.trouble or server.secret_from or "none yet: replicator account set"
 
 
 @app.command("test")

@@ -255,7 +255,7 @@ def test_show_tells_where_the_password_comes_from(
 ) -> None:
     servers(office)
     assert [shown(office)[half]["secret_from"] for half in ("fetching", "sending")] == [None, None]
-    assert "none: replicator account set" in office.done("account", "show").out
+    assert "none yet: replicator account set" in office.done("account", "show").out
     memory.entries["replicator", "office@example.com@imap.example.com:993"] = SECRET
     assert [shown(office)[half]["secret_from"] for half in ("fetching", "sending")] == ["keyring", None]
     memory.entries["replicator", "max@smtp.example.com:465"] = SECRET
@@ -288,7 +288,7 @@ def test_show_warns_of_plain_text_and_tells_the_providers_hint(office: Place) ->
 def test_a_folder_has_no_secret(office: Place) -> None:
     found = shown(office)
     assert (found["fetching"], found["sending"], found["provider"]) == (None, None, None)
-    assert "none: replicator account set" not in office.done("account", "show").out
+    assert "none yet: replicator account set" not in office.done("account", "show").out
 
 
 # --- asked for at a terminal ------------------------------------------------------------------------------------------
