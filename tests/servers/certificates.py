@@ -35,6 +35,5 @@ class Certificates:
         chain, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         key.touch(mode=0o600)
         certificate.private_key_pem.write_to_path(str(key))
-        for pem in certificate.cert_chain_pems:
-            pem.write_to_path(str(chain), append=True)
+        chain.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
         return chain, key

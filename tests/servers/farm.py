@@ -8,6 +8,7 @@ the two servers are told in dovecot.py and postfix.py.
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Self
 from tests.servers import dovecot, postfix
 from tests.servers.certificates import Certificates
 from tests.servers.mailboxes import Mailboxes
-from tests.servers.ports import PortBlock
+from tests.servers.ports import PortBlock, is_free
 from tests.servers.processes import Guardian, Server, wait_until
 from tests.servers.recipient_policy import RecipientPolicy
 from tests.servers.token_server import TokenServer
@@ -137,7 +138,12 @@ class MailFarm:
 
     def queued(self) -> int:
         """Mails that Postfix has taken and not delivered."""
-        return sum(1 for queue in _QUEUES for file in (self.folder / "queue" / queue).rglob("*") if not file.is_dir())
+        return sum(
+            1
+            for queue in _QUEUES
+            for file in (self.folder / "queue" / queue).rglob("*")
+            if not file.is_dir() and _is_whole(file)
+        )
 
     def reset(self) -> None:
         """As new: both servers run, nobody objects, no mail is under way or in a mailbox."""
@@ -154,14 +160,20 @@ class MailFarm:
 
     def start_dovecot(self) -> None:
         """Also after `dovecot.kill()` or `dovecot.stop()`, on the same ports."""
+        self._await_free("imap", "imaps", "pop3", "pop3s", "lmtp", "login", "quota_status")
         self.dovecot.start()
         for kind in ("login", "imap", "pop3", "lmtp"):
             self.dovecot.await_port(self.port[kind])
 
     def start_postfix(self) -> None:
         """The same for `postfix`. The master is started itself, in the foreground: `postfix start` would detach it."""
+        self._await_free("smtp", "smtps", "small", "silent", "outside")
         self.postfix.start()
         self.postfix.await_port(self.port["smtp"])
+
+    def _await_free(self, *kinds: str) -> None:
+        """What a killed master had started may hold a port for a moment longer."""
+        wait_until(lambda: all(is_free(self.port[kind]) for kind in kinds), f"{', '.join(kinds)} are free")
 
     def close(self) -> None:
         """May be repeated."""
@@ -223,3 +235,11 @@ class MailFarm:
 
     def _quotas(self) -> Mapping[str, str]:
         return {SMALL_QUOTA_USER: f"{SMALL_QUOTA}B"}
+
+
+def _is_whole(file: Path) -> bool:
+    """Postfix makes a queue file executable when it is finished. What a crash left half-written stays for hours."""
+    try:
+        return bool(file.stat().st_mode & stat.S_IXUSR)
+    except FileNotFoundError:
+        return False

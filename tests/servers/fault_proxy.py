@@ -13,7 +13,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 CHUNK = 16 * 1024
@@ -120,43 +120,51 @@ class FaultProxy:
         self._writers.add(server)
         connection = _Connection(client, server)
         try:
-            await asyncio.gather(self._pump_up(reader, connection), self._pump_down(server_reader, connection))
+            await asyncio.gather(
+                self._either_lost(self._pump_up(reader, connection), connection),
+                self._either_lost(self._pump_down(server_reader, connection), connection),
+            )
         finally:
             self._writers.discard(server)
             server.close()
 
+    async def _either_lost(self, pump: Awaitable[None], connection: _Connection) -> None:
+        """What was reset on one side is reset on the other."""
+        try:
+            await pump
+        except OSError:
+            self._reset(connection.client, connection.server)
+
     async def _pump_up(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
-        with contextlib.suppress(OSError):
-            while data := await self._read(reader, connection.up, self.faults.cut_up_after):
-                connection.up += len(data)
-                self.up += len(data)
-                if self.faults.at_up and connection.up >= self.faults.at_up[0]:
-                    (_, call), self.faults.at_up = self.faults.at_up, None
-                    await asyncio.to_thread(call)
-                await self._pass_on(data, connection.server)
-                if _reached(connection.up, self.faults.cut_up_after):
-                    await self._cut(connection)
-                    return
-            connection.server.write_eof()
+        while data := await self._read(reader, connection.up, self.faults.cut_up_after):
+            connection.up += len(data)
+            self.up += len(data)
+            if self.faults.at_up and connection.up >= self.faults.at_up[0]:
+                (_, call), self.faults.at_up = self.faults.at_up, None
+                await asyncio.to_thread(call)
+            await self._pass_on(data, connection.server)
+            if _reached(connection.up, self.faults.cut_up_after):
+                await self._cut(connection)
+                return
+        connection.server.write_eof()
 
     async def _pump_down(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
-        with contextlib.suppress(OSError):
-            while data := await self._read(reader, connection.down, self.faults.cut_down_after):
-                connection.down += len(data)
-                self.down += len(data)
-                if self.faults.at_down and connection.down >= self.faults.at_down[0]:
-                    (_, call), self.faults.at_down = self.faults.at_down, None
-                    await asyncio.to_thread(call)
-                if _reached(connection.up, self.faults.swallow_reply_after):
-                    self._reset(connection.client)
-                    # What the server does about it is its own affair; an orderly end lets it do all it was told.
-                    connection.server.write_eof()
-                    return
-                await self._pass_on(data, connection.client)
-                if _reached(connection.down, self.faults.cut_down_after):
-                    await self._cut(connection)
-                    return
-            connection.client.write_eof()
+        while data := await self._read(reader, connection.down, self.faults.cut_down_after):
+            connection.down += len(data)
+            self.down += len(data)
+            if self.faults.at_down and connection.down >= self.faults.at_down[0]:
+                (_, call), self.faults.at_down = self.faults.at_down, None
+                await asyncio.to_thread(call)
+            if _reached(connection.up, self.faults.swallow_reply_after):
+                self._reset(connection.client)
+                # What the server does about it is its own affair; an orderly end lets it do all it was told.
+                connection.server.write_eof()
+                return
+            await self._pass_on(data, connection.client)
+            if _reached(connection.down, self.faults.cut_down_after):
+                await self._cut(connection)
+                return
+        connection.client.write_eof()
 
     async def _read(self, reader: asyncio.StreamReader, before: int, cut: int | None) -> bytes:
         """No more than up to the cut, so that a cut is at its very byte."""

@@ -1,6 +1,7 @@
 """The maildirs of a farm, from behind: what lies there, somebody else's mail, and what a server's administrator does.
 
-Dovecot notices what is put into a maildir or taken out of it. Nothing here needs it to run.
+Dovecot notices what is put into a maildir or taken out of it by the time at which the folder changed, and a file system
+may give two changes within some milliseconds the same time. So each change here is marked with a time of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Mailboxes:
         file.write_bytes(raw)
         shutil.chown(file, MAIL_USER, MAIL_USER)
         file.rename(box / "new" / name)
+        _mark(box)
 
     def contents(self, user: str, folder: str = INBOX) -> list[bytes]:
         """All mails of a folder, oldest first, with the line ends that Dovecot keeps them with (LF)."""
@@ -50,6 +52,12 @@ class Mailboxes:
         for folder in self._folders(user):
             for file in self._files(user, folder):
                 file.unlink(missing_ok=True)
+            _mark(self._box(user, folder))
+
+    def remove_oldest(self, user: str) -> None:
+        """Somebody else takes the oldest mail away."""
+        min(self._files(user, INBOX), key=_age).unlink()
+        _mark(self._box(user, INBOX))
 
     def renumber(self, user: str) -> None:
         """The server forgets its numbers, as after a restored backup: UIDVALIDITY and all UIDs and UIDLs are new."""
@@ -79,6 +87,13 @@ class Mailboxes:
             if made == self._root:
                 break
             shutil.chown(made, MAIL_USER, MAIL_USER)
+
+
+def _mark(box: Path) -> None:
+    for part in (box / "cur", box / "new"):
+        if part.is_dir():
+            now = time.time_ns()
+            os.utime(part, ns=(now, now))
 
 
 def _age(file: Path) -> tuple[int, int]:

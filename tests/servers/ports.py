@@ -28,7 +28,7 @@ class PortBlock:
         random.shuffle(blocks)
         for first in blocks:
             lock = os.open(FOLDER / str(first), os.O_RDWR | os.O_CREAT, 0o666)
-            if _locked(lock) and all(_is_free(port) for port in range(first, first + BLOCK)):
+            if _locked(lock) and all(is_free(port) for port in range(first, first + BLOCK)):
                 self._lock = lock
                 self._ports = range(first, first + BLOCK)
                 return
@@ -53,7 +53,8 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Nobody listens there."""
     with socket.socket() as probe:
         # As the servers do: a connection of an earlier test that is still in TIME_WAIT is no hindrance.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,6 +6,8 @@ Traps:
 * smtpd ends at once if Dovecot's log-in does not answer yet: start Dovecot first, and wait for it.
 * Dovecot tells at delivery that a mailbox is full, when the sender has long been told that all is well. So smtpd asks
   Dovecot's quota-status at RCPT; the later case is met by filling a mailbox with a mail under way.
+* An smtpd that has spoken with a Dovecot which was killed since refuses the next log-in with 454. So each serves one
+  client only (`max_use`), and the next one speaks with the new Dovecot.
 * `smtpd_recipient_restrictions` belong to RCPT, but a SIZE that is too large is refused at MAIL already.
 """
 
@@ -99,11 +101,15 @@ bounce_queue_lifetime = 1h
 
 _SERVICES = """\
 127.0.0.1:{smtp}    inet n - n - - smtpd
+    -o max_use=1
 127.0.0.1:{smtps}   inet n - n - - smtpd
+    -o max_use=1
     -o smtpd_tls_wrappermode=yes
 127.0.0.1:{small}   inet n - n - - smtpd
+    -o max_use=1
     -o message_size_limit={small_limit}
 127.0.0.1:{silent}  inet n - n - - smtpd
+    -o max_use=1
     -o message_size_limit={small_limit}
     -o smtpd_discard_ehlo_keywords=size
 127.0.0.1:{outside} inet n - n - - smtpd
