@@ -6,7 +6,7 @@ go. A mail that the mailbox has taken leaves the queue; one that was sent twice 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from replicator.engine.mailbox_limits import REFUSED, Budget, learn_size, note_refused, note_taken
 from replicator.engine.node import Node, Unit
@@ -138,61 +138,78 @@ def _send_letter(node: Node, letter: _Letter, sent: Sent, budget: Budget, progre
         _, total = batches.queue_size(unit.connection, letter.peer.id)
     while budget.left:
         with node.unit() as unit:
-            page = _page(unit, letter.peer.id)
+            page = _page(unit, letter, min(QUEUE_PAGE, budget.left), alone=first)
         if not page:
-            if first:
-                _have_gone(node, letter, [], [_send_mail(node, letter, letter.header, b"", sent)], budget)
             return
-        first, gone, names = False, list[int](), list[str]()
+        first, gone = False, list[_Due]()
         try:
-            for item, batch, segments in page[: budget.left]:
-                if batch is not None:
-                    names.append(_send_part(node, letter, item, batch, segments, sent))
-                    mailed += item.length
+            for due in page:
+                _send_due(node, letter, due, sent)
+                gone.append(due)
+                if due.item is not None:
+                    mailed += due.item.length
                     progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
-                gone.append(item.id)
         except MailTooLarge as refused:
-            _have_gone(node, letter, gone, names, budget)
-            learn_size(node, refused, item.length)
+            _have_gone(node, gone, budget)
+            learn_size(node, refused, 0 if due.item is None else due.item.length)
         except MailboxTrouble:
-            _have_gone(node, letter, gone, names, budget)
+            _have_gone(node, gone, budget)
             raise
         else:
-            _have_gone(node, letter, gone, names, budget)
+            _have_gone(node, gone, budget)
 
 
-def _have_gone(node: Node, letter: _Letter, items: list[int], message_ids: list[str], budget: Budget) -> None:
-    """These mails are at the mailbox: they leave the queue, and a bounce will be known by their Message-ID."""
-    with node.unit() as unit:
-        batches.dequeue(unit.connection, items)
-        outgoing.remember_mails(unit.connection, letter.peer.id, message_ids, unit.now)
-    budget.spend(node, len(message_ids))
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A mail that is to go now: a part of a batch, or nothing but what stands at its head."""
+
+    message_id: str
+    item: Queued | None = None
+    batch: Batch | None = None
+    segments: list[BatchSegment] = field(default_factory=list)
 
 
-def _page(unit: Unit, peer: int) -> list[tuple[Queued, Batch | None, list[BatchSegment]]]:
-    queue = batches.queued(unit.connection, peer, limit=QUEUE_PAGE)
-    wanted = {item.n for item in queue}
-    frozen = {n: batches.batch(unit.connection, peer, n) for n in wanted}
-    segments = {n: batches.batch_segments(unit.connection, peer, n) for n in wanted}
-    return [(item, frozen[item.n], segments[item.n]) for item in queue]
+def _page(unit: Unit, letter: _Letter, most: int, *, alone: bool) -> list[_Due]:
+    """What goes next. By its Message-ID a bounce is known, so that is noted before the mail goes.
+
+    `alone`: where nothing waits, a mail goes that carries the acknowledgement only.
+    """
+    peer, connection = letter.peer.id, unit.connection
+    queue = batches.queued(connection, peer, limit=most)
+    frozen = {n: batches.batch(connection, peer, n) for n in {item.n for item in queue}}
+    segments = {n: batches.batch_segments(connection, peer, n) for n in frozen}
+    batches.dequeue(connection, [item.id for item in queue if frozen[item.n] is None])
+    page = [
+        _Due(mime.new_message_id(unit.node.runtime, letter.address), item, frozen[item.n], segments[item.n])
+        for item in queue
+        if frozen[item.n] is not None
+    ]
+    if not page and alone:
+        page = [_Due(mime.new_message_id(unit.node.runtime, letter.address))]
+    outgoing.remember_mails(connection, peer, [due.message_id for due in page], unit.now)
+    return page
 
 
-def _send_part(
-    node: Node,
-    letter: _Letter,
-    item: Queued,
-    batch: Batch,
-    segments: list[BatchSegment],
-    sent: Sent,
-) -> str:
-    """Its Message-ID."""
-    payload = read_stream(node, batch.manifest, segments, item.start, item.length)
+def _have_gone(node: Node, gone: list[_Due], budget: Budget) -> None:
+    """These mails are at the mailbox: they leave the queue."""
+    items = [due.item.id for due in gone if due.item is not None]
+    if items:
+        with node.unit() as unit:
+            batches.dequeue(unit.connection, items)
+    budget.spend(node, len(gone))
+
+
+def _send_due(node: Node, letter: _Letter, due: _Due, sent: Sent) -> None:
+    item, batch = due.item, due.batch
+    if item is None or batch is None:
+        _send_mail(node, letter, letter.header, b"", due.message_id, sent)
+        return
+    payload = read_stream(node, batch.manifest, due.segments, item.start, item.length)
     epoch = letter.header.echo.epoch
     place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
-    message_id = _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
+    _send_mail(node, letter, replace(letter.header, part=place), payload, due.message_id, sent)
     if item.start == 0:
         sent.rows += batch.row_count
-    return message_id
 
 
 def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start: int, length: int) -> bytes:
@@ -215,8 +232,7 @@ def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start
     return b"".join(pieces)
 
 
-def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent: Sent) -> str:
-    """Its Message-ID."""
+def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, message_id: str, sent: Sent) -> None:
     sealed = seal(header, payload, letter.secret, letter.public, node.runtime)
     mail = Mail(
         sender=letter.address,
@@ -224,10 +240,9 @@ def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent
         subject=f"Replicator: {header.sender} to {header.receiver}",
         sentence=mime.sentence_for_people(header.sender, header.receiver),
         payload=sealed,
-        message_id=mime.new_message_id(node.runtime, letter.address),
+        message_id=message_id,
         date=node.runtime.now(),
     )
     node.mailbox.send(mail)
     sent.mails += 1
     sent.bytes += len(sealed)
-    return mail.message_id
