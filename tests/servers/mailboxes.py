@@ -47,6 +47,10 @@ class Mailboxes:
         """All mails of a folder, oldest first, with the line ends that Dovecot keeps them with (LF)."""
         return [file.read_bytes() for file in sorted(self._files(user, folder), key=_age)]
 
+    def unseen(self, user: str) -> int:
+        """Mails of the inbox that nobody has read: the flag is an S behind the name."""
+        return sum("S" not in file.name.partition(":2,")[2] for file in self._files(user, INBOX))
+
     def remove_all(self, user: str) -> None:
         """Somebody else empties all folders."""
         for folder in self._folders(user):
