@@ -104,6 +104,10 @@ class FakeSmtp:
             else:
                 self._answer(talk, verb, "221 bye" if verb == "QUIT" else "250 2.0.0 fine")
 
+    def commands(self) -> list[str]:
+        """What was heard in lower case: Python's versions differ in this."""
+        return [line.lower() for line in self.heard]
+
     def _log_in(self, talk: Talk, line: str) -> None:
         if line.startswith("AUTH LOGIN"):
             talk.say("334 UGFzc3dvcmQ6")
