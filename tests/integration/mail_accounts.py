@@ -13,7 +13,7 @@ import pytest
 
 from replicator.errors import MailboxTrouble
 from replicator.runtime import Runtime
-from replicator.transport import Mail, Mailbox, open_mailbox
+from replicator.transport import Fetched, Mail, Mailbox, open_mailbox
 from replicator.transport.login import Login, PasswordLogin
 from replicator.transport.mime import extract, sentence_for_people
 from tests.servers.farm import USERS, MailFarm
@@ -66,7 +66,21 @@ def payload(number: int = 0, size: int = 0) -> bytes:
 
 
 def payloads(mailbox: Mailbox) -> list[bytes]:
-    return [found for fetched in mailbox.fetch() if fetched.raw for found in extract(fetched.raw, MAGIC).payloads]
+    return [found for fetched in mailbox.fetch() for found in ours(fetched)]
+
+
+def ours(fetched: Fetched) -> tuple[bytes, ...]:
+    """The payloads of a mail."""
+    return extract(fetched.raw, MAGIC).payloads if fetched.raw else ()
+
+
+def deliver(farm: MailFarm, numbers: int, size: int = 0) -> list[bytes]:
+    """Mails to remote1, one after the other; their payloads."""
+    with account(farm) as sender:
+        for number in range(numbers):
+            sender.send(mail(farm, number, size))
+            farm.settle()
+    return [payload(number, size) for number in range(numbers)]
 
 
 def at(farm: MailFarm, kind: str, port: int | None = None, **options: Any) -> Mailbox:

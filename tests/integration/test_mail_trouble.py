@@ -10,12 +10,11 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
-from mail_accounts import FETCHES, MAGIC, SENDS, account, arrived, mail, payload, payloads, told
+from mail_accounts import FETCHES, SENDS, account, arrived, deliver, mail, ours, payload, payloads, told
 
 from replicator.errors import MailboxTrouble, Unreachable
 from replicator.runtime import Runtime
 from replicator.transport import Absence, Fetched
-from replicator.transport.mime import extract
 from tests.servers.farm import MailFarm
 from tests.servers.fault_proxy import FaultProxy, Faults
 
@@ -29,19 +28,6 @@ Proxies = Callable[[int], FaultProxy]
 @pytest.fixture
 def farm(clean_mail_farm: MailFarm) -> MailFarm:
     return clean_mail_farm
-
-
-def deliver(farm: MailFarm, numbers: int, size: int = 0) -> list[bytes]:
-    """Mails to remote1, one after the other; their payloads."""
-    with account(farm) as sender:
-        for number in range(numbers):
-            sender.send(mail(farm, number, size))
-            farm.settle()
-    return [payload(number, size) for number in range(numbers)]
-
-
-def ours(fetched: Fetched) -> tuple[bytes, ...]:
-    return extract(fetched.raw, MAGIC).payloads if fetched.raw else ()
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
@@ -173,6 +159,24 @@ def test_a_connection_that_died_before_deleting(farm: MailFarm, fault_proxy: Pro
 
 
 @pytest.mark.parametrize("fetches", FETCHES)
+def test_a_mail_at_which_the_connection_breaks_hides_no_other(
+    farm: MailFarm, fault_proxy: Proxies, fetches: str
+) -> None:
+    sent = deliver(farm, 3, SIZE)
+    proxy = fault_proxy(farm.port[fetches])
+
+    def break_once() -> None:
+        proxy.faults = Faults()
+        proxy.reset_all()
+
+    proxy.faults = Faults(at_down=(MIDDLE * 4, break_once))
+    with account(farm, "remote1", fetches=fetches, fetch_port=proxy.port) as mailbox:
+        came = list(mailbox.fetch())
+    assert [ours(fetched) for fetched in came] == [(sent[0],), (), (sent[2],)]
+    assert [fetched.absence for fetched in came] == [None, Absence.UNREADABLE, None]
+
+
+@pytest.mark.parametrize("fetches", FETCHES)
 @pytest.mark.parametrize("line", [5_000, 3_000_000])
 def test_a_mail_with_an_endless_line_spoils_only_itself(farm: MailFarm, fetches: str, line: int) -> None:
     (first,) = deliver(farm, 1)
@@ -188,58 +192,6 @@ def test_a_mail_with_an_endless_line_spoils_only_itself(farm: MailFarm, fetches:
         mailbox.close()
         (left,) = mailbox.fetch()
         assert left.raw is None or b"x" * line + b"\r\n.\r\n..\r\nend" in left.raw
-
-
-# --- numbers that change ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fetches", FETCHES)
-def test_all_numbers_are_new_at_the_next_session(farm: MailFarm, fetches: str) -> None:
-    sent = deliver(farm, 3)
-    with account(farm, "remote1", fetches=fetches) as mailbox:
-        hints = [fetched.hint for fetched in mailbox.fetch()]
-        assert len(set(hints)) == 3
-        mailbox.close()
-        farm.mailboxes.renumber("remote1")
-        fetched = list(mailbox.fetch())
-        assert [found for each in fetched for found in ours(each)] == sent
-        assert not set(hints) & {each.hint for each in fetched}
-        mailbox.delete([fetched[1].id])
-        mailbox.close()
-    assert arrived(farm) == [sent[0], sent[2]]
-
-
-@pytest.mark.parametrize("fetches", FETCHES)
-def test_all_numbers_are_new_within_a_session(farm: MailFarm, fault_proxy: Proxies, fetches: str) -> None:
-    """The connection is lost, and on the next one the number that we know is another mail's, which must stay."""
-    sent = deliver(farm, 3)
-    proxy = fault_proxy(farm.port[fetches])
-    with account(farm, "remote1", fetches=fetches, fetch_port=proxy.port) as mailbox:
-        fetched = list(mailbox.fetch())
-        proxy.reset_all()
-        farm.dovecot.stop()
-        farm.mailboxes.renumber("remote1")
-        farm.mailboxes.remove_oldest("remote1")
-        farm.start_dovecot()
-        with contextlib.suppress(MailboxTrouble):
-            mailbox.delete([fetched[1].id])
-        mailbox.close()
-    assert arrived(farm) in ([sent[2]], sent[1:])
-
-
-@pytest.mark.parametrize("fetches", FETCHES)
-def test_a_server_that_gives_everything_again(farm: MailFarm, fetches: str) -> None:
-    """A restored backup: deleted mails lie there once more, under new numbers."""
-    sent = deliver(farm, 2)
-    kept = farm.mailboxes.contents("remote1")
-    with account(farm, "remote1", fetches=fetches) as mailbox:
-        mailbox.delete([fetched.id for fetched in mailbox.fetch()])
-        mailbox.close()
-        assert farm.mailboxes.contents("remote1") == []
-        for raw in kept:
-            farm.mailboxes.put("remote1", raw)
-        farm.mailboxes.renumber("remote1")
-        assert payloads(mailbox) == sent
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
