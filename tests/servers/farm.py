@@ -78,7 +78,7 @@ class MailFarm:
     def __init__(self, *, size_limit: int = 25 * 1024 * 1024, quota: str = "1G") -> None:
         # Not below pytest's tmp_path, which is 0700: the users of both servers must get through. And a short path:
         # sockets stand below it, whose paths may have 107 bytes.
-        self.folder = Path(tempfile.mkdtemp(prefix="farm-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="farm-", dir="/var/tmp"))
         self._guardian = Guardian(self.folder)
         self._block = PortBlock()
         self.port: dict[str, int] = dict(zip(PORTS, self._block, strict=False))

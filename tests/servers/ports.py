@@ -14,7 +14,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = Path("/tmp/replicator-test-ports")
+FOLDER = Path("/var/tmp/replicator-test-ports")
 FIRST, LAST = 20_000, 32_000
 BLOCK = 20
 
