@@ -84,8 +84,23 @@ def checked_send(text: str) -> str:
     return _checked_url(text, SEND_SCHEMES)
 
 
+def checked_authority(text: str) -> str:
+    """The address of a token server, such as https://login.microsoftonline.com/TENANT. Raises ValueError."""
+    checked = _checked_url(text, ("https",))
+    if not urlsplit(checked).path.strip("/"):
+        raise ValueError("an authority names its tenant: https://login.microsoftonline.com/TENANT")
+    return checked
+
+
+def _checked_path(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError("not the path of a file")
+    return text
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(checked_name)]
 Address: TypeAlias = Annotated[str, AfterValidator(checked_address)]
+FilePath: TypeAlias = Annotated[str, AfterValidator(_checked_path)]
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
@@ -104,16 +119,35 @@ class Account(_Section):
     enabled: bool = Field(default=True, description="false: this node neither fetches nor sends.")
     address: Address = Field(description="This node's own e-mail address.")
     mailbox: Annotated[str, AfterValidator(checked_mailbox)] = Field(
-        description="Where mail is fetched: folder:PATH, pop3s://USER@HOST or imaps://USER@HOST. Never with a password."
+        description="Where mail is fetched: folder:PATH, pop3s://USER@HOST or imaps://USER@HOST; without USER@ the "
+        "address is the user. Never with a password."
     )
     send: Annotated[str, AfterValidator(checked_send)] | None = Field(
         default=None, description="Where mail is sent: smtps://USER@HOST or smtp://USER@HOST. Not needed with a folder."
     )
+    ca: FilePath | None = Field(
+        default=None, description="A file with certificates (PEM) to trust besides the system's: of a private CA."
+    )
+    auth: Literal["password", "oauth2"] = Field(
+        default="password", description="How one logs in: password, or oauth2 (Microsoft 365)."
+    )
+    password_file: FilePath | None = Field(
+        default=None, description="A file of yours, mode 0600, that holds the password, where no keyring does."
+    )
+    oauth_client_id: Annotated[str, Field(pattern=r"^[\w.-]{1,200}$")] | None = Field(
+        default=None, description="oauth2: the application's id, as registered with the provider."
+    )
+    oauth_authority: Annotated[str, AfterValidator(checked_authority)] = Field(
+        default="https://login.microsoftonline.com/organizations",
+        description="oauth2: who gives the tokens. Put your tenant in place of organizations where it is the only one.",
+    )
 
     @model_validator(mode="after")
-    def _way_out(self) -> Account:
+    def _complete(self) -> Account:
         if self.send is None and not self.mailbox.startswith("folder:"):
             raise ValueError("the key 'send' is missing: where mail is sent, such as smtps://USER@HOST")
+        if self.auth == "oauth2" and self.oauth_client_id is None:
+            raise ValueError("the key 'oauth_client_id' is missing: auth = \"oauth2\" needs it, see docs/mail.md")
         return self
 
 
@@ -128,13 +162,17 @@ class Run(_Section):
 
 
 class Limits(_Section):
-    """How big things may be, in bytes unless they say otherwise."""
+    """How big things may be, and how many; in bytes unless they say otherwise."""
 
     part_bytes: int = Field(default=1_000_000, ge=10_000, le=50_000_000, description="Most content of one mail.")
     mail_bytes: int = Field(default=10_000_000, ge=100_000, le=200_000_000, description="Bigger mails stay unread.")
     batch_bytes: int = Field(default=800_000, ge=10_000, le=100_000_000, description="Size aimed at for one batch.")
     window_bytes: int = Field(default=20_000_000, ge=100_000, le=2_000_000_000, description="Most under way at once.")
     parked_windows: int = Field(default=4, ge=1, le=100, description="Windows kept of what came ahead of its turn.")
+    mails_per_run: int = Field(default=0, ge=0, le=1_000_000, description="Most mails that one run sends; 0: all.")
+    mails_per_hour: int = Field(
+        default=0, ge=0, le=1_000_000, description="Most mails sent in an hour, as the provider allows; 0: all."
+    )
     reserve_bytes: int = Field(default=50_000_000, ge=0, description="Disk space that is left free.")
 
     @model_validator(mode="after")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
+from replicator import config
 from replicator.config import Configuration
+from replicator.errors import ConfigurationError
 
 _HEAD = """\
 # Configuration of a replicator node. Change it with any editor; 'replicator doctor' checks it.
@@ -27,6 +30,46 @@ def render(configuration: Configuration) -> str:
             lines += ["", f"[{field.alias or name}]", *_comment(type(section).__doc__ or "")]
             lines += _settings(section, defaults=False)
     return "\n".join(lines) + "\n"
+
+
+def changed_text(text: str, wanted: Configuration, section: str, keys: Collection[str]) -> str:
+    """A replicator.toml that says `wanted`: `text` with the lines of some keys of a section set anew.
+
+    What people wrote besides stays as it is, comments included. Where the file is written in a way that this can't be
+    done by (inline tables, values over several lines), it is rendered anew.
+    """
+    values = getattr(wanted, _field_of(section))
+    # Not splitlines: it knows more ends of a line than TOML does.
+    lines = text.split("\n")
+    for key in (name for name in type(values).model_fields if name in keys):
+        _set_line(lines, section, key, getattr(values, key))
+    changed = "\n".join(lines)
+    try:
+        fits = config.parse(changed, "") == wanted
+    except ConfigurationError:
+        fits = False
+    return changed if fits else render(wanted)
+
+
+def _set_line(lines: list[str], section: str, key: str, value: Any) -> None:
+    """Put `key = value` where the key stands in its section, or where it is commented out, or at the section's head."""
+    header = re.compile(rf"\s*\[\s*{re.escape(section)}\s*\]")
+    begin = next((number for number, line in enumerate(lines, 1) if header.match(line)), None)
+    if begin is None:
+        return
+    end = next((number for number in range(begin, len(lines)) if lines[number].lstrip().startswith("[")), len(lines))
+    end_of_line = "\r" if lines[begin - 1].endswith("\r") else ""
+    new = (f"# {key} =" if value is None else f"{key} = {_value(value)}") + end_of_line
+    for form in (rf"\s*{key}\s*=", rf"\s*#\s*{key}\s*="):
+        for number in range(begin, end):
+            if re.match(form, lines[number]):
+                lines[number] = new
+                return
+    lines.insert(begin, new)
+
+
+def _field_of(section: str) -> str:
+    return next(name for name, field in Configuration.model_fields.items() if section in (field.alias, name))
 
 
 def schema_text() -> str:

@@ -66,6 +66,32 @@ class MailTooLarge(MailboxTrouble):
         """The mailbox's limit in bytes, where it is known."""
 
 
+class Unreachable(MailboxTrouble):
+    """The mail server can't be spoken to: unknown host, connection refused, no answer, another protocol."""
+
+
+class NotTrusted(MailboxTrouble):
+    """The mail server's certificate is not trusted, or it is another host's, or it offers no encryption."""
+
+
+class LoginRefused(MailboxTrouble):
+    """The mail server does not let this user in: password, token or way of logging in. A person has to act."""
+
+
+class TryLater(MailboxTrouble):
+    """The mail server refuses for now: greylisting, rate limits, trouble of its own. The next run tries again."""
+
+
+class RecipientRefused(MailboxTrouble):
+    """Mail to this one address is refused; mail to others may go."""
+
+    def __init__(self, message: str, address: str, *, full: bool = False) -> None:
+        super().__init__(message)
+        self.address = address
+        self.full = full
+        """The mailbox at that address is full: it passes once somebody makes room there."""
+
+
 class StorageTrouble(ReplicatorError):
     """The home folder can't be read or written: no permission, disk full."""
 

@@ -7,18 +7,29 @@ from typing import Annotated
 
 import typer
 
+from replicator.cli.account_options import (
+    Auth,
+    Authority,
+    CaFile,
+    ClientId,
+    PasswordFile,
+    ProviderName,
+    SendUrl,
+    after_set_up,
+)
 from replicator.cli.formats import say
 from replicator.cli.passphrase import existing_passphrase
 from replicator.cli.session import session_of
 from replicator.operations import node_setup
+from replicator.operations.account_options import LoginOptions
 from replicator.operations.node_setup import SetUp
 
 DatabaseUrl = Annotated[
     str, typer.Option("--database", metavar="URL", help="The application's database: sqlite:////absolute/path.db.")
 ]
-MailboxUrl = Annotated[str, typer.Option("--mailbox", metavar="URL", help="Where mail is fetched: folder:PATH.")]
-SendUrl = Annotated[
-    str | None, typer.Option("--send", metavar="URL", help="Where mail is sent; not needed with a folder.")
+MailboxUrl = Annotated[
+    str | None,
+    typer.Option("--mailbox", metavar="URL", help="Where mail is fetched; else the address's provider tells it."),
 ]
 Title = Annotated[str, typer.Option("--title", help="A title for people.")]
 
@@ -26,16 +37,23 @@ Title = Annotated[str, typer.Option("--title", help="A title for people.")]
 def host_init(
     context: typer.Context,
     database: DatabaseUrl,
-    mailbox: MailboxUrl,
     address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="The host's own e-mail address.")],
+    mailbox: MailboxUrl = None,
     send: SendUrl = None,
     name: Annotated[str, typer.Option("--name", help="The host's name, as its stations see it.")] = "host",
     title: Title = "",
+    provider: ProviderName = None,
+    ca: CaFile = None,
+    password_file: PasswordFile = None,
+    auth: Auth = None,
+    client_id: ClientId = None,
+    authority: Authority = None,
 ) -> None:
     """Make this computer the host, with the application's database and a mailbox."""
     session = session_of(context)
+    home = session.home()
     done = node_setup.host_init(
-        session.home(),
+        home,
         session.runtime,
         database=database,
         address=address,
@@ -43,8 +61,10 @@ def host_init(
         send=send,
         name=name,
         title=title,
+        login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
     )
     _tell(done)
+    after_set_up(home)
     say("Next: replicator table add NAME…, replicator station add NAME --address ADDRESS")
 
 
@@ -52,9 +72,15 @@ def remote_init(
     context: typer.Context,
     invitation: Annotated[Path, typer.Argument(metavar="INVITATION", readable=False, help="The head office's file.")],
     database: DatabaseUrl,
-    mailbox: MailboxUrl,
+    mailbox: MailboxUrl = None,
     send: SendUrl = None,
     title: Title = "",
+    provider: ProviderName = None,
+    ca: CaFile = None,
+    password_file: PasswordFile = None,
+    auth: Auth = None,
+    client_id: ClientId = None,
+    authority: Authority = None,
 ) -> None:
     """Make this computer a station, by the host's invitation. Its database may be missing or empty."""
     session = session_of(context)
@@ -69,8 +95,10 @@ def remote_init(
         mailbox=mailbox,
         send=send,
         title=title,
+        login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
     )
     _tell(done)
+    after_set_up(home)
     say("Next: replicator remote-run")
 
 

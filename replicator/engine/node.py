@@ -16,7 +16,7 @@ from replicator.errors import Halted
 from replicator.protocol.link import DAY, MINUTE
 from replicator.protocol.rules import RuleBook
 from replicator.runtime import Runtime
-from replicator.store import notices, state
+from replicator.store import notices, outgoing, state
 from replicator.store.catalogue import RecipientSets, load_rule_books, load_tables
 from replicator.store.identity import Identity, IdentityFile
 from replicator.store.side_file import SideFile, SideState
@@ -31,6 +31,7 @@ class Settings:
     """Sizes in bytes before base64, times in microseconds."""
 
     part_bytes: int = 1_000_000
+    """Most content of one mail; less where the mailbox takes less (`Unit.part_bytes`)."""
     slice_bytes: int = 900_000
     """Aimed at for one segment, before compression."""
     batch_bytes: int = 800_000
@@ -40,6 +41,9 @@ class Settings:
     mail_bytes: int = 10_000_000
     probe_wait: int = 15 * MINUTE
     hello_wait: int = DAY
+    mails_per_run: int = 0
+    """Mails that one run sends at most; 0: no limit."""
+    mails_per_hour: int = 0
 
 
 @dataclass(slots=True)
@@ -145,6 +149,12 @@ class Unit:
     @cached_property
     def flags_down(self) -> dict[int, Kinds]:
         return {table: self.current_rule(0, table).to_remote for table in self.tables}
+
+    @property
+    def part_bytes(self) -> int:
+        """Most content of one mail: as set, or what the mailbox was found to take."""
+        learned = outgoing.load(self.connection).part_bytes
+        return min(self.node.settings.part_bytes, learned) if learned else self.node.settings.part_bytes
 
     def next_position(self) -> Position:
         self.state.last_n += 1

@@ -155,7 +155,7 @@ def freeze(
     stored = [BatchSegment(entry.digest, entry.size, in_journal) for entry, in_journal in segments]
     batches.insert_batch(unit.connection, batch, stored)
     batches.remember_digest(unit.connection, state.peer, "out", n, digest)
-    batches.enqueue(unit.connection, state.peer, n, part_ranges(size, settings.part_bytes))
+    batches.enqueue(unit.connection, state.peer, n, part_ranges(size, unit.part_bytes))
     return batch
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from replicator.engine.bounced import BOUNCE, take_bounce
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import part_ranges
@@ -31,6 +32,8 @@ class Received:
     bytes: int = 0
     set_aside: int = 0
     foreign: int = 0
+    bounces: int = 0
+    """Mails of ours that did not reach their recipient."""
 
 
 class UsedTwice(PeerFault):
@@ -52,6 +55,10 @@ def receive(node: Node, *, progress: Progress | None = None) -> Received:
             continue
         found = mime.extract(fetched.raw, MAGIC)
         if not found.payloads:
+            if take_bounce(node, fetched.raw):
+                received.bounces += 1
+                node.mailbox.delete([fetched.id])
+                continue
             if fetched.hint not in told:
                 _report_foreign(node, fetched, found.reason or "it is not from a replicator")
             received.foreign += 1
@@ -115,6 +122,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         enrolled = _enrol(unit, peer, opened)
         peer.heard_at = unit.now
         state.save_peer(unit.connection, peer)
+        notices.settle(unit.connection, BOUNCE, peer.name)  # so mail passes again
         found = unit.link(peer.id)
         heard = _hear(unit, found, opened.header, freed)
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
@@ -213,7 +221,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         acknowledgement = Acknowledgement(link.out.epoch, 0, None, 0, probe=acknowledgement.probe)
     if acknowledgement.epoch == link.out.epoch:
         for repeat in links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer)):
-            part = unit.node.settings.part_bytes
+            part = unit.part_bytes
             pieces = [
                 (start + offset, size) for start, length in repeat.ranges for offset, size in part_ranges(length, part)
             ]

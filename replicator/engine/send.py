@@ -6,15 +6,17 @@ go. A mail that the mailbox has taken leaves the queue; one that was sent twice 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from replicator.engine.mailbox_limits import REFUSED, Budget, learn_size, note_refused, note_taken
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import part_ranges
+from replicator.errors import MailboxTrouble, MailTooLarge, RecipientRefused
 from replicator.protocol import link as links
 from replicator.protocol.envelope import seal
 from replicator.protocol.messages import Acknowledgement, Direction, Header, PartPlace
-from replicator.store import batches, parcels, slices, state
+from replicator.store import batches, notices, outgoing, parcels, slices, state
 from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
@@ -29,6 +31,8 @@ class Sent:
     mails: int = 0
     bytes: int = 0
     rows: int = 0
+    held_back: int = 0
+    """Mails that wait for a later run: as many as the settings let go have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,29 @@ def send(node: Node, *, resend_now: bool = False, progress: Progress | None = No
     """Send to every enabled peer what it should get. `resend_now`: everything un-acknowledged as well."""
     sent = Sent()
     with node.unit() as unit:
-        peers = [peer for peer in unit.peers.values() if peer.enabled]
+        # Whoever has waited longest comes first, so that all get their turn where few mails may go.
+        peers = sorted((peer for peer in unit.peers.values() if peer.enabled), key=lambda peer: peer.sent_at or 0)
+        budget, refused_before = Budget.of(unit), notices.known(unit.connection, REFUSED)
     for peer in peers:
+        if not budget.left:
+            break
         with node.unit() as unit:
             letter = _prepare(unit, unit.peers[peer.id], resend_now)
             run = unit.state.run
-        if letter is not None:
-            # protocol.md 3.4: database commit first, then the side file, then send.
-            node.side_file.write(replace(node.side(), run=run))
-            _send_letter(node, letter, sent, progress or Silent())
+        if letter is None:
+            continue
+        # protocol.md 3.4: database commit first, then the side file, then send.
+        node.side_file.write(replace(node.side(), run=run))
+        try:
+            _send_letter(node, letter, sent, budget, progress or Silent())
+        except RecipientRefused as refused:
+            note_refused(node, peer, refused)  # the others get theirs
+        else:
+            if peer.name in refused_before:
+                note_taken(node, peer)
+    if not budget.left:
+        with node.unit() as unit:
+            sent.held_back = sum(batches.queue_size(unit.connection, peer.id)[0] for peer in peers)
     return sent
 
 
@@ -109,47 +127,87 @@ def _letter(unit: Unit, peer: Peer, found: LinkState, acknowledgement: Acknowled
 def repeat_all(unit: Unit, found: LinkState) -> None:
     """Queue all that is not acknowledged, whole."""
     for batch in batches.unacknowledged(unit.connection, found.peer):
-        batches.enqueue(unit.connection, found.peer, batch.n, part_ranges(batch.size, unit.node.settings.part_bytes))
+        batches.enqueue(unit.connection, found.peer, batch.n, part_ranges(batch.size, unit.part_bytes))
         batches.mark_sent(unit.connection, found.peer, batch.n, found.link.out.probe, False)
 
 
-def _send_letter(node: Node, letter: _Letter, sent: Sent, progress: Progress) -> None:
+def _send_letter(node: Node, letter: _Letter, sent: Sent, budget: Budget, progress: Progress) -> None:
+    """All that waits for this peer, a page at a time; an acknowledgement of its own where nothing waits."""
     first, mailed, rows_before = True, 0, sent.rows
     with node.unit() as unit:
         _, total = batches.queue_size(unit.connection, letter.peer.id)
-    while True:
+    while budget.left:
         with node.unit() as unit:
-            queue = batches.queued(unit.connection, letter.peer.id, limit=QUEUE_PAGE)
-            wanted = {item.n for item in queue}
-            frozen = {n: batches.batch(unit.connection, letter.peer.id, n) for n in wanted}
-            segments = {n: batches.batch_segments(unit.connection, letter.peer.id, n) for n in wanted}
-        if not queue:
-            if first:
-                _send_mail(node, letter, letter.header, b"", sent)
+            page = _page(unit, letter, min(QUEUE_PAGE, budget.left), alone=first)
+        if not page:
             return
-        first = False
-        for item in queue:
-            batch = frozen[item.n]
-            if batch is not None:
-                _send_part(node, letter, item, batch, segments[item.n], sent)
-                mailed += item.length
-                progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
+        first, gone = False, list[_Due]()
+        try:
+            for due in page:
+                _send_due(node, letter, due, sent)
+                gone.append(due)
+                if due.item is not None:
+                    mailed += due.item.length
+                    progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
+        except MailTooLarge as refused:
+            _have_gone(node, gone, budget)
+            learn_size(node, refused, 0 if due.item is None else due.item.length)
+        except MailboxTrouble:
+            _have_gone(node, gone, budget)
+            raise
+        else:
+            _have_gone(node, gone, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A mail that is to go now: a part of a batch, or nothing but what stands at its head."""
+
+    message_id: str
+    item: Queued | None = None
+    batch: Batch | None = None
+    segments: list[BatchSegment] = field(default_factory=list)
+
+
+def _page(unit: Unit, letter: _Letter, most: int, *, alone: bool) -> list[_Due]:
+    """What goes next. By its Message-ID a bounce is known, so that is noted before the mail goes.
+
+    `alone`: where nothing waits, a mail goes that carries the acknowledgement only.
+    """
+    peer, connection = letter.peer.id, unit.connection
+    queue = batches.queued(connection, peer, limit=most)
+    frozen = {n: batches.batch(connection, peer, n) for n in {item.n for item in queue}}
+    segments = {n: batches.batch_segments(connection, peer, n) for n in frozen}
+    batches.dequeue(connection, [item.id for item in queue if frozen[item.n] is None])
+    page = [
+        _Due(mime.new_message_id(unit.node.runtime, letter.address), item, frozen[item.n], segments[item.n])
+        for item in queue
+        if frozen[item.n] is not None
+    ]
+    if not page and alone:
+        page = [_Due(mime.new_message_id(unit.node.runtime, letter.address))]
+    outgoing.remember_mails(connection, peer, [due.message_id for due in page], unit.now)
+    return page
+
+
+def _have_gone(node: Node, gone: list[_Due], budget: Budget) -> None:
+    """These mails are at the mailbox: they leave the queue."""
+    items = [due.item.id for due in gone if due.item is not None]
+    if items:
         with node.unit() as unit:
-            batches.dequeue(unit.connection, [item.id for item in queue])
+            batches.dequeue(unit.connection, items)
+    budget.spend(node, len(gone))
 
 
-def _send_part(
-    node: Node,
-    letter: _Letter,
-    item: Queued,
-    batch: Batch,
-    segments: list[BatchSegment],
-    sent: Sent,
-) -> None:
-    payload = read_stream(node, batch.manifest, segments, item.start, item.length)
+def _send_due(node: Node, letter: _Letter, due: _Due, sent: Sent) -> None:
+    item, batch = due.item, due.batch
+    if item is None or batch is None:
+        _send_mail(node, letter, letter.header, b"", due.message_id, sent)
+        return
+    payload = read_stream(node, batch.manifest, due.segments, item.start, item.length)
     epoch = letter.header.echo.epoch
     place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
-    _send_mail(node, letter, replace(letter.header, part=place), payload, sent)
+    _send_mail(node, letter, replace(letter.header, part=place), payload, due.message_id, sent)
     if item.start == 0:
         sent.rows += batch.row_count
 
@@ -174,7 +232,7 @@ def read_stream(node: Node, manifest: bytes, segments: list[BatchSegment], start
     return b"".join(pieces)
 
 
-def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent: Sent) -> None:
+def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, message_id: str, sent: Sent) -> None:
     sealed = seal(header, payload, letter.secret, letter.public, node.runtime)
     mail = Mail(
         sender=letter.address,
@@ -182,7 +240,7 @@ def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, sent
         subject=f"Replicator: {header.sender} to {header.receiver}",
         sentence=mime.sentence_for_people(header.sender, header.receiver),
         payload=sealed,
-        message_id=mime.new_message_id(node.runtime, letter.address),
+        message_id=message_id,
         date=node.runtime.now(),
     )
     node.mailbox.send(mail)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nacl.public import PrivateKey, PublicKey
 from sqlalchemy import Connection, inspect
@@ -20,6 +21,8 @@ from replicator.config import Configuration
 from replicator.databases import absolute_url, open_database
 from replicator.databases.base import Database
 from replicator.errors import ConfigurationError, WrongUse
+from replicator.operations import account_login, account_options
+from replicator.operations.account_options import NOTHING, LoginOptions
 from replicator.protocol.link import InboundStream, Link, OutboundStream
 from replicator.runtime import Runtime
 from replicator.store import invitation as invitations
@@ -29,8 +32,6 @@ from replicator.store.identity import Identity, new_private_key
 from replicator.store.invitation import Invitation
 from replicator.store.side_file import SideState
 from replicator.store.state import LinkState, NodeState, Peer
-from replicator.transport import open_mailbox
-from replicator.transport.folder import folder_path
 from replicator.types import HOST_PEER, NOWHERE, Role
 
 HOST_EPOCH = 1
@@ -62,23 +63,41 @@ class _Plan:
     may_create_database: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What was given of the mail account."""
+
+    address: str
+    mailbox: str | None
+    send: str | None
+    title: str
+    login: LoginOptions
+
+    def content(self) -> dict[str, Any]:
+        """The keys of its section; an address that is none is left for config.py to refuse. Raises WrongUse."""
+        found = account_options.servers(self.address, self.mailbox, self.send, self.login)
+        return {"title": self.title, "address": self.address, **found, **account_options.login_keys(self.login)}
+
+
 def host_init(
     home: Home,
     runtime: Runtime,
     *,
     database: str,
     address: str,
-    mailbox: str,
+    mailbox: str | None = None,
     send: str | None = None,
     name: str = "host",
     title: str = "",
+    login: LoginOptions = NOTHING,
 ) -> SetUp:
-    """Make a host of the folder, the application's database and the mailbox.
+    """Make a host of the folder, the application's database and the mailbox: of the address's provider, if not given.
 
     Raises ConfigurationError (an option, or a node lives here), WrongUse (the database belongs to another node),
     DatabaseTrouble, MailboxTrouble, StorageTrouble.
     """
-    configuration = _configuration(Role.HOST, name, database, address, mailbox, send, title)
+    account = _Account(address, mailbox, send, title, login)
+    configuration = _configuration(Role.HOST, name, database, account)
 
     def fill(connection: Connection, began: int) -> None:
         state.insert_node(connection, _new_node(configuration, HOST_EPOCH, began))
@@ -94,18 +113,18 @@ def remote_init(
     *,
     passphrase: str | None,
     database: str,
-    mailbox: str,
+    mailbox: str | None = None,
     send: str | None = None,
     title: str = "",
+    login: LoginOptions = NOTHING,
 ) -> SetUp:
     """Make a station of the folder, its database (made where it is missing) and the mailbox, by the host's invitation.
 
     Raises InvitationError (damaged, used, passphrase missing or wrong, newer) and all that `host_init` raises.
     """
     invitation = invitations.read(invitations.read_file(invitation_file, home.files), passphrase)
-    configuration = _configuration(
-        Role.STATION, invitation.station, database, invitation.station_address, mailbox, send, title
-    )
+    account = _Account(invitation.station_address, mailbox, send, title, login)
+    configuration = _configuration(Role.STATION, invitation.station, database, account)
 
     def fill(connection: Connection, began: int) -> None:
         state.insert_node(connection, _new_node(configuration, 0, began))
@@ -128,14 +147,9 @@ def passphrase_needed(home: Home, invitation_file: Path) -> bool:
     return invitations.needs_passphrase(invitations.read_file(invitation_file, home.files))
 
 
-def _configuration(
-    role: Role, name: str, database: str, address: str, mailbox: str, send: str | None, title: str
-) -> Configuration:
-    if mailbox.startswith("folder:"):
-        mailbox = f"folder:{folder_path(mailbox)}"  # commands run in other folders than this one, too
-    account = {"title": title, "address": address, "mailbox": mailbox, "send": send}
+def _configuration(role: Role, name: str, database: str, account: _Account) -> Configuration:
     section = "SERVER" if role is Role.HOST else "REMOTE"
-    content = {"role": role.value, "name": name, "database": database, section: account}
+    content = {"role": role.value, "name": name, "database": database, section: account.content()}
     checked = config.make(content)
     return config.make({**content, "database": absolute_url(checked.database)})
 
@@ -185,7 +199,7 @@ def _set_up(home: Home, runtime: Runtime, plan: _Plan, host: str | None = None) 
     with home.lock():
         began = _began(home, runtime)
         account = configuration.account
-        open_mailbox(account.mailbox, account.address, runtime).close()
+        account_login.open_account(account, home, runtime).close()
         opened = open_database(configuration.database, runtime, create=plan.may_create_database)
         with closing(opened) as database:
             # This makes a database that is missing, for a station. One that turns out another node's is ready already.

@@ -13,12 +13,12 @@ from replicator.databases import open_database
 from replicator.databases.base import Database
 from replicator.engine.node import Node, Settings
 from replicator.errors import ConfigurationError, WrongUse
+from replicator.operations.account_login import open_account
 from replicator.protocol.link import MINUTE
 from replicator.runtime import Runtime
 from replicator.store import migrate, state
 from replicator.store.home import Home
 from replicator.store.state import NodeState, Peer
-from replicator.transport import open_mailbox
 from replicator.transport.deferred import DeferredMailbox
 from replicator.types import HOST_PEER, Role
 
@@ -38,7 +38,7 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
             migrate.check(connection)
             require_own(state.load_node(connection), configuration, home)
         account = configuration.account
-        mailbox = DeferredMailbox(account.address, lambda: open_mailbox(account.mailbox, account.address, runtime))
+        mailbox = DeferredMailbox(account.address, lambda: open_account(account, home, runtime))
         with mailbox:
             yield Node(
                 role=configuration.role,
@@ -112,6 +112,8 @@ def settings_of(configuration: Configuration) -> Settings:
         window_bytes=limits.window_bytes,
         parked_windows=limits.parked_windows,
         mail_bytes=limits.mail_bytes,
+        mails_per_run=limits.mails_per_run,
+        mails_per_hour=limits.mails_per_hour,
         probe_wait=run.probe_minutes * MINUTE,
         hello_wait=run.hello_hours * HOUR,
     )

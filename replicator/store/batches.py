@@ -163,6 +163,19 @@ def queued(connection: Connection, peer: int, n: int | None = None, limit: int =
     return [Queued._make(row) for row in found]
 
 
+def recut(connection: Connection, part_bytes: int) -> None:
+    """Ranges that wait for whatever peer become smaller ones: a batch is frozen, how it is cut into mails is not."""
+    found = sql.rows(
+        connection, "SELECT id, peer, n, start, length FROM replicator_send_queue WHERE length > ?", (part_bytes,)
+    )
+    large = [Queued._make(row) for row in found]
+    dequeue(connection, [item.id for item in large])
+    for item in large:
+        pieces = range(item.start, item.start + item.length, part_bytes)
+        end = item.start + item.length
+        enqueue(connection, item.peer, item.n, [(start, min(part_bytes, end - start)) for start in pieces])
+
+
 def queue_size(connection: Connection, peer: int) -> tuple[int, int]:
     """(mails, bytes of batches) that wait to be mailed."""
     row = sql.one(connection, "SELECT count(*), sum(length) FROM replicator_send_queue WHERE peer = ?", (peer,))

@@ -42,6 +42,23 @@ node = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+mailbox = Table(
+    "replicator_mailbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _count("part_bytes"),  # most content of one mail that it was found to take; 0: what the settings say
+    _count("hour_began"),  # when the first mail of the present hour went
+    _count("hour_mails"),  # how many went since
+)
+
+sent_mail = Table(
+    "replicator_sent_mail",
+    metadata,
+    Column("message_id", String(400), primary_key=True),
+    Column("peer", Integer, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+)
+
 table = Table(
     "replicator_table",
     metadata,

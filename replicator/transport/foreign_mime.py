@@ -94,6 +94,16 @@ def candidates(raw: bytes, magic: bytes, bounds: Bounds) -> tuple[list[bytes], s
         return [], "it can't be read as a mail"
 
 
+def parsed(raw: bytes, bounds: Bounds) -> Message[Any, Any] | None:
+    """The mail within these bounds, or None where it passes one of them or can't be read. Never raises."""
+    if len(raw) > bounds.size or raw.count(b"\n") + raw.count(b"\r") > 2 * bounds.lines:
+        return None
+    try:
+        return _parse(raw, bounds)
+    except Exception:  # noqa: BLE001 - as above, and a passed bound
+        return None
+
+
 def _parse(raw: bytes, bounds: Bounds) -> Message[Any, Any]:
     count = _Count(bounds)
 

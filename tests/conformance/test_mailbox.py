@@ -1,28 +1,25 @@
-"""What every mailbox does, whatever stands behind it. A new kind of mailbox adds a `Farm` to `FARMS`, and no test.
+"""What every mailbox does, whatever stands behind it. A new kind of mailbox adds a farm to `FARMS`, and no test.
 
 What only one kind does is tested beside it (tests/unit/test_folder_mailbox.py).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from threading import Event, Timer
 
 import pytest
+from mailbox_farms import SIZE_LIMIT, Farm, FolderFarm, ServerFarm
 
 from replicator.errors import MailTooLarge
 from replicator.runtime import Runtime
-from replicator.transport import Absence, Mail, Mailbox, open_mailbox
-from replicator.transport.folder import FolderMailbox, directory_name
+from replicator.transport import Absence, Mail, Mailbox
 from replicator.transport.mime import extract, sentence_for_people
 
 MAGIC = b"\x93RPL"
 HOST, STATION = "server@example.test", "remote1@example.test"
-SIZE_LIMIT = 300_000
 
 
 @dataclass
@@ -35,60 +32,26 @@ class Places:
         return Runtime(reached=self.passed.append)
 
 
-class Farm(ABC):
-    """Mailboxes of one kind, and a way around our code to what lies in them."""
-
-    @abstractmethod
-    def open(self, address: str, runtime: Runtime | None = None) -> Mailbox: ...
-
-    @abstractmethod
-    def open_small(self, address: str) -> Mailbox:
-        """One that takes no mail larger than SIZE_LIMIT."""
-
-    @abstractmethod
-    def put(self, address: str, raw: bytes) -> None:
-        """Somebody else's mail arrives."""
-
-    @abstractmethod
-    def contents(self, address: str) -> list[bytes]:
-        """What lies there, oldest first."""
-
-    @abstractmethod
-    def remove_all(self, address: str) -> None:
-        """Somebody else empties the mailbox."""
-
-
-class FolderFarm(Farm):
-    def __init__(self, path: Path) -> None:
-        self.path = path / "mail"
-        self.number = count()
-
-    def open(self, address: str, runtime: Runtime | None = None) -> Mailbox:
-        return open_mailbox(f"folder:{self.path}", address, runtime or Runtime())
-
-    def open_small(self, address: str) -> Mailbox:
-        return FolderMailbox(self.path, address, Runtime(), size_limit=SIZE_LIMIT)
-
-    def new(self, address: str) -> Path:
-        return self.path / directory_name(address) / "new"
-
-    def put(self, address: str, raw: bytes) -> None:
-        (self.new(address) / f"foreign-{next(self.number)}").write_bytes(raw)
-
-    def contents(self, address: str) -> list[bytes]:
-        return [file.read_bytes() for file in sorted(self.new(address).iterdir())]
-
-    def remove_all(self, address: str) -> None:
-        for file in self.new(address).iterdir():
-            file.unlink()
-
-
-FARMS = {"folder": FolderFarm}
+SERVERS = {
+    "smtps and pop3s": ("smtps", "pop3s"),
+    "smtp and pop3": ("smtp", "pop3"),
+    "smtps and imaps": ("smtps", "imaps"),
+    "smtp and imap": ("smtp", "imap"),
+}
+"""With TLS from the first byte, and with STARTTLS."""
+BY_TOKEN = {"tokens and pop3": ("smtps", "pop3"), "tokens and imap": ("smtp", "imaps")}
+"""XOAUTH2 in place of the password."""
+FARMS = ["folder", *SERVERS, *BY_TOKEN]
 
 
 @pytest.fixture(params=FARMS)
 def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Farm:
-    return FARMS[request.param](tmp_path)
+    if request.param == "folder":
+        return FolderFarm(tmp_path)
+    servers = request.getfixturevalue("clean_mail_farm")
+    if request.param in BY_TOKEN:
+        return ServerFarm(servers, *BY_TOKEN[request.param], by_token=True)
+    return ServerFarm(servers, *SERVERS[request.param])
 
 
 @pytest.fixture

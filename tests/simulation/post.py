@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from replicator.errors import MailboxTrouble
+from replicator.errors import MailboxTrouble, MailTooLarge, RecipientRefused
 from replicator.protocol.envelope import KEY_ID_SIZE, MAGIC
 from replicator.transport import mime
 from replicator.transport.base import Mail
 from replicator.transport.folder import FolderMailbox
 from tests.simulation.clockwork import Clockwork
+from tests.simulation.mauling import bounce_of, maul
 
-LOST, DOUBLED, HELD = 0.2, 0.15, 0.15
-TROUBLE = 0.08
+LOST, DOUBLED, HELD, MAULED = 0.2, 0.15, 0.15, 0.15
+TROUBLE, REFUSED = 0.08, 0.05
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class SimulatedMailbox(FolderMailbox):
         self.most: int | None = None
         """So many mails at most in one listing."""
         self.only: str | None = None
+        self._takes = clockwork.dice.randint(2_200, 4_000) if "small-mail" in faults else None
+        """Bytes of a mail at most, which it may tell or not."""
 
     def _list(self) -> list[str]:
         names = super()._list()
@@ -52,6 +55,10 @@ class SimulatedMailbox(FolderMailbox):
             if self._dice.chance(0.5):
                 super().send(mail)  # taken, and yet nobody said so
             raise MailboxTrouble("the simulated share is away")
+        if "refused" in self._faults and self._dice.chance(REFUSED):
+            raise RecipientRefused(f"the mailbox of {mail.recipient} is full", mail.recipient, full=True)
+        if self._takes is not None and len(mime.compose(mail)) > self._takes:
+            raise MailTooLarge("too large", self._takes if self._dice.chance(0.5) else None)
         super().send(mail)
 
 
@@ -70,6 +77,7 @@ class Post:
         self._clockwork, self._faults, self._tell = clockwork, faults, tell
         self._known: dict[str, set[str]] = {node: set() for node in nodes}
         self._held: list[Letter] = []
+        self._mauled: list[Path] = []
         self._copies = 0
         self.sent: list[Letter] = []
         for box in self._boxes.values():
@@ -98,6 +106,15 @@ class Post:
             path.unlink()
             self._held.append(letter)
             self._tell(letter, "held back")
+        elif "bounced" in faults and chance(LOST / 2):
+            path.unlink()
+            self.put(letter.sender, bounce_of(letter.raw, self._clockwork.dice), f"bounce{letter.number}-")
+            self._tell(letter, "bounced")
+        elif "mauled" in faults and chance(MAULED):
+            what, arrived = maul(letter.raw, self._clockwork.dice)
+            path.write_bytes(arrived)
+            self._mauled.append(path)
+            self._tell(letter, what)
         elif "dup" in faults and chance(DOUBLED):
             self.deliver(letter)
             self._tell(letter, "doubled")
@@ -125,6 +142,11 @@ class Post:
             else:
                 still.append(letter)
         self._held = still
+
+    def tidy_up(self) -> None:
+        """What nobody can recognise any more lies there until a person deletes it."""
+        for path in self._mauled:
+            path.unlink(missing_ok=True)
 
     def clear(self, node: str) -> None:
         for name in os.listdir(self._boxes[node]):

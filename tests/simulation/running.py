@@ -96,6 +96,8 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
         slice_bytes=dice.choice((150, 1_000, 900_000)),
         batch_bytes=dice.choice((200, 2_000, 2_000_000)),
         window_bytes=dice.choice((500, 5_000, 20_000_000)),
+        mails_per_run=dice.choice((0, 0, 0, 8)),
+        mails_per_hour=dice.choice((0, 0, 0, 40)),
     )
     folder = prepare() / f"seed-{seed}"
     template.copy(prepare() / f"{kind}-{stations}", folder)

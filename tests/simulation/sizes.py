@@ -9,7 +9,7 @@ from types import ModuleType
 
 from replicator.databases.sqlite import apply as sqlite_apply
 from replicator.databases.sqlite import collect as sqlite_collect
-from replicator.engine import backfill, collect, content, journalling, packing, publish, replay, send
+from replicator.engine import backfill, collect, content, journalling, mailbox_limits, packing, publish, replay, send
 
 SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
     (sqlite_collect, "CHANGES", (1, 3)),
@@ -28,6 +28,10 @@ SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
 ]
 
 
+FOR_SMALL_MAILS = {(mailbox_limits, "SMALLEST_PART"): 20, (mailbox_limits, "WRAPPING"): 1_900}
+"""Always: the simulated mailboxes take mails of two or three thousand bytes."""
+
+
 @contextmanager
 def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
     """A third of the sizes are small within, each run others; half of the runs go with the usual ones."""
@@ -35,6 +39,7 @@ def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
     for module, name, choices in SIZES if dice.random() < 0.5 else ():
         if dice.random() < 0.35:
             chosen[module, name] = dice.choice(choices)
+    chosen |= FOR_SMALL_MAILS
     usual = {place: getattr(*place) for place in chosen}
     for (module, name), size in chosen.items():
         setattr(module, name, size)

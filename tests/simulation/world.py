@@ -40,6 +40,10 @@ FAULTS = (
     "busy",
     "mailbox",
     "interleave",
+    "mauled",
+    "small-mail",
+    "refused",
+    "bounced",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000

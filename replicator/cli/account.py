@@ -1,0 +1,150 @@
+"""`account`: the node's mail account."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from replicator.cli.account_options import (
+    Auth,
+    Authority,
+    CaFile,
+    ClientId,
+    PasswordFile,
+    ProviderName,
+    SendUrl,
+    obtain_secret,
+)
+from replicator.cli.console import AsJson, print_json, print_record
+from replicator.cli.formats import record, say
+from replicator.cli.session import session_of
+from replicator.operations import account_admin, account_check
+from replicator.operations.account_admin import AccountChange, AccountShown, ServerShown
+from replicator.operations.account_check import Finding
+from replicator.operations.account_options import LoginOptions
+
+app = typer.Typer(help="The mail account of this node.", no_args_is_help=True)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="The node's own e-mail address.")
+    ] = None,
+    mailbox: Annotated[
+        str | None,
+        typer.Option("--mailbox", metavar="URL", help="Where mail is fetched: imaps://, pop3s:// or folder:"),
+    ] = None,
+    send: SendUrl = None,
+    title: Annotated[str | None, typer.Option("--title", help="A title for people.")] = None,
+    enabled: Annotated[
+        bool | None, typer.Option("--enable/--disable", help="Switch fetching and sending on or off.")
+    ] = None,
+    provider: ProviderName = None,
+    ca: CaFile = None,
+    password_file: PasswordFile = None,
+    auth: Auth = None,
+    client_id: ClientId = None,
+    authority: Authority = None,
+) -> None:
+    """Change the mail account, or its password: that is asked for at a terminal and kept in the keyring."""
+    session = session_of(context)
+    home = session.node_home()
+    change = AccountChange(
+        address=address,
+        mailbox=mailbox,
+        send=send,
+        title=title,
+        enabled=enabled,
+        login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+    )
+    before = account_admin.show_account(home)
+    after = before if change.is_empty else account_admin.set_account(home, session.runtime, change)
+    if not change.is_empty:
+        say(_one_line(after))
+    if after.address != before.address:
+        _tell_of_address(before, after)
+    for server in (after.fetching, after.sending):
+        if server is not None and server.warning:
+            say(server.warning)
+    if change.is_empty or change.touches_login:
+        obtain_secret(home, anew=change.is_empty or auth == "oauth2")
+
+
+def _one_line(shown: AccountShown) -> str:
+    off = "" if shown.enabled else ", switched off"
+    return f"{shown.address}: fetched from {shown.mailbox}, sent to {shown.send or 'the same'}{off}"
+
+
+def _tell_of_address(before: AccountShown, after: AccountShown) -> None:
+    if after.section == "SERVER":
+        say(f"The stations still write to {before.address}: let it forward, or invite them anew (station invite).")
+    else:
+        say(f"Tell the head office: replicator station set NAME --address {after.address}")
+
+
+@app.command("show")
+def show(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show the mail account, and where its password comes from; never the password."""
+    shown = account_admin.show_account(session_of(context).node_home())
+    if as_json:
+        print_json(record(shown))
+        return
+    print_record({key: value for key, value in _record(shown).items() if value is not None}, as_json=False)
+
+
+def _record(shown: AccountShown) -> dict[str, Any]:
+    return {
+        "section": f"{shown.section}{'' if shown.enabled else ', switched off'}",
+        "title": shown.title or None,
+        "address": shown.address,
+        "fetching": shown.mailbox if shown.fetching is None else _server(shown.fetching),
+        "secret to fetch": _secret(shown.fetching),
+        "sending": shown.send if shown.sending is None else _server(shown.sending),
+        "secret to send": _secret(shown.sending),
+        "logs in by": shown.auth if shown.fetching or shown.sending else None,
+        "application": shown.oauth_client_id,
+        "tokens from": shown.oauth_authority,
+        "trusts, too": shown.ca,
+        "provider": shown.provider,
+        "it wants": shown.hint,
+    }
+
+
+def _server(server: ServerShown) -> str:
+    plain = f" - {server.warning}" if server.warning else ""
+    return f"{server.url} as {server.user} ({server.encryption}){plain}"
+
+
+def _secret(server: ServerShown | None) -> str | None:
+    if server is None:
+        return None
+    return server.trouble or server.secret_from or "none yet: replicator account set"
+
+
+@app.command("test")
+def try_(context: typer.Context, as_json: AsJson = False) -> None:
+    """Send a mail to this account itself, fetch it and delete it, and say line by line what works."""
+    session = session_of(context)
+    home = session.node_home()
+    found: list[Finding] = []
+    works = account_check.check_account(home, session.runtime, found.append if as_json else _tell)
+    if as_json:
+        print_json({"works": works, "findings": record(found)})
+    elif works:
+        say("The account works.")
+    else:
+        say("The account does not work yet: see the lines that begin with NO.")
+    if not works:
+        raise typer.Exit(1)
+
+
+def _tell(finding: Finding) -> None:
+    mark = {True: "ok", False: "NO", None: ""}[finding.good]
+    say(f"{mark:<4}{finding.part:<12}{finding.sentence}")
+
+
+def join(program: typer.Typer) -> None:
+    program.add_typer(app, name="account")

@@ -1,0 +1,61 @@
+"""A mail account on servers: one that sends and one that fetches, as one `Mailbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from threading import Event
+from typing import Protocol
+
+from replicator.transport.base import LARGEST_MAIL, Fetched, Mail, Mailbox
+
+
+class Sender(Protocol):
+    """The half of a mailbox that sends; see `Mailbox`."""
+
+    size_limit: int | None
+
+    def send(self, mail: Mail) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Fetcher(Protocol):
+    """The half of a mailbox that fetches; see `Mailbox`."""
+
+    def fetch(self, *, largest: int = ..., skip: Container[str] = ...) -> Iterator[Fetched]: ...
+
+    def delete(self, fetched_ids: Iterable[str]) -> None: ...
+
+    def close(self) -> None: ...
+
+    def wait(self, seconds: float, stop: Event) -> bool: ...
+
+
+class ServerMailbox(Mailbox):
+    """Each half connects when it is first needed. See `Mailbox` for the methods."""
+
+    def __init__(self, address: str, fetcher: Fetcher, sender: Sender) -> None:
+        self.address = address
+        self.fetcher = fetcher
+        self.sender = sender
+        self.size_limit = sender.size_limit
+
+    def send(self, mail: Mail) -> None:
+        try:
+            self.sender.send(mail)
+        finally:
+            # A server tells its limit once it is connected.
+            self.size_limit = self.sender.size_limit
+
+    def fetch(self, *, largest: int = LARGEST_MAIL, skip: Container[str] = frozenset()) -> Iterator[Fetched]:
+        return self.fetcher.fetch(largest=largest, skip=skip)
+
+    def delete(self, fetched_ids: Iterable[str]) -> None:
+        self.fetcher.delete(fetched_ids)
+
+    def close(self) -> None:
+        self.sender.close()
+        self.fetcher.close()
+
+    def wait(self, seconds: float, stop: Event) -> bool:
+        return self.fetcher.wait(seconds, stop)

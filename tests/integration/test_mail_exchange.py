@@ -1,0 +1,154 @@
+"""Nodes that exchange by real mail servers, from set-up to equal databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command_line import SCHEMA
+from processes import Computer, equal
+
+from tests.servers.farm import USERS, MailFarm
+from tests.servers.recipient_policy import Greylisting
+
+Way = tuple[str, str]
+"""How a node fetches and sends: two of the farm's ports."""
+
+
+@pytest.fixture
+def farm(clean_mail_farm: MailFarm) -> MailFarm:
+    return clean_mail_farm
+
+
+def mail_options(farm: MailFarm, folder: Path, user: str, way: Way) -> list[str]:
+    password = folder / f"{user}.password"
+    password.touch(mode=0o600)
+    password.write_text(farm.password(user), encoding="utf-8")
+    return [
+        *("--mailbox", farm.url(way[0], user), "--send", farm.url(way[1], user)),
+        *("--ca", str(farm.authority), "--password-file", str(password)),
+    ]
+
+
+def new_host(farm: MailFarm, folder: Path, way: Way) -> Computer:
+    office = Computer(folder, "office")
+    office.script(SCHEMA)
+    office.here(
+        *("host-init", "--database", f"sqlite:///{office.database_file}", "--address", farm.address("server")),
+        *mail_options(farm, folder, "server", way),
+    )
+    office.here("table", "add", "orders", "customers")
+    return office
+
+
+def new_station(farm: MailFarm, office: Computer, user: str, way: Way) -> Computer:
+    station = Computer(office.folder, user)
+    invitation = office.folder / f"{user}.invitation"
+    office.here("station", "add", user, "--address", farm.address(user), "--out", invitation)
+    office.here("rule", "set", user, "all", "--to-remote", "all", "--to-host", "all")
+    station.here(
+        *("remote-init", invitation, "--database", f"sqlite:///{station.database_file}"),
+        *mail_options(farm, office.folder, user, way),
+    )
+    return station
+
+
+def settled(farm: MailFarm, *computers: Computer, rounds: int = 3) -> None:
+    for _ in range(rounds):
+        for computer in computers:
+            computer.here(computer.run_command)
+            farm.settle()
+
+
+def add_customers(computer: Computer, first: int, count: int = 20) -> None:
+    with closing(sqlite3.connect(computer.database_file)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO customers (id, name) VALUES (?, ?)",
+            [(number, f"customer {number} of {computer.name}") for number in range(first, first + count)],
+        )
+
+
+def customers_of(computer: Computer) -> set[int]:
+    """The numbers that `add_customers` gave."""
+    return {row[0] for row in computer.rows("customers") if row[0] >= 100}
+
+
+@pytest.mark.parametrize(
+    ("host", "station"),
+    [
+        (("imaps", "smtps"), ("pop3s", "smtp")),
+        (("pop3", "smtp"), ("imap", "smtps")),
+    ],
+)
+def test_two_stations_and_a_host(farm: MailFarm, tmp_path: Path, host: Way, station: Way) -> None:
+    office = new_host(farm, tmp_path, host)
+    one, two = (new_station(farm, office, user, station) for user in ("remote1", "remote3"))
+    add_customers(office, 100)
+    settled(farm, office, one, two)
+    assert customers_of(one) == set(range(100, 120))
+    add_customers(one, 1000)
+    add_customers(two, 2000)
+    office.sql("UPDATE customers SET name = 'changed' WHERE id = 103")
+    settled(farm, office, one, two)
+    assert customers_of(office) == {*range(100, 120), *range(1000, 1020), *range(2000, 2020)}
+    assert equal(office, one)
+    assert equal(office, two)
+    assert all(farm.mailboxes.contents(user) == [] for user in USERS)
+
+
+def test_servers_that_refuse_and_fail_lose_nothing(farm: MailFarm, tmp_path: Path) -> None:
+    office = new_host(farm, tmp_path, ("imaps", "smtps"))
+    one = new_station(farm, office, "remote1", ("pop3s", "smtp"))
+    settled(farm, office, one)
+    add_customers(office, 100)
+
+    farm.policy.answer = Greylisting()
+    assert office.refused("host-run", code=1)
+    office.here("host-run")
+    farm.policy.answer = None
+
+    farm.dovecot.kill()
+    assert one.refused("remote-run", code=1)
+    farm.start_dovecot()
+    farm.settle()
+
+    add_customers(one, 1000)
+    farm.postfix.kill()
+    assert one.refused("remote-run", code=1)
+    farm.start_postfix()
+    settled(farm, one, office)
+    assert customers_of(office) == {*range(100, 120), *range(1000, 1020)}
+    assert equal(office, one)
+
+
+@pytest.mark.parametrize("sends", ["small", "silent"])
+def test_what_is_too_large_for_the_server_goes_in_parts(farm: MailFarm, tmp_path: Path, sends: str) -> None:
+    """Where the server tells its limit, and where it tells by its answer only."""
+    office = new_host(farm, tmp_path, ("imaps", sends))
+    one = new_station(farm, office, "remote1", ("imaps", "smtps"))
+    office.sql("CREATE TABLE pictures (id INTEGER PRIMARY KEY, content BLOB)")
+    office.sql("INSERT INTO pictures VALUES (1, randomblob(700000)), (2, randomblob(500000))")
+    office.here("table", "add", "pictures")
+    office.here("rule", "set", "remote1", "pictures", "--to-remote", "all", "--to-host", "all")
+    for _ in range(6):
+        office.call("host-run")
+        farm.settle()
+        one.here("remote-run")
+        farm.settle()
+    assert len(one.rows("pictures")) == 2
+    assert one.rows("pictures") == office.rows("pictures")
+
+
+def test_other_mail_in_the_mailbox_disturbs_nothing(farm: MailFarm, tmp_path: Path) -> None:
+    office = new_host(farm, tmp_path, ("imaps", "smtps"))
+    one = new_station(farm, office, "remote1", ("pop3s", "smtp"))
+    for user in ("server", "remote1"):
+        farm.mailboxes.put(user, b"Subject: Hello\n\nHow are you?\n")
+        farm.mailboxes.put(user, b"Subject: long\n\n" + b"x" * 100_000 + b"\n")
+        farm.mailboxes.put(user, b"\xff\xfe\n\n\x80")
+    add_customers(office, 100)
+    settled(farm, office, one)
+    assert equal(office, one)
+    assert customers_of(one) == set(range(100, 120))
