@@ -30,6 +30,7 @@ def upgrade() -> None:
         "replicator_sent_mail",
         Column("message_id", String(400), primary_key=True),
         Column("peer", Integer, nullable=False),
+        Column("length", BigInteger, nullable=False),
         Column("sent_at", BigInteger, nullable=False),
     )
 

@@ -5,6 +5,8 @@ Nothing is sent because of it: a batch that did not arrive is not acknowledged, 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from replicator.engine.mailbox_limits import learn_size
 from replicator.engine.node import Node
 from replicator.errors import MailTooLarge
@@ -21,14 +23,16 @@ def take_bounce(node: Node, raw: bytes) -> bool:
     if bounce is None:
         return False
     with node.unit() as unit:
-        number = outgoing.recipient_of(unit.connection, bounce.message_id)
-        peer = None if number is None else unit.peers.get(number)
-        if peer is None:
+        sent = outgoing.sent_mail(unit.connection, bounce.message_id)
+        peer = None if sent is None else unit.peers.get(sent[0])
+        if sent is None or peer is None:
             return False
         unit.notice(BOUNCE, peer.name, f"mail to {peer.name} <{peer.address}> {_reason(bounce)}", not bounce.delayed)
         part = unit.part_bytes
-    if bounce.too_large:
-        learn_size(node, MailTooLarge(f"the mail server of {peer.name} takes no mail of this size"), part)
+    # Of several mails of one size that come back the first says all; later parts are smaller already.
+    if bounce.too_large and part >= sent[1] > 0:
+        with suppress(MailTooLarge):  # can't be made smaller: the notice stands
+            learn_size(node, MailTooLarge(f"the mail server of {peer.name} takes no mail of this size"), sent[1])
     return True
 
 

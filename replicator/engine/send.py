@@ -146,12 +146,12 @@ def _send_letter(node: Node, letter: _Letter, sent: Sent, budget: Budget, progre
             for due in page:
                 _send_due(node, letter, due, sent)
                 gone.append(due)
-                if due.item is not None:
-                    mailed += due.item.length
+                if due.length:
+                    mailed += due.length
                     progress.sent(letter.peer.name, mailed, total, sent.rows - rows_before)
         except MailTooLarge as refused:
             _have_gone(node, gone, budget)
-            learn_size(node, refused, 0 if due.item is None else due.item.length)
+            learn_size(node, refused, due.length)
         except MailboxTrouble:
             _have_gone(node, gone, budget)
             raise
@@ -167,6 +167,10 @@ class _Due:
     item: Queued | None = None
     batch: Batch | None = None
     segments: list[BatchSegment] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        return 0 if self.item is None else self.item.length
 
 
 def _page(unit: Unit, letter: _Letter, most: int, *, alone: bool) -> list[_Due]:
@@ -186,7 +190,7 @@ def _page(unit: Unit, letter: _Letter, most: int, *, alone: bool) -> list[_Due]:
     ]
     if not page and alone:
         page = [_Due(mime.new_message_id(unit.node.runtime, letter.address))]
-    outgoing.remember_mails(connection, peer, [due.message_id for due in page], unit.now)
+    outgoing.remember_mails(connection, peer, [(due.message_id, due.length) for due in page], unit.now)
     return page
 
 

@@ -60,18 +60,18 @@ def save(connection: Connection, found: MailboxState, number: int = MAIN) -> Non
     )
 
 
-def remember_mails(connection: Connection, peer: int, message_ids: Iterable[str], now: int) -> None:
-    """These mails have gone to this peer. What was sent long ago is forgotten."""
+def remember_mails(connection: Connection, peer: int, mails: Iterable[tuple[str, int]], now: int) -> None:
+    """These mails go to this peer: (Message-ID, bytes of a batch). What was sent long ago is forgotten."""
     sql.insert(
         connection,
         tables.sent_mail,
-        ("message_id", "peer", "sent_at"),
-        [(message_id, peer, now) for message_id in message_ids],
+        ("message_id", "peer", "length", "sent_at"),
+        [(message_id, peer, length, now) for message_id, length in mails],
     )
     sql.run(connection, "DELETE FROM replicator_sent_mail WHERE sent_at < ?", (now - KEPT,))
 
 
-def recipient_of(connection: Connection, message_id: str) -> int | None:
-    """The peer that a mail of ours went to; None for other mails."""
-    row = sql.one(connection, "SELECT peer FROM replicator_sent_mail WHERE message_id = ?", (message_id,))
-    return None if row is None else int(row[0])
+def sent_mail(connection: Connection, message_id: str) -> tuple[int, int] | None:
+    """(the peer that a mail of ours went to, bytes of a batch in it); None for other mails."""
+    row = sql.one(connection, "SELECT peer, length FROM replicator_sent_mail WHERE message_id = ?", (message_id,))
+    return None if row is None else (int(row[0]), int(row[1]))

@@ -56,6 +56,7 @@ sent_mail = Table(
     metadata,
     Column("message_id", String(400), primary_key=True),
     Column("peer", Integer, nullable=False),
+    Column("length", BigInteger, nullable=False),  # bytes of a batch that it carried
     Column("sent_at", BigInteger, nullable=False),
 )
 
