@@ -206,6 +206,8 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
             text += f", {_number(done.sent.rows, 'row')}"
         if done.snapshots:
             text += f" ({counted(done.snapshots, 'initial load')})"
+        if done.sent.held_back:
+            text += f"; {counted(done.sent.held_back, 'more mail')} with the next run, as the limits of mails are set"
         found.append(("sent", text))
     return found
 

@@ -130,6 +130,16 @@ def test_so_many_mails_a_run(office: Place, koeln: Place) -> None:
     assert koeln.sql("SELECT count(*) FROM orders") == office.sql("SELECT count(*) FROM orders")
 
 
+def test_a_run_tells_what_waits_for_the_next(office: Place, koeln: Place) -> None:
+    fill(office)
+    file = office.home / "replicator.toml"
+    text = file.read_text().replace("# part_bytes = 1000000", "part_bytes = 20000")
+    file.write_text(text.replace("# mails_per_run = 0", "mails_per_run = 4"))
+    told = office.done("host-run").out
+    assert "sent      4 mails" in told
+    assert "more mails with the next run" in told
+
+
 def test_so_many_mails_an_hour() -> None:
     found = outgoing.MailboxState()
     hour = outgoing.HOUR
