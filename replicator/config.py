@@ -159,6 +159,18 @@ class Run(_Section):
     hello_hours: int = Field(default=24, ge=1, le=720, description="A sign of life at most once in so many hours.")
     journal_days: int = Field(default=90, ge=1, le=3650, description="Days the journal is kept after all have it.")
     retry_limit_seconds: int = Field(default=60, ge=1, le=3600, description="Longest wait when the database is locked.")
+    settle_seconds: int = Field(
+        default=2,
+        ge=0,
+        le=3600,
+        description="With --every: seconds from the application's writing to the run that sends it; 0: the interval's.",
+    )
+    busy_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=86400,
+        description="While it writes on, such runs are further and further apart, up to so many seconds.",
+    )
 
 
 class Limits(_Section):

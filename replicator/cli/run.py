@@ -31,7 +31,11 @@ _LONGEST = 30 * 86400
 
 Every = Annotated[
     str | None,
-    typer.Option("--every", metavar="SPAN", help="Go on until stopped: 30s, 5m, 2h or 1d apart, and when mail comes."),
+    typer.Option(
+        "--every",
+        metavar="SPAN",
+        help="Go on until stopped: 30s, 5m, 2h or 1d apart, when mail comes and when the application has written.",
+    ),
 ]
 ResendNow = Annotated[
     bool, typer.Option("--resend-now", help="Send all again that is not acknowledged, without waiting for a probe.")

@@ -164,6 +164,14 @@ class Database(ABC):
     def clear_outbox(self, connection: Connection) -> None: ...
 
     @abstractmethod
+    def watch(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Within: a function that tells whether captured changes wait to be collected, to be asked every second or so.
+
+        No transaction is needed, none is held and nothing is locked between two questions; a database that tells by
+        itself (LISTEN) may keep a connection. Where it can't look (file missing, server down) the answer is False.
+        """
+
+    @abstractmethod
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
         """Those of `keys` that stand in the outbox, not yet collected (protocol.md 7.3). Always empty right after a
         collect where the transaction keeps other writers out."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
 
 from replicator.config import Configuration
+from replicator.databases import open_database
 from replicator.engine import session
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.session import Summary
 from replicator.errors import AlreadyRunning, ReplicatorError, Transient, WrongUse
+from replicator.operations.noticing import Pace, Written
 from replicator.operations.opening import open_node
 from replicator.runtime import Runtime
 from replicator.store import notices, parcels
@@ -25,8 +27,11 @@ from replicator.types import Role
 
 SHORTEST_WAIT = 1.0
 """Seconds until the next try when somebody else holds the database or the node; doubled each time."""
+RETRY_WAIT = 30.0
+"""Seconds until the next try when the mailbox or the disk is in trouble, unless runs are closer anyway; doubled each
+time."""
 LONGEST_WAIT = 900.0
-"""Seconds between tries while the mailbox or the disk is in trouble, unless runs are further apart anyway."""
+"""Seconds between tries while that lasts, unless runs are further apart anyway."""
 NEWS = 20
 """Notices told by one run at most, newest first; `status` has those that wait for a person."""
 
@@ -85,6 +90,7 @@ class Runs:
         self._role = role
         self._mailbox: Mailbox | None = None
         self._unswept = True
+        self._pace = Pace()
         self.configuration = self._configure()
 
     def once(self, *, resend_now: bool = False, progress: Progress | None = None) -> Outcome:
@@ -96,16 +102,28 @@ class Runs:
         with open_node(self._home, self._runtime) as node:
             self._mailbox = node.mailbox
             outcome = self._run(node, began, resend_now, progress or Silent())
+        self._pace.ran()
         _log.info("%s", log_line(outcome))
         return outcome
 
     def wait(self, seconds: float, stop: Event) -> None:
-        """Until mail comes that the last run did not see, `seconds` are over, or `stop` is set."""
+        """Until mail comes that the last run did not see, a run is due for what the application has written, `seconds`
+        are over, or `stop` is set."""
         if self._mailbox is None or not self.configuration.account.enabled:
             stop.wait(seconds)
             return
-        with self._mailbox as mailbox:
-            mailbox.wait(seconds, stop)
+        with self._written(stop) as ended, self._mailbox as mailbox:
+            mailbox.wait(seconds, ended)
+
+    @contextmanager
+    def _written(self, stop: Event) -> Iterator[Event]:
+        """An event that is set when `stop` is, or when a run is due for what the application has written."""
+        times = self.configuration.run
+        if not times.settle_seconds:
+            yield stop
+            return
+        with closing(open_database(self.configuration.database, self._runtime)) as database, database.watch() as there:
+            yield Written(stop, there, self._pace, times.settle_seconds, times.busy_seconds)
 
     def _configure(self) -> Configuration:
         """Read anew for each run: `replicator.toml` may be changed meanwhile."""
@@ -202,7 +220,7 @@ def run_every(
     resend_now: bool = False,
     showing: Callable[[], AbstractContextManager[Progress]] = lambda: nullcontext(Silent()),
 ) -> None:
-    """Synchronise every `seconds`, and when mail comes, until `stop` is set.
+    """Synchronise every `seconds`, when mail comes and when the application has written, until `stop` is set.
 
     Goes on after all that another try may cure (exit code 1), with longer and longer waits. Raises the rest: Halted,
     and WrongUse when the configuration was spoiled meanwhile.
@@ -240,7 +258,7 @@ def run_every(
 def _wait_after(error: ReplicatorError, failures: int, seconds: float, configuration: Configuration) -> float:
     if isinstance(error, (Transient, AlreadyRunning)):
         return _busy_wait(failures, configuration)
-    return min(seconds * 2.0 ** min(failures - 1, 20), max(seconds, LONGEST_WAIT))
+    return min(min(seconds, RETRY_WAIT) * 2.0 ** min(failures - 1, 20), max(seconds, LONGEST_WAIT))
 
 
 def _busy_wait(failures: int, configuration: Configuration) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
-from replicator.errors import MailboxTrouble
+from replicator.errors import LoginRefused, MailboxTrouble, NotTrusted
 from replicator.runtime import Runtime
 from replicator.transport.base import LARGEST_MAIL, Absence, Fetched
 from replicator.transport.imap_connection import Broken, ImapConnection, Refused, sorted_trouble
@@ -20,6 +20,9 @@ from replicator.transport.urls import ServerUrl
 INBOX = "INBOX"
 REOPENED = 3
 """Times a session is taken up again after its connection broke: a mail at which it breaks must not hide the others."""
+RECONNECT_SECONDS = 2.0
+"""Until a server that hung up while we waited for mail is connected to again; doubled each time."""
+LONGEST_PAUSE_SECONDS = 300.0
 DELETED_AT_ONCE = 100
 """Mails whose deletion may be outstanding; the rest goes at the session's end."""
 
@@ -88,19 +91,38 @@ class ImapFetcher:
             connection.quit()
 
     def wait(self, seconds: float, stop: Event) -> bool:
-        """See `Mailbox.wait`. Where the server can't be asked it just waits: the next run says what is wrong."""
+        """See `Mailbox.wait`. A server that hangs up is connected to anew, again and again, with longer and longer
+        pauses; one that does not let us in, or can't be asked, is left alone: the next run says what is wrong."""
         until = self._runtime.now() + int(seconds * 1_000_000)
-        if seconds > 0 and not stop.is_set():
+        pause = RECONNECT_SECONDS
+        while not stop.is_set() and self._runtime.now() < until:
+            began = self._runtime.now()
             try:
-                self._end_session()
-                with self._errors_sorted():
-                    connection = self._opened()
-                    if "IDLE" in connection.capabilities:
-                        return wait_for_news(connection, self._is_news, until, stop, self._runtime)
+                return self._await_news(until, stop)
+            except (LoginRefused, NotTrusted):
+                self._drop()
+                break
             except MailboxTrouble:
                 self._drop()
-        stop.wait(max(0.0, (until - self._runtime.now()) / 1_000_000))
+            lasted = (self._runtime.now() - began) / 1_000_000
+            pause = RECONNECT_SECONDS if lasted > LONGEST_PAUSE_SECONDS else pause
+            stop.wait(min(pause, self._left(until)))
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        stop.wait(self._left(until))
         return False
+
+    def _await_news(self, until: int, stop: Event) -> bool:
+        self._end_session()
+        with self._errors_sorted():
+            connection = self._opened()
+            if "IDLE" in connection.capabilities:
+                return wait_for_news(connection, self._is_news, until, stop, self._runtime)
+        stop.wait(self._left(until))
+        return False
+
+    def _left(self, until: int) -> float:
+        """Seconds until then."""
+        return max(0.0, (until - self._runtime.now()) / 1_000_000)
 
     # --- what lies there --------------------------------------------------------------------------------------------
 

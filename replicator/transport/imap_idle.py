@@ -18,7 +18,7 @@ import imap_tools.idle  # noqa: F401 - teaches imaplib the command
 from replicator.runtime import Runtime
 from replicator.transport.imap_connection import Broken, ImapConnection, errors
 
-SLICE_SECONDS = 2.0
+SLICE_SECONDS = 1.0
 """How soon `stop` is seen."""
 RENEW_SECONDS = 9 * 60
 """A server may log us out after 30 minutes, and routers forget a silent connection after ten or more."""

@@ -27,9 +27,13 @@ class SqlitePlace:
         self.path = self.folder / "business data.db"
         self.database = self.open()
         self.database.prepare()
+        self.reconnect()
+        self.tables: dict[int, Table] = {}
+
+    def reconnect(self) -> None:
+        """The application opens the database."""
         self.application = sqlite3.connect(self.path, isolation_level=None)
         self.application.execute("PRAGMA foreign_keys = ON")
-        self.tables: dict[int, Table] = {}
 
     def open(self) -> Database:
         return open_database(f"sqlite:///{self.path}", Runtime(reached=self._reached))

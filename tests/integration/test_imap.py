@@ -19,6 +19,26 @@ def farm(clean_mail_farm: MailFarm) -> MailFarm:
     return clean_mail_farm
 
 
+class Changing:
+    """A login whose password may change."""
+
+    user = "remote1@example.test"
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self.asked = 0
+
+    def password(self) -> str:
+        self.asked += 1
+        return self.secret
+
+    def token(self) -> str | None:
+        return None
+
+    def renew(self) -> None:
+        """There is no token."""
+
+
 def deliver(farm: MailFarm, number: int = 0) -> None:
     with account(farm) as sender:
         sender.send(mail(farm, number))
@@ -55,8 +75,35 @@ def test_what_was_seen_already_is_no_news(farm: MailFarm) -> None:
         assert mailbox.wait(PATIENCE, Event()) is True
 
 
-def test_waiting_outlives_the_server(farm: MailFarm) -> None:
-    """It can't tell any more then, and just waits; the next run says what is wrong, or works again."""
+def test_waiting_goes_on_at_a_server_that_was_restarted(farm: MailFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replicator.transport.imap.RECONNECT_SECONDS", 0.1)
+    ended: list[bool] = []
+    with account(farm, "remote1", fetches="imaps") as mailbox:
+        assert payloads(mailbox) == []
+        waiting = threading.Thread(target=lambda: ended.append(mailbox.wait(PATIENCE, Event())))
+        waiting.start()
+        farm.dovecot.kill()
+        farm.start_dovecot()
+        assert ended == []
+        deliver(farm)
+        waiting.join()
+        assert ended == [True]
+        assert payloads(mailbox) == [payload()]
+
+
+def test_a_server_that_no_longer_lets_us_in_is_not_asked_again_and_again(farm: MailFarm) -> None:
+    """It might lock the account."""
+    login = Changing(farm.password("remote1"))
+    with account(farm, "remote1", fetches="imap", login=login) as mailbox:
+        assert payloads(mailbox) == []
+        mailbox.close()
+        login.secret = "wrong"
+        asked = login.asked
+        assert mailbox.wait(1, Event()) is False
+        assert login.asked == asked + 1
+
+
+def test_waiting_ends_when_it_shall_though_the_server_is_away(farm: MailFarm) -> None:
     stop = Event()
     ended: list[bool] = []
     with account(farm, "remote1", fetches="imaps") as mailbox:
@@ -64,11 +111,11 @@ def test_waiting_outlives_the_server(farm: MailFarm) -> None:
         waiting = threading.Thread(target=lambda: ended.append(mailbox.wait(PATIENCE, stop)))
         waiting.start()
         farm.dovecot.kill()
-        farm.start_dovecot()
         assert ended == []
         stop.set()
         waiting.join()
         assert ended == [False]
+        farm.start_dovecot()
         deliver(farm)
         farm.settle()
         assert payloads(mailbox) == [payload()]

@@ -61,6 +61,52 @@ def test_every_carries_mail_as_it_comes(office: Computer, koeln: Computer, lasti
         assert "nothing to do" not in out
 
 
+def runs_of(computer: Computer) -> int:
+    """How many have ended, by the log."""
+    log = computer.home / "log" / "replicator.log"
+    return log.read_text(encoding="utf-8").count(" run of ") if log.exists() else 0
+
+
+def test_what_the_application_writes_goes_at_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
+    """Both ways, with regular runs an hour apart."""
+    exchange(office, koeln)
+    before = runs_of(office), runs_of(koeln)
+    host, station = lasting(office, "1h"), lasting(koeln, "1h")
+    until(lambda: runs_of(office) > before[0] and runs_of(koeln) > before[1])
+    office.sql("UPDATE customers SET city = 'Fulda' WHERE id = 1")
+    until(lambda: equal(office, koeln))
+    koeln.sql("INSERT INTO customers VALUES (50, 'Cramer', 'Hof')")
+    until(lambda: ("Cramer",) in office.sql("SELECT name FROM customers"))
+    assert equal(office, koeln)
+    # What is not replicated is nobody's business.
+    before = runs_of(office), runs_of(koeln)
+    office.sql("INSERT INTO logbook VALUES ('x')")
+    time.sleep(4)
+    assert runs_of(koeln) <= before[1] + 1, "one at most, for the acknowledgement"
+    assert host.poll() is station.poll() is None
+
+
+def test_a_busy_application_does_not_cause_a_run_for_each_transaction(
+    office: Computer, koeln: Computer, lasting: Lasting
+) -> None:
+    exchange(office, koeln)
+    before = runs_of(office)
+    lasting(office, "1h")
+    until(lambda: runs_of(office) > before)
+    mails = len(koeln.mails())
+    for number in range(100, 180):
+        office.sql("INSERT INTO customers VALUES (?, 'Busy', 'Hof')", number)
+        time.sleep(0.05)
+
+    def all_came() -> bool:
+        koeln.run()
+        return equal(office, koeln)
+
+    until(all_came, step=1)
+    assert runs_of(office) - before < 20
+    assert len(koeln.mails()) - mails < 20
+
+
 def test_every_goes_on_after_trouble_and_tells_it_once(office: Computer, koeln: Computer, lasting: Lasting) -> None:
     mail = office.folder / "mail"
     said = office.folder / "said"

@@ -17,6 +17,7 @@ from replicator.databases.sqlite.errors import translate, translated
 from replicator.databases.sqlite.giving_way import GivingWay
 from replicator.databases.sqlite.statements import driver, scalar
 from replicator.databases.sqlite.values import comparable
+from replicator.databases.sqlite.watching import Watch
 from replicator.errors import ConfigurationError, DatabaseTrouble
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
@@ -220,6 +221,10 @@ class SqliteDatabase(Database):
         if self._read_through is not None:
             collect.clear(driver(connection), self._read_through)
             self._read_through = None
+
+    @contextmanager
+    def watch(self) -> Iterator[Callable[[], bool]]:
+        yield Watch(self.path, self._opener)
 
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
         raw = driver(connection)
