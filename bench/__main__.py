@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import capture, fanout, flow, keyed, memory, waiting
+from bench import capture, fanout, flow, keyed, mails, memory, waiting
 from bench.flow import Spent
 from bench.measuring import QUICK, Figure, Size
 
-NAMES = ("capture", "flow", "keyed", "fanout", "memory", "waiting")
-SUBJECTS = {"capture": capture, "keyed": keyed, "fanout": fanout, "memory": memory, "waiting": waiting}
+NAMES = ("capture", "flow", "keyed", "fanout", "mails", "memory", "waiting")
+SUBJECTS = {"capture": capture, "keyed": keyed, "fanout": fanout, "mails": mails, "memory": memory, "waiting": waiting}
 SHOWN = 0.05
 """Stages below so many microseconds a change are not listed."""
 

@@ -24,9 +24,10 @@ class Size:
     fanout_stations: tuple[int, ...] = (1, 11, 51)
     memory_rows: int = 1_000_000
     waiting_changes: int = 60_000
+    mail_bytes: int = 10_000_000
 
 
-QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000)
+QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000)
 
 
 @dataclass(frozen=True, slots=True)

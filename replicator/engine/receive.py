@@ -64,16 +64,26 @@ def receive(node: Node, *, progress: Progress | None = None) -> Received:
             received.foreign += 1
             continue
         try:
-            for payload in found.payloads:
-                _take(node, payload, progress or Silent())
-                received.bytes += len(payload)
+            fault = _take_all(node, found.payloads, received, progress or Silent())
         except Left:
             continue
-        except PeerFault as fault:
+        if fault is not None:
             _set_aside(node, fetched, fault, received)
         received.mails += 1
         node.mailbox.delete([fetched.id])
     return received
+
+
+def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progress: Progress) -> PeerFault | None:
+    """Take in every envelope of one mail; the first that is at fault does not stop the others. Returns its fault."""
+    first: PeerFault | None = None
+    for payload in payloads:
+        try:
+            _take(node, payload, progress)
+            received.bytes += len(payload)
+        except PeerFault as fault:
+            first = first or fault
+    return first
 
 
 def _report_absent(node: Node, fetched: Fetched, received: Received) -> None:

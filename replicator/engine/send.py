@@ -243,7 +243,7 @@ def _send_mail(node: Node, letter: _Letter, header: Header, payload: bytes, mess
         recipient=letter.peer.address,
         subject=f"Replicator: {header.sender} to {header.receiver}",
         sentence=mime.sentence_for_people(header.sender, header.receiver),
-        payload=sealed,
+        payloads=(sealed,),
         message_id=message_id,
         date=node.runtime.now(),
     )

@@ -163,7 +163,7 @@ class _Check:
             recipient=address,
             subject="Replicator: test of this mail account",
             sentence="This mail tests the account of a replicator: it is fetched and deleted by the same program.",
-            payload=payload,
+            payloads=(payload,),
             message_id=mime.new_message_id(self.runtime, address),
             date=self.runtime.now(),
         )

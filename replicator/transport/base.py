@@ -29,10 +29,17 @@ from typing import Self
 LARGEST_MAIL = 16 * 1024 * 1024
 """Bytes of one mail that we fetch, and therefore send, at most: a mail is read into memory as a whole."""
 
+MOST_PAYLOADS = 32
+"""Sealed envelopes that travel in one mail, at most: half the parts that the other side looks through, so that there is
+room for what gateways add."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to send: `payload`, a sealed envelope, with what people see of it."""
+    """One mail to send: `payloads`, sealed envelopes, with what people see of it.
+
+    Raises ValueError where there is none, or more than MOST_PAYLOADS.
+    """
 
     sender: str
     """Address it comes from; an SMTP server wants it to be the login."""
@@ -40,11 +47,16 @@ class Mail:
     subject: str
     sentence: str
     """What a person who opens the mail reads; see `mime.sentence_for_people`."""
-    payload: bytes
+    payloads: tuple[bytes, ...]
+    """At least one; each is an attachment of its own, and the receiver gets them in this order as a rule."""
     message_id: str
     """See `mime.new_message_id`. For people and bounces only: servers rewrite it, so nothing is told by it."""
     date: int
     """Microseconds since 1970 UTC."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.payloads) <= MOST_PAYLOADS:
+            raise ValueError(f"a mail carries 1 to {MOST_PAYLOADS} envelopes, not {len(self.payloads)}")
 
 
 class Absence(StrEnum):

@@ -123,6 +123,9 @@ def _contents(mail: Message[Any, Any]) -> Iterator[bytes]:
     """The decoded content of each leaf, one at a time. `walk` recurses, which the bound on parts keeps harmless."""
     for part in mail.walk():
         if not part.is_multipart():
-            content = part.get_payload(decode=True)
+            try:
+                content = part.get_payload(decode=True)
+            except Exception:  # noqa: BLE001 - as above; the other parts may be sound
+                continue
             if isinstance(content, bytes):
                 yield content

@@ -1,9 +1,11 @@
 """A mail's form: `compose` writes one, `extract` finds what may be ours in any bytes that call themselves a mail.
 
-A mail is RFC 5322 with a sentence for people and one attachment. On its way it may be rewritten: headers changed and
-added, line ends, the attachment encoded anew, footers added, the whole wrapped in another multipart. `extract` looks
-at content only: whatever decodes to something that begins with the envelope's magic bytes is a candidate, and who sent
-it is told by the seal inside, never by a header.
+A mail is RFC 5322 with a sentence for people and an attachment for each sealed envelope, one as a rule. On its way it
+may be rewritten: headers changed and added, line ends, attachments encoded anew, footers added, the whole wrapped in
+another multipart. `extract` looks at content only: whatever decodes to something that begins with the envelope's magic
+bytes is a candidate, and who sent it is told by the seal inside, never by a header.
+
+It is written into one growing buffer, since joining ten megabytes of pieces takes longer than making them.
 """
 
 from __future__ import annotations
@@ -12,28 +14,31 @@ import binascii
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
+from io import BytesIO
 
 from replicator.runtime import Runtime
-from replicator.transport.base import LARGEST_MAIL, Mail
+from replicator.transport.base import LARGEST_MAIL, MOST_PAYLOADS, Mail
 from replicator.transport.foreign_mime import Bounds, candidates
 from replicator.transport.writing import base64_lines, header_address, header_text, header_word, moment, text_part
 
 __all__ = ["Bounds", "Extracted", "compose", "extract", "new_message_id", "sentence_for_people"]
 
 ATTACHMENT_NAME = "replicator.bin"
+"""Of the first; the others are replicator-2.bin and so on, since a program that saves them by name would keep one."""
 
 _ATTACHMENT_HEAD = (
-    f'Content-Type: application/octet-stream; name="{ATTACHMENT_NAME}"',
+    'Content-Type: application/octet-stream; name="{name}"',
     "Content-Transfer-Encoding: base64",
-    f'Content-Disposition: attachment; filename="{ATTACHMENT_NAME}"',
+    'Content-Disposition: attachment; filename="{name}"',
 )
+_ANY_NAME = r"replicator(?:-[0-9]{1,3})?\.bin"
 _OUR_ATTACHMENT = re.compile(
     rb"\r?\n--(=_[0-9a-f]{16})\r?\n"
-    + b"".join(re.escape(line.encode()) + rb"\r?\n" for line in _ATTACHMENT_HEAD)
+    + b"".join(re.escape(line).replace(r"\{name\}", _ANY_NAME).encode() + rb"\r?\n" for line in _ATTACHMENT_HEAD)
     + rb"\r?\n"
 )
 _OUR_HEAD_REACHES = 256 * 1024
-"""Our attachment begins within so many bytes, Received headers included; else the general way is taken."""
+"""Our first attachment begins within so many bytes, Received headers included; else the general way is taken."""
 
 
 def new_message_id(runtime: Runtime, sender: str) -> str:
@@ -72,13 +77,22 @@ def compose(mail: Mail) -> bytes:
         f"Content-Transfer-Encoding: {encoding}",
         "",
         sentence,
-        f"--{boundary}",
-        *_ATTACHMENT_HEAD,
-        "",
         "",
     )
-    pieces = ["\r\n".join(head).encode("ascii"), *base64_lines(mail.payload), f"--{boundary}--\r\n".encode("ascii")]
-    return b"".join(pieces)
+    raw = BytesIO()
+    raw.write("\r\n".join(head).encode("ascii"))
+    for number, payload in enumerate(mail.payloads, 1):
+        raw.write(_attachment_head(boundary, number))
+        raw.writelines(base64_lines(payload))
+    raw.write(f"--{boundary}--\r\n".encode("ascii"))
+    return raw.getvalue()
+
+
+def _attachment_head(boundary: str, number: int) -> bytes:
+    stem, dot, suffix = ATTACHMENT_NAME.partition(".")
+    name = ATTACHMENT_NAME if number == 1 else f"{stem}-{number}{dot}{suffix}"
+    lines = (f"--{boundary}", *(line.format(name=name) for line in _ATTACHMENT_HEAD), "", "")
+    return "\r\n".join(lines).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,8 @@ class Extracted:
     """What a mail holds for us."""
 
     payloads: tuple[bytes, ...]
-    """Contents that begin with the magic bytes; nothing else about them is known. One, as a rule."""
+    """Contents that begin with the magic bytes, in the mail's order; nothing else about them is known. One, as a rule,
+    and never more than `Bounds.parts`."""
     reason: str | None = None
     """Set exactly when there are none: why the mail is foreign."""
 
@@ -104,24 +119,35 @@ def extract(raw: bytes, magic: bytes, bounds: Bounds | None = None) -> Extracted
     bounds = bounds or Bounds(size=LARGEST_MAIL)
     if len(raw) > bounds.size:
         return Extracted((), f"it is larger than {bounds.size} bytes")
-    payload = _our_payload(raw)
-    if payload is not None and payload.startswith(magic):
-        return Extracted((payload,))
+    ours = _our_payloads(raw)
+    if ours and all(payload.startswith(magic) for payload in ours):
+        return Extracted(tuple(ours))
     payloads, reason = candidates(raw, magic, bounds)
     if payloads:
         return Extracted(tuple(payloads))
     return Extracted((), reason or "it holds no data of the replicator")
 
 
-def _our_payload(raw: bytes) -> bytes | None:
-    """The fast way: our attachment, as we wrote it, whatever stands around it."""
+def _our_payloads(raw: bytes) -> list[bytes] | None:
+    """The fast way: our attachments, as we wrote them, whatever stands before the first and after the last.
+
+    None where anything is not as we wrote it, be it only a part between them or behind them: it may hold an attachment
+    that was encoded anew, which the general way finds.
+    """
     head = _OUR_ATTACHMENT.search(raw, 0, _OUR_HEAD_REACHES)
     if head is None:
         return None
-    end = raw.find(b"\n--" + head[1], head.end() - 1)
-    if end < 0:
-        return None
-    try:
-        return binascii.a2b_base64(memoryview(raw)[head.end() : end])
-    except ValueError:
-        return None
+    boundary = head[1]
+    payloads: list[bytes] = []
+    while head is not None and head[1] == boundary and len(payloads) < MOST_PAYLOADS:
+        end = raw.find(b"\n--" + boundary, head.end() - 1)
+        if end < 0:
+            return None
+        try:
+            payloads.append(binascii.a2b_base64(memoryview(raw)[head.end() : end]))
+        except ValueError:
+            return None
+        if raw.startswith(b"--", end + len(b"\n--" + boundary)):
+            return payloads
+        head = _OUR_ATTACHMENT.match(raw, end)
+    return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import struct
 import textwrap
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime
@@ -27,17 +28,17 @@ def moment(microseconds: int) -> str:
     return format_datetime(_EPOCH + timedelta(microseconds=microseconds))
 
 
-def base64_lines(payload: bytes) -> list[bytes]:
-    """Base64 in lines of 76 characters, each ended by CRLF."""
+def base64_lines(payload: bytes) -> Iterator[bytes]:
+    """Base64 in lines of 76 characters, each ended by CRLF: pieces of any length."""
     view = memoryview(payload)
-    blocks: list[bytes] = []
     whole = len(payload) // (_BYTES_A_LINE * _LINES_A_BLOCK) * (_BYTES_A_LINE * _LINES_A_BLOCK)
     for start in range(0, whole, _BYTES_A_LINE * _LINES_A_BLOCK):
         block = binascii.b2a_base64(view[start : start + _BYTES_A_LINE * _LINES_A_BLOCK], newline=False)
-        blocks += (b"\r\n".join(_BLOCK.unpack(block)), b"\r\n")
+        yield b"\r\n".join(_BLOCK.unpack(block))
+        yield b"\r\n"
     for start in range(whole, len(payload), _BYTES_A_LINE):
-        blocks += (binascii.b2a_base64(view[start : start + _BYTES_A_LINE], newline=False), b"\r\n")
-    return blocks
+        yield binascii.b2a_base64(view[start : start + _BYTES_A_LINE], newline=False)
+        yield b"\r\n"
 
 
 def text_part(sentence: str) -> tuple[str, str]:

@@ -55,7 +55,7 @@ def mail(farm: MailFarm, number: int = 0, size: int = 0, *, sender: str = "serve
         recipient=farm.address(to),
         subject=f"Replicator {number}",
         sentence=sentence_for_people("host", "Köln"),
-        payload=payload(number, size),
+        payloads=(payload(number, size),),
         message_id=f"<{number}@example.test>",
         date=1_700_000_000_000_000 + number,
     )

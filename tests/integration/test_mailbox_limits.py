@@ -35,7 +35,7 @@ class Narrow(FolderMailbox):
     def send(self, mail: Mail) -> None:
         if mail.recipient in self.refuses:
             raise RecipientRefused(f"the mailbox of {mail.recipient} is full", mail.recipient, full=True)
-        if len(mail.payload) > self.takes:
+        if sum(map(len, mail.payloads)) > self.takes:
             raise MailTooLarge("the mail is too large")
         super().send(mail)
 

@@ -234,7 +234,7 @@ def everything_of(error: BaseException) -> str:
 
 
 def mail(account: Account) -> Mail:
-    return Mail(account.address, account.address, "x", "x", b"x", "<1@example.test>", 0)
+    return Mail(account.address, account.address, "x", "x", (b"x",), "<1@example.test>", 0)
 
 
 def errors_of(account: Account, home: Home) -> Iterator[ReplicatorError]:

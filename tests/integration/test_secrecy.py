@@ -142,11 +142,11 @@ def payload_of(raw: bytes) -> bytes:
     return content
 
 
-def mailed(payload: bytes, to: Computer) -> bytes:
+def mailed(*payloads: bytes, to: Computer) -> bytes:
     runtime = Runtime()
     sentence, message_id = mime.sentence_for_people("a", "b"), mime.new_message_id(runtime, "evil@example.com")
     return mime.compose(
-        Mail("evil@example.com", to.address, "Replicator", sentence, payload, message_id, runtime.now())
+        Mail("evil@example.com", to.address, "Replicator", sentence, payloads, message_id, runtime.now())
     )
 
 
@@ -162,12 +162,12 @@ def test_sealed_bytes_changed_anywhere_are_set_aside(office: Computer) -> None:
     for place in places:
         changed = bytearray(good)
         changed[place] ^= 1 << place % 8
-        (koeln.inbox / f"changed-{place:05d}").write_bytes(mailed(bytes(changed), koeln))
+        (koeln.inbox / f"changed-{place:05d}").write_bytes(mailed(bytes(changed), to=koeln))
     cut = [0, 1, 4, 5, 21, 60, len(good) // 2, len(good) - 1]
     for length in cut[2:]:
-        (koeln.inbox / f"cut-{length:05d}").write_bytes(mailed(good[:length], koeln))
+        (koeln.inbox / f"cut-{length:05d}").write_bytes(mailed(good[:length], to=koeln))
     longer = koeln.inbox / "longer"
-    longer.write_bytes(mailed(good + b"\0", koeln))
+    longer.write_bytes(mailed(good + b"\0", to=koeln))
     told = koeln.run()
     # Without the four magic bytes it is nobody's; all else was ours and is refused.
     foreign = {path.name for path in koeln.mails()}
@@ -187,6 +187,19 @@ def test_sealed_bytes_changed_anywhere_are_set_aside(office: Computer) -> None:
     assert koeln.rows("customers") == [(1, secret, None)]
     exchange(office, koeln)
     assert koeln.rows("customers") == office.rows("customers")
+
+
+def test_a_bad_envelope_hides_none_of_the_others_in_its_mail(office: Computer) -> None:
+    koeln = invite(office, "koeln")
+    office.sql("INSERT INTO customers VALUES (1, 'Maier', NULL)")
+    exchange(office, rounds=1)
+    (mail,) = koeln.mails()
+    good = payload_of(mail.read_bytes())
+    mail.write_bytes(mailed(good[:-1], good[:60], good, to=koeln))
+    assert "1 of them set aside" in koeln.run()
+    assert koeln.rows("customers") == [(1, "Maier", None)]
+    assert koeln.mails() == []
+    assert len(list((koeln.home / "aside").iterdir())) == 1
 
 
 # --- misleading -------------------------------------------------------------------------------------------------------

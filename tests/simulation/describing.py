@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def describe(letter: Letter, receiver: SimulatedNode, senders: list[SimulatedNode]) -> str:
-    (blob,) = mime.extract(letter.raw, MAGIC).payloads
+    return " | ".join(_opened(blob, receiver, senders) for blob in mime.extract(letter.raw, MAGIC).payloads)
+
+
+def _opened(blob: bytes, receiver: SimulatedNode, senders: list[SimulatedNode]) -> str:
     mine = receiver.identity()
     secrets = [key for key in (mine.private_key, mine.bootstrap_key) if key is not None]
     theirs = [sender.identity() for sender in senders]

@@ -27,20 +27,24 @@ def damage(raw: bytes, dice: Random) -> bytes:
 
 
 def encode_anew(raw: bytes, dice: Random) -> bytes:
-    """Other headers, line ends and boundary; the attachment as quoted-printable or in longer lines of base64."""
-    (payload,) = mime.extract(raw, MAGIC).payloads
+    """Other headers, line ends and boundary; the attachments as quoted-printable or in longer lines of base64."""
+    parts = [_encoded_anew(payload, dice) for payload in mime.extract(raw, MAGIC).payloads]
+    head = (
+        "Received: from relay.example.net by mx.example.net; Thu, 1 Jan 2026 00:00:00 +0000\n"
+        "Subject: [EXTERNAL] data\nX-Spam-Score: 4.2\n"
+        "Content-Type: multipart/mixed;\n\tboundary=anew\n\nnot for readers\n"
+    )
+    return head.encode() + b"".join(parts) + b"--anew--\n"
+
+
+def _encoded_anew(payload: bytes, dice: Random) -> bytes:
     if dice.random() < 0.5:
         encoding, body = "quoted-printable", binascii.b2a_qp(payload, istext=False).replace(b"\r\n", b"\n")
     else:
         lines = (payload[start : start + 90] for start in range(0, len(payload), 90))
         encoding, body = "BASE64", b"".join(map(binascii.b2a_base64, lines))
-    head = (
-        "Received: from relay.example.net by mx.example.net; Thu, 1 Jan 2026 00:00:00 +0000\n"
-        "Subject: [EXTERNAL] data\nX-Spam-Score: 4.2\n"
-        "Content-Type: multipart/mixed;\n\tboundary=anew\n\nnot for readers\n"
-        f"--anew\nContent-Type: application/octet-stream\ncontent-transfer-encoding: {encoding}\n\n"
-    )
-    return head.encode() + body + b"\n--anew--\n"
+    head = f"--anew\nContent-Type: application/octet-stream\ncontent-transfer-encoding: {encoding}\n\n"
+    return head.encode() + body + b"\n"
 
 
 def add_footer(raw: bytes, _dice: Random) -> bytes:

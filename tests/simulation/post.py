@@ -158,12 +158,16 @@ class Post:
 
     def reflect(self, letter: Letter) -> str:
         """The sender finds its own mail in its mailbox, with the outside forged so that it seems to be the peer's."""
-        (payload,) = mime.extract(letter.raw, MAGIC).payloads
-        start = len(MAGIC) + 1
-        first, second = payload[start : start + KEY_ID_SIZE], payload[start + KEY_ID_SIZE : start + 2 * KEY_ID_SIZE]
-        forged = payload[:start] + second + first + payload[start + 2 * KEY_ID_SIZE :]
+        forged = tuple(_turned_round(payload) for payload in mime.extract(letter.raw, MAGIC).payloads)
         mail = Mail(address(letter.recipient), address(letter.sender), "", "", forged, f"<{letter.number}@forged>", 0)
         return self.put(letter.sender, mime.compose(replace(mail)), f"forged{letter.number}-")
+
+
+def _turned_round(payload: bytes) -> bytes:
+    """An envelope with the key ids of sender and receiver changed over."""
+    start = len(MAGIC) + 1
+    first, second = payload[start : start + KEY_ID_SIZE], payload[start + KEY_ID_SIZE : start + 2 * KEY_ID_SIZE]
+    return payload[:start] + second + first + payload[start + 2 * KEY_ID_SIZE :]
 
 
 def address(node: str) -> str:

@@ -20,6 +20,7 @@ TINY = Size(
     fanout_stations=(1, 2),
     memory_rows=40,
     waiting_changes=40,
+    mail_bytes=40,
 )
 
 
@@ -51,6 +52,12 @@ def test_tables_with_keys_between_them_are_measured_and_held_to_nothing():
 def test_a_further_station_is_measured():
     (figure,) = measured("fanout").values()
     assert figure.limit == 2
+
+
+def test_a_mail_is_measured_against_bare_base64():
+    figures = measured("mails")
+    assert [figure.limit for figure in figures.values()] == [2, 2]
+    assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
 
 
 def test_peak_memory_is_measured_in_processes_of_their_own():

@@ -18,7 +18,7 @@ from replicator.transport.folder import DAY, FolderMailbox, directory_name, fold
 
 NOW = 1_700_000_000_000_000
 HOST, STATION = "host@example.test", "koeln@example.test"
-MAIL = Mail(HOST, STATION, "Replicator", "Data.", b"payload", "<1@example.test>", NOW)
+MAIL = Mail(HOST, STATION, "Replicator", "Data.", (b"payload",), "<1@example.test>", NOW)
 
 
 class Crash(BaseException):
@@ -87,7 +87,7 @@ def test_addresses_that_are_unsafe_as_names(address: str, host: FolderMailbox, p
     with pytest.raises(ConfigurationError):
         FolderMailbox(path, address, Runtime())
     with pytest.raises(ConfigurationError):
-        host.send(Mail(HOST, address, "", "", b"", "", 0))
+        host.send(Mail(HOST, address, "", "", (b"",), "", 0))
     assert files(path) == []
 
 

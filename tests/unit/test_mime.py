@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicator.runtime import Runtime
-from replicator.transport.base import LARGEST_MAIL, Mail
+from replicator.transport.base import LARGEST_MAIL, MOST_PAYLOADS, Mail
 from replicator.transport.mime import Bounds, compose, extract, new_message_id, sentence_for_people
 
 MAGIC = b"\x93RPL"
@@ -25,7 +25,7 @@ MAIL = Mail(
     recipient="koeln@example.test",
     subject="Replicator: head office to Köln",
     sentence=sentence_for_people("head office", "Köln"),
-    payload=PAYLOAD,
+    payloads=(PAYLOAD,),
     message_id="<18f.0011223344556677@example.test>",
     date=1_700_000_000_123_456,
 )
@@ -61,17 +61,53 @@ def test_a_mail_is_in_good_form() -> None:
 
 
 def test_the_overhead_is_small() -> None:
-    assert len(compose(replace(MAIL, payload=b""))) <= 900
-    assert len(compose(replace(MAIL, payload=b"x" * 500))) <= 2000
+    assert len(compose(replace(MAIL, payloads=(b"",)))) <= 900
+    assert len(compose(replace(MAIL, payloads=(b"x" * 500,)))) <= 2000
 
 
 @pytest.mark.parametrize("length", [0, 1, 56, 57, 58, 57 * 256 - 1, 57 * 256, 57 * 256 + 1, 100_000])
 def test_payloads_of_any_length_come_back(length: int) -> None:
     payload = (MAGIC + b"\xff\x00" * length)[:length]
-    raw = compose(replace(MAIL, payload=payload))
+    raw = compose(replace(MAIL, payloads=(payload,)))
     *_, attachment = parsed(raw).iter_parts()
     assert attachment.get_content() == payload
     assert extract(raw, payload[:4]).payloads == (payload,)
+
+
+def test_a_mail_of_one_envelope_is_what_it_has_always_been() -> None:
+    raw = compose(replace(MAIL, payloads=(MAGIC + bytes(96),)))
+    assert raw.decode("ascii") == (
+        "From: host@example.test\r\nTo: koeln@example.test\r\n"
+        "Subject: =?utf-8?q?Replicator=3A_head_office_to_K=C3=B6ln?=\r\n"
+        "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <18f.0011223344556677@example.test>\r\n"
+        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/mixed; boundary="=_BOUNDARY"\r\n\r\n--=_BOUNDARY\r\n'
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        "This mail carries data of the replicator between head office\r\n"
+        "and K=C3=B6ln. There is nothing to do for you: please leave it\r\n"
+        "where it is, it is fetched and deleted by a program.\r\n--=_BOUNDARY\r\n"
+        'Content-Type: application/octet-stream; name="replicator.bin"\r\nContent-Transfer-Encoding: base64\r\n'
+        'Content-Disposition: attachment; filename="replicator.bin"\r\n\r\n'
+        f"k1JQTA{'A' * 70}\r\n{'A' * 58}==\r\n--=_BOUNDARY--\r\n"
+    ).replace("BOUNDARY", "a842daf801892b52")
+
+
+SEVERAL = tuple(MAGIC + bytes([number]) * (57 * number) for number in range(5))
+
+
+def test_several_envelopes_are_attachments_of_their_own_in_order() -> None:
+    raw = compose(replace(MAIL, payloads=SEVERAL))
+    _, *attachments = parsed(raw).iter_parts()
+    assert tuple(attachment.get_content() for attachment in attachments) == SEVERAL
+    names = [attachment.get_filename() for attachment in attachments]
+    assert names == ["replicator.bin", *(f"replicator-{number}.bin" for number in range(2, 6))]
+    assert not any(part.defects for part in parsed(raw).walk())
+
+
+@pytest.mark.parametrize("number", [0, MOST_PAYLOADS + 1])
+def test_a_mail_carries_at_least_one_envelope_and_not_too_many(number: int) -> None:
+    with pytest.raises(ValueError, match="1 to 32"):
+        replace(MAIL, payloads=(MAGIC,) * number)
 
 
 any_text = st.text(st.characters(codec=None) | st.sampled_from("\r\n\0:@<>\ud800ä\u2028"), max_size=300)
@@ -107,7 +143,7 @@ def received(raw: bytes) -> bytes:
 
 def renamed(raw: bytes) -> bytes:
     """Not our exact form any more, so that the general way is taken."""
-    return raw.replace(b"replicator.bin", b"ATT00001.dat")
+    return raw.replace(b'="replicator', b'="ATT0001')
 
 
 def quoted_printable(raw: bytes) -> bytes:
@@ -181,6 +217,24 @@ def test_rewritten_mail_still_yields_the_payload(rewrite: object) -> None:
         assert extract(raw, MAGIC).payloads == (PAYLOAD,)
 
 
+@pytest.mark.parametrize(
+    "rewrite", [bytes, received, renamed, footer, wrapped, forwarded, line_feeds, lambda raw: footer(received(raw))]
+)
+@pytest.mark.parametrize("number", [2, MOST_PAYLOADS])
+def test_rewritten_mail_still_yields_all_payloads_in_order(rewrite: object, number: int) -> None:
+    assert callable(rewrite)
+    payloads = tuple(PAYLOAD + bytes([place]) for place in range(number))
+    raw = rewrite(compose(replace(MAIL, payloads=payloads)))
+    for once_more in (raw, received(raw), line_feeds(raw)):
+        assert extract(once_more, MAGIC).payloads == payloads
+
+
+def test_our_own_form_is_read_without_the_general_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replicator.transport.mime.candidates", None)
+    for payloads in (SEVERAL[:1], SEVERAL, (PAYLOAD,) * MOST_PAYLOADS):
+        assert extract(received(compose(replace(MAIL, payloads=payloads))), MAGIC).payloads == payloads
+
+
 def test_all_rewritings_at_once() -> None:
     raw = line_feeds(received(forwarded(footer(wrapped(quoted_printable(compose(MAIL)))))))
     assert extract(raw, MAGIC).payloads == (PAYLOAD,)
@@ -196,16 +250,67 @@ def test_several_candidates_are_all_given() -> None:
 
 @pytest.mark.parametrize("kept", [0.6, 0.8, 0.99])
 def test_a_cut_mail_yields_what_is_left_of_it(kept: float) -> None:
-    raw = compose(replace(MAIL, payload=PAYLOAD * 50))
+    raw = compose(replace(MAIL, payloads=(PAYLOAD * 50,)))
     (payload,) = extract(raw[: int(len(raw) * kept)], MAGIC).payloads
     assert (PAYLOAD * 50).startswith(payload[:-3])
+
+
+@pytest.mark.parametrize("damaged", range(5))
+def test_one_damaged_attachment_hides_none_of_the_others(damaged: int) -> None:
+    raw = compose(replace(MAIL, payloads=SEVERAL))
+    heads = [place for place in range(len(raw)) if raw.startswith(b"k1JQTA", place)]
+    sound = tuple(payload for number, payload in enumerate(SEVERAL) if number != damaged)
+    for what in (b"!!!!!!!", b"k1JQT=A", b"\xff=\0\x80\xe4=\r", b"k1JQ=\nx"):
+        place = heads[damaged]
+        found = extract(raw[:place] + what + raw[place + len(what) :], MAGIC).payloads
+        assert tuple(payload for payload in found if payload in sound) == sound
+        assert len(found) <= len(SEVERAL)
+
+
+@pytest.mark.parametrize("rewrite", [bytes, renamed])
+def test_an_attachment_encoded_anew_between_others_is_found(rewrite: object) -> None:
+    assert callable(rewrite)
+    raw = compose(replace(MAIL, payloads=SEVERAL[:3]))
+    middle = binascii.b2a_base64(SEVERAL[1], newline=False)
+    lines = b"\r\n".join(middle[start : start + 76] for start in range(0, len(middle), 76))
+    assert lines in raw
+    head = b"Content-Transfer-Encoding: base64"
+    quoted = binascii.b2a_qp(SEVERAL[1], istext=False).replace(b"=\n", b"=\r\n")
+    first, name, rest = raw.partition(b'="replicator-2.bin"')
+    rest = rest.replace(head, b"Content-Transfer-Encoding: quoted-printable", 1).replace(lines, quoted)
+    assert extract(rewrite(first + name + rest), MAGIC).payloads == SEVERAL[:3]
+
+
+def test_a_cut_mail_yields_the_whole_attachments_and_what_is_left_of_the_next() -> None:
+    raw = compose(replace(MAIL, payloads=SEVERAL))
+    for length in range(raw.index(b"k1JQTA"), len(raw), 7):
+        found = extract(raw[:length], MAGIC).payloads
+        *whole, last = found or (b"",)
+        assert tuple(whole) == SEVERAL[: len(whole)]
+        assert SEVERAL[len(whole)].startswith(last[:-3])
+
+
+@pytest.mark.parametrize("number", [MOST_PAYLOADS + 1, 65, 20_000])
+def test_more_attachments_than_a_mail_carries_are_bounded(number: int) -> None:
+    raw = compose(MAIL)
+    start = raw.rindex(b"\r\n--=_", 0, raw.rindex(b"\r\n--=_"))
+    end = raw.rindex(b"\r\n--=_")
+    found = extract(raw[:start] + raw[start:end] * number + raw[end:], MAGIC, Bounds(size=64_000_000))
+    assert len(found.payloads) == (number if number < 62 else 0)
+    assert found.reason == (None if found.payloads else "it has too many parts")
 
 
 # --- what isn't ours ----------------------------------------------------------------------------------------------
 
 
 def test_foreign_mail_is_told_with_a_reason() -> None:
-    for raw in (b"", b"\r\n", b"hello", compose(replace(MAIL, payload=b"not ours")), b"Subject: x\r\n\r\n" + MAGIC[1:]):
+    for raw in (
+        b"",
+        b"\r\n",
+        b"hello",
+        compose(replace(MAIL, payloads=(b"not ours",))),
+        b"Subject: x\r\n\r\n" + MAGIC[1:],
+    ):
         found = extract(raw, MAGIC)
         assert found.is_foreign
         assert found.reason

@@ -31,7 +31,7 @@ TO = "you@example.test"
 
 
 def mail(size: int = 10, sender: str = USER, recipient: str = TO) -> Mail:
-    return Mail(sender, recipient, "subject", "sentence", b"x" * size, "<1@example.test>", 0)
+    return Mail(sender, recipient, "subject", "sentence", (b"x" * size,), "<1@example.test>", 0)
 
 
 @dataclass
@@ -308,7 +308,7 @@ def test_a_domain_with_umlauts() -> None:
 def test_lines_that_begin_with_a_dot_arrive() -> None:
     fake = FakeSmtp()
     with sender(fake) as smtp_sender:
-        smtp_sender.send(Mail(USER, TO, "s", "." * 70 + " .x " * 30, b"payload", "<1@x>", 0))
+        smtp_sender.send(Mail(USER, TO, "s", "." * 70 + " .x " * 30, (b"payload",), "<1@x>", 0))
     assert len(fake.contents) == 1
     assert b"\r\n..." in fake.contents[0]
 
