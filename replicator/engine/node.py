@@ -12,13 +12,16 @@ from sqlalchemy import Connection
 
 from replicator.databases.base import Database
 from replicator.engine.journalling import Journal
+from replicator.engine.mailboxes import NodeMailbox
 from replicator.errors import Halted
 from replicator.protocol.link import DAY, MINUTE
 from replicator.protocol.rules import RuleBook
 from replicator.runtime import Runtime
-from replicator.store import notices, outgoing, state
+from replicator.store import notices, outgoing, routes, state
 from replicator.store.catalogue import RecipientSets, load_rule_books, load_tables
 from replicator.store.identity import Identity, IdentityFile
+from replicator.store.outgoing import MAIN
+from replicator.store.routes import Route
 from replicator.store.side_file import SideFile, SideState
 from replicator.store.spool import Spool
 from replicator.store.state import LinkState, NodeState, Peer
@@ -31,7 +34,7 @@ class Settings:
     """Sizes in bytes before base64, times in microseconds."""
 
     part_bytes: int = 1_000_000
-    """Most content of one mail; less where the mailbox takes less (`Unit.part_bytes`)."""
+    """Most content of one mail; less where the mailbox takes less (`Unit.part_bytes_of`)."""
     slice_bytes: int = 900_000
     """Aimed at for one segment, before compression."""
     batch_bytes: int = 800_000
@@ -54,6 +57,7 @@ class Node:
     name: str
     database: Database
     mailbox: Mailbox
+    """The account's own."""
     spool: Spool
     aside: Path
     """Where mail goes that can't be taken."""
@@ -62,6 +66,15 @@ class Node:
     identity: Identity
     runtime: Runtime
     settings: Settings = field(default_factory=Settings)
+    further: tuple[NodeMailbox, ...] = ()
+    """Mailboxes besides the account's own."""
+    stations: frozenset[str] = frozenset()
+    """At a host: whom the account's own mailbox serves; empty: everybody."""
+
+    @property
+    def mailboxes(self) -> list[NodeMailbox]:
+        """All of them, the account's own first."""
+        return [NodeMailbox("", self.mailbox, MAIN, stations=self.stations), *self.further]
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
@@ -93,6 +106,7 @@ class Unit:
     connection: Connection
     state: NodeState
     _links: dict[int, LinkState] = field(default_factory=dict)
+    _routes: dict[int, list[Route]] = field(default_factory=dict)
     _stored: dict[int, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -150,11 +164,28 @@ class Unit:
     def flags_down(self) -> dict[int, Kinds]:
         return {table: self.current_rule(0, table).to_remote for table in self.tables}
 
+    def routes(self, peer: int) -> list[Route]:
+        """By which mailboxes mail for this peer goes."""
+        found = self._routes.get(peer)
+        if found is None:
+            found = self._routes[peer] = routes.of_peer(self.connection, peer)
+        return found
+
+    def forget_routes(self) -> None:
+        """Routes or what a mailbox takes have changed in this transaction."""
+        self._routes.clear()
+
+    def part_bytes_of(self, learned: int) -> int:
+        """Most content of one mail: as set, or what the mailbox was found to take."""
+        return min(self.node.settings.part_bytes, learned or self.node.settings.part_bytes)
+
+    def part_bytes_at(self, mailbox: int = MAIN) -> int:
+        return self.part_bytes_of(outgoing.load(self.connection, mailbox).part_bytes)
+
     @property
     def part_bytes(self) -> int:
-        """Most content of one mail: as set, or what the mailbox was found to take."""
-        learned = outgoing.load(self.connection).part_bytes
-        return min(self.node.settings.part_bytes, learned) if learned else self.node.settings.part_bytes
+        """Of the account's own mailbox."""
+        return self.part_bytes_at()
 
     def next_position(self) -> Position:
         self.state.last_n += 1

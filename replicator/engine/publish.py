@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replicator.engine.node import Node, Unit
+from replicator.engine.routing import queue_parts
 from replicator.protocol import link as links
 from replicator.protocol.codec import batch_digest, encode_manifest
 from replicator.protocol.messages import Manifest, SegmentEntry
@@ -155,10 +156,5 @@ def freeze(
     stored = [BatchSegment(entry.digest, entry.size, in_journal) for entry, in_journal in segments]
     batches.insert_batch(unit.connection, batch, stored)
     batches.remember_digest(unit.connection, state.peer, "out", n, digest)
-    batches.enqueue(unit.connection, state.peer, n, part_ranges(size, unit.part_bytes))
+    queue_parts(unit, state.peer, n, [(0, size)])
     return batch
-
-
-def part_ranges(size: int, part_bytes: int) -> list[tuple[int, int]]:
-    """(start, length) of the parts that a stream of this size is mailed in."""
-    return [(start, min(part_bytes, size - start)) for start in range(0, size, part_bytes)]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from replicator.engine.bounced import BOUNCE, take_bounce
+from replicator.engine.bounced import settle_bounces, take_bounce
+from replicator.engine.mailboxes import TROUBLE, Away
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
-from replicator.engine.publish import part_ranges
+from replicator.engine.routing import queue_parts
 from replicator.errors import Halted, PeerFault
 from replicator.protocol import link as links
 from replicator.protocol.envelope import MAGIC, key_id, open_envelope, peek
@@ -22,7 +23,7 @@ from replicator.store import aside, batches, notices, parcels, slices, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
-from replicator.transport.base import Absence, Fetched
+from replicator.transport.base import Absence, Fetched, Mailbox
 from replicator.types import Role
 
 
@@ -44,12 +45,26 @@ class Left(Exception):
     """This mail stays where it is."""
 
 
-def receive(node: Node, *, progress: Progress | None = None) -> Received:
-    """Take in all mail that lies in the mailbox. Raises Halted when a mail shows that this node must stop."""
-    received = Received()
+def receive(node: Node, *, progress: Progress | None = None, away: Away | None = None) -> Received:
+    """Take in all mail that lies in the mailboxes; `away` notes which of them can't be used in this run.
+
+    Raises Halted when a mail shows that this node must stop, and the trouble of the account's own mailbox when all of
+    them are away.
+    """
+    received, away = Received(), away or Away()
     with node.unit() as unit:
         told = notices.known(unit.connection, "foreign-mail")
-    for fetched in node.mailbox.fetch(largest=node.settings.mail_bytes):
+    boxes = node.mailboxes
+    for box in boxes:
+        try:
+            _receive_from(node, box.mailbox, told, received, progress or Silent())
+        except TROUBLE as trouble:
+            away.note(box, trouble, boxes)
+    return received
+
+
+def _receive_from(node: Node, mailbox: Mailbox, told: set[str], received: Received, progress: Progress) -> None:
+    for fetched in mailbox.fetch(largest=node.settings.mail_bytes):
         if fetched.raw is None:
             _report_absent(node, fetched, received)
             continue
@@ -57,25 +72,24 @@ def receive(node: Node, *, progress: Progress | None = None) -> Received:
         if not found.payloads:
             if take_bounce(node, fetched.raw):
                 received.bounces += 1
-                node.mailbox.delete([fetched.id])
+                mailbox.delete([fetched.id])
                 continue
             if fetched.hint not in told:
                 _report_foreign(node, fetched, found.reason or "it is not from a replicator")
             received.foreign += 1
             continue
         try:
-            fault = _take_all(node, found.payloads, received, progress or Silent())
+            fault = _take_all(node, found.payloads, received, progress)
         except Left:
             continue
         if fault is not None:
             _set_aside(node, fetched, fault, received)
         received.mails += 1
-        node.mailbox.delete([fetched.id])
-    return received
+        mailbox.delete([fetched.id])
 
 
 def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progress: Progress) -> PeerFault | None:
-    """Take in every envelope of one mail; the first that is at fault does not stop the others. Returns its fault."""
+    """Take what a mail holds, one by one: one that is bad does not stop those behind it. Gives the first fault."""
     first: PeerFault | None = None
     for payload in payloads:
         try:
@@ -132,7 +146,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         enrolled = _enrol(unit, peer, opened)
         peer.heard_at = unit.now
         state.save_peer(unit.connection, peer)
-        notices.settle(unit.connection, BOUNCE, peer.name)  # so mail passes again
+        settle_bounces(unit.connection, peer)
         found = unit.link(peer.id)
         heard = _hear(unit, found, opened.header, freed)
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
@@ -231,11 +245,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         acknowledgement = Acknowledgement(link.out.epoch, 0, None, 0, probe=acknowledgement.probe)
     if acknowledgement.epoch == link.out.epoch:
         for repeat in links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer)):
-            part = unit.part_bytes
-            pieces = [
-                (start + offset, size) for start, length in repeat.ranges for offset, size in part_ranges(length, part)
-            ]
-            batches.enqueue(connection, peer, repeat.n, pieces)
+            queue_parts(unit, peer, repeat.n, repeat.ranges)
             batches.mark_sent(connection, peer, repeat.n, link.out.probe, repeat.named)
     return heard
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 
 from replicator.engine.apply import Applied, apply_ready
 from replicator.engine.collect import collect, collect_gently
+from replicator.engine.mailboxes import Away, AwayMailbox
+from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.receive import Received, receive
-from replicator.engine.send import Sent, send
+from replicator.engine.routing import note_away, settle_routes
+from replicator.engine.send import send
 from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
 from replicator.errors import Halted
@@ -31,6 +34,8 @@ class Summary:
     snapshots: int = 0
     batches: int = 0
     sent: Sent = field(default_factory=Sent)
+    away: list[AwayMailbox] = field(default_factory=list)
+    """Mailboxes that could not be used while others could."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -41,10 +46,10 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
     on where this one ended.
     """
     show = progress or Silent()
-    summary = Summary()
+    summary, away = Summary(), Away()
     with _without_cycle_collector():
         start(node, summary)
-        summary.received = receive(node, progress=show)
+        summary.received = receive(node, progress=show, away=away)
         summary.collected = collect_gently(node)
         summary.applied = apply_ready(node, show)
         summary.collected += collect_gently(node)
@@ -53,7 +58,8 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
         if node.role is Role.HOST:
             summary.snapshots = start_snapshots(node, show)
         summary.batches = publish(node)
-        summary.sent = send(node, resend_now=resend_now, progress=show)
+        summary.sent = send(node, resend_now=resend_now, progress=show, away=away)
+        summary.away = note_away(node, away)
     return summary
 
 
@@ -84,6 +90,7 @@ def start(node: Node, summary: Summary) -> None:
         else:
             reason = ""
             summary.warnings += check_capture(unit)
+            settle_routes(unit)
     if reason:
         node.halt(reason)
         raise Halted(f"this node has halted: {reason}")

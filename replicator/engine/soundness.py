@@ -27,7 +27,7 @@ def check_capture(unit: Unit) -> list[str]:
         text = unusable(unit, table)
         if text is None:
             # What was said of it before is over, but not that changes may have been missed.
-            notices.settle(unit.connection, KIND, table.name)
+            notices.settle(unit.connection, (KIND,), table.name)
             unit.database.install_capture(unit.connection, table)
             text = (
                 f"{_joined(faults)}; its triggers were made anew, but what was written meanwhile may be missing "

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from replicator.engine.bounced import FULL
+from replicator.engine.mail_packing import mails_waiting
+from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
 from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
-from replicator.store import batches, conflicts, notices, parcels, slices, state
+from replicator.store import batches, conflicts, notices, parcels, routes, slices, state
+from replicator.store.routes import Route
 from replicator.store.state import Peer
 from replicator.types import HOST_PEER, NOWHERE, Epoch, Position, Role
 
@@ -44,7 +48,10 @@ class LinkStatus:
     covered: Position
     """Own journal up to here is acknowledged by the peer."""
     waiting_mails: int
+    """About, by the mailbox that most waits for, where there are several."""
     waiting_bytes: int
+    full_since: int | None
+    """Since when its mailbox is known to be full, as a bounce or its server said; None: it is not known to be."""
     in_epoch: Epoch
     applied: int
     """Number of the last batch that was applied of the peer's."""
@@ -122,7 +129,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
     connection = view.connection
     found = state.load_link(connection, peer.id, view.node.role)
     out, inbound = found.link.out, found.link.inbound
-    mails, size = batches.queue_size(connection, peer.id)
+    mails, size = max((_waiting(view, peer.id, route) for route in routes.of_peer(connection, peer.id)), default=(0, 0))
     key = peer.public_key or peer.bootstrap_key
     return LinkStatus(
         name=peer.name,
@@ -143,6 +150,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         covered=out.high,
         waiting_mails=mails,
         waiting_bytes=size,
+        full_since=notices.since(connection, (FULL, REFUSED_FULL), peer.name),
         in_epoch=inbound.epoch,
         applied=inbound.n,
         highest_seen=inbound.high,
@@ -150,6 +158,14 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         parked_bytes=parcels.parked_bytes(connection, peer.id),
         sequence=found.applied_n if view.is_host else found.judged_n,
     )
+
+
+def _waiting(view: View, peer: int, route: Route) -> tuple[int, int]:
+    """(mails, bytes of batches) that wait for a mailbox."""
+    set_to = view.configuration.limits.part_bytes
+    room = min(set_to, route.part_bytes or set_to)
+    mails = mails_waiting(view.connection, peer, route.mailbox, room)
+    return mails, batches.queue_bytes(view.connection, peer, [route.mailbox])
 
 
 def _needs(view: View) -> list[Need]:

@@ -89,7 +89,7 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
         for table in leaving.values():
             unit.database.remove_capture(unit.connection, table)
             catalogue.delete_table(unit.connection, table.id)
-            notices.settle(unit.connection, CAPTURE, table.name)
+            notices.settle(unit.connection, (CAPTURE,), table.name)
         unit.forget_catalogue()
         return [table.name for table in leaving.values()]
 
@@ -117,7 +117,7 @@ def _check_table(unit: Unit, table: Table, repair: bool) -> TableCheck:
         capture = database.capture_faults(connection, table)
     faults = tuple(dict.fromkeys([*differences, *capture]))
     if not faults:
-        notices.settle(connection, CAPTURE, table.name)
+        notices.settle(connection, (CAPTURE,), table.name)
     return TableCheck(table.name, faults, repaired)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -119,13 +119,14 @@ def mark_sent(connection: Connection, peer: int, n: int, probe: int, repeated: b
     )
 
 
-def mark_queue_sent(connection: Connection, peer: int, probe: int) -> None:
-    """Batches that wait in the queue go out with, not before, the probe of this number."""
+def mark_queue_sent(connection: Connection, peer: int, mailboxes: Sequence[int], probe: int) -> None:
+    """Batches that wait in the queues of these mailboxes go out with, not before, the probe of this number."""
     sql.run(
         connection,
         "UPDATE replicator_batch_out SET sent_probe = ? WHERE peer = ?"
-        " AND n IN (SELECT n FROM replicator_send_queue WHERE peer = ?)",
-        (probe, peer, peer),
+        " AND n IN (SELECT n FROM replicator_send_queue WHERE peer = ?"
+        f" AND mailbox IN ({sql.marks(len(mailboxes))}))",
+        (probe, peer, peer, *mailboxes),
     )
 
 
@@ -133,53 +134,91 @@ def mark_queue_sent(connection: Connection, peer: int, probe: int) -> None:
 
 
 class Queued(NamedTuple):
-    """A byte range of a batch's stream that waits to be mailed."""
+    """A byte range of a batch's stream that waits to be mailed by a mailbox."""
 
     id: int
     peer: int
     n: int
     start: int
     length: int
+    mailbox: int
 
 
-def enqueue(connection: Connection, peer: int, n: int, ranges: Iterable[tuple[int, int]]) -> None:
-    """Ranges that already wait are not queued twice."""
-    waiting = {(start, length) for _, _, _, start, length in queued(connection, peer, n)}
+_SELECT_QUEUED = f"SELECT {', '.join(Queued._fields)} FROM replicator_send_queue"
+
+
+def enqueue(connection: Connection, peer: int, n: int, mailbox: int, ranges: Iterable[tuple[int, int]]) -> None:
+    """What waits for the mailbox already is not queued twice, however it is cut."""
+    waiting = sql.rows(
+        connection,
+        "SELECT start, length FROM replicator_send_queue WHERE peer = ? AND mailbox = ? AND n = ?",
+        (peer, mailbox, n),
+    )
+    there = _merged(waiting)
+    new = [
+        (start, length)
+        for start, length in ranges
+        if not any(first <= start and start + length <= end for first, end in there)
+    ]
     sql.insert(
         connection,
         tables.send_queue,
-        ("peer", "n", "start", "length"),
-        [(peer, n, start, length) for start, length in ranges if (start, length) not in waiting],
+        ("peer", "n", "start", "length", "mailbox"),
+        [(peer, n, start, length, mailbox) for start, length in new],
     )
 
 
-def queued(connection: Connection, peer: int, n: int | None = None, limit: int = 1_000_000) -> list[Queued]:
-    wanted, parameters = ("", (peer,)) if n is None else (" AND n = ?", (peer, n))
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(start, length) as (first, end), those that touch as one."""
+    merged: list[tuple[int, int]] = []
+    for start, length in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            first, end = merged.pop()
+            merged.append((first, max(end, start + length)))
+        else:
+            merged.append((start, start + length))
+    return merged
+
+
+def queued(connection: Connection, peer: int, mailbox: int, limit: int = 1_000_000) -> list[Queued]:
+    """What waits for the mailbox, oldest first."""
     found = sql.rows(
-        connection,
-        f"SELECT id, peer, n, start, length FROM replicator_send_queue WHERE peer = ?{wanted} ORDER BY id LIMIT ?",
-        (*parameters, limit),
+        connection, f"{_SELECT_QUEUED} WHERE peer = ? AND mailbox = ? ORDER BY id LIMIT ?", (peer, mailbox, limit)
     )
     return [Queued._make(row) for row in found]
 
 
-def recut(connection: Connection, part_bytes: int) -> None:
-    """Ranges that wait for whatever peer become smaller ones: a batch is frozen, how it is cut into mails is not."""
-    found = sql.rows(
-        connection, "SELECT id, peer, n, start, length FROM replicator_send_queue WHERE length > ?", (part_bytes,)
-    )
+def recut(connection: Connection, mailbox: int, part_bytes: int) -> None:
+    """Ranges that wait for the mailbox, to whatever peer, become smaller ones: a batch is frozen, how it is cut into
+    mails is not."""
+    found = sql.rows(connection, f"{_SELECT_QUEUED} WHERE mailbox = ? AND length > ?", (mailbox, part_bytes))
     large = [Queued._make(row) for row in found]
     dequeue(connection, [item.id for item in large])
     for item in large:
         pieces = range(item.start, item.start + item.length, part_bytes)
         end = item.start + item.length
-        enqueue(connection, item.peer, item.n, [(start, min(part_bytes, end - start)) for start in pieces])
+        cut = [(start, min(part_bytes, end - start)) for start in pieces]
+        enqueue(connection, item.peer, item.n, mailbox, cut)
 
 
-def queue_size(connection: Connection, peer: int) -> tuple[int, int]:
-    """(mails, bytes of batches) that wait to be mailed."""
-    row = sql.one(connection, "SELECT count(*), sum(length) FROM replicator_send_queue WHERE peer = ?", (peer,))
-    return (int(row[0]), int(row[1] or 0)) if row else (0, 0)
+def waits(connection: Connection, peer: int, mailboxes: Sequence[int]) -> bool:
+    """Whether anything waits for one of these."""
+    row = sql.one(
+        connection,
+        f"SELECT 1 FROM replicator_send_queue WHERE peer = ? AND mailbox IN ({sql.marks(len(mailboxes))}) LIMIT 1",
+        (peer, *mailboxes),
+    )
+    return row is not None
+
+
+def queue_bytes(connection: Connection, peer: int, mailboxes: Sequence[int]) -> int:
+    """Of batches, what waits for these."""
+    row = sql.one(
+        connection,
+        f"SELECT sum(length) FROM replicator_send_queue WHERE peer = ? AND mailbox IN ({sql.marks(len(mailboxes))})",
+        (peer, *mailboxes),
+    )
+    return int(row[0] or 0) if row else 0
 
 
 def oldest_at(connection: Connection, peer: int) -> int | None:

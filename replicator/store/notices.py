@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -71,9 +72,23 @@ def after(connection: Connection, number: int, limit: int) -> list[Notice]:
     ]
 
 
-def settle(connection: Connection, kind: str, subject: str) -> None:
+def settle(connection: Connection, kinds: Sequence[str], subject: str) -> None:
     """The cause is gone."""
-    sql.run(connection, "DELETE FROM replicator_notice WHERE kind = ? AND subject = ?", (kind, subject))
+    sql.run(
+        connection,
+        f"DELETE FROM replicator_notice WHERE kind IN ({sql.marks(len(kinds))}) AND subject = ?",
+        (*kinds, subject[:500]),
+    )
+
+
+def since(connection: Connection, kinds: Sequence[str], subject: str) -> int | None:
+    """When the oldest of these kinds was told, microseconds since 1970 UTC; None: there is none."""
+    row = sql.one(
+        connection,
+        f"SELECT min(at) FROM replicator_notice WHERE kind IN ({sql.marks(len(kinds))}) AND subject = ?",
+        (*kinds, subject[:500]),
+    )
+    return row[0] if row else None
 
 
 def done(connection: Connection, number: int) -> bool:

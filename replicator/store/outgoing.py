@@ -1,13 +1,15 @@
-"""What was learned of the mailbox that a node sends by: the size of mail it takes, how many went lately, and which."""
+"""What was learned of a mailbox that a node sends by: the size of mail it takes, how many went lately, and which."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from replicator.store import sql, tables
+from replicator.types import Epoch
 
 MAIN = 1
 """Number of the mailbox that the account names."""
@@ -52,26 +54,52 @@ def load(connection: Connection, number: int = MAIN) -> MailboxState:
 
 
 def save(connection: Connection, found: MailboxState, number: int = MAIN) -> None:
-    sql.run(connection, "DELETE FROM replicator_mailbox WHERE id = ?", (number,))
-    sql.run(
-        connection,
-        "INSERT INTO replicator_mailbox (id, part_bytes, hour_began, hour_mails) VALUES (?, ?, ?, ?)",
-        (number, found.part_bytes, found.hour_began, found.hour_mails),
+    values = (found.part_bytes, found.hour_began, found.hour_mails, number)
+    changed = sql.run(
+        connection, "UPDATE replicator_mailbox SET part_bytes = ?, hour_began = ?, hour_mails = ? WHERE id = ?", values
     )
+    if not changed.rowcount:
+        sql.insert(connection, tables.mailbox, ("part_bytes", "hour_began", "hour_mails", "id"), [values])
 
 
-def remember_mails(connection: Connection, peer: int, mails: Iterable[tuple[str, int]], now: int) -> None:
-    """These mails go to this peer: (Message-ID, bytes of a batch). What was sent long ago is forgotten."""
+class SentMail(NamedTuple):
+    """A mail of ours, as far as it is told again when it comes back."""
+
+    message_id: str
+    peer: int
+    mailbox: int
+    """That it went by."""
+    length: int
+    """Bytes of batches in it, and of what stands between them."""
+    epoch: Epoch
+    first_n: int
+    """The first of its batches; 0: it carried none."""
+    last_n: int
+
+
+def remember_mails(connection: Connection, mails: Iterable[SentMail], now: int) -> None:
+    """These mails go. What was sent long ago is forgotten."""
     sql.insert(
         connection,
         tables.sent_mail,
-        ("message_id", "peer", "length", "sent_at"),
-        [(message_id, peer, length, now) for message_id, length in mails],
+        ("message_id", "peer", "mailbox", "length", "epoch_epoch", "epoch_n", "first_n", "last_n", "sent_at"),
+        [
+            (mail.message_id, mail.peer, mail.mailbox, mail.length, *mail.epoch, mail.first_n, mail.last_n, now)
+            for mail in mails
+        ],
     )
     sql.run(connection, "DELETE FROM replicator_sent_mail WHERE sent_at < ?", (now - KEPT,))
 
 
-def sent_mail(connection: Connection, message_id: str) -> tuple[int, int] | None:
-    """(the peer that a mail of ours went to, bytes of a batch in it); None for other mails."""
-    row = sql.one(connection, "SELECT peer, length FROM replicator_sent_mail WHERE message_id = ?", (message_id,))
-    return None if row is None else (int(row[0]), int(row[1]))
+def sent_mail(connection: Connection, message_id: str) -> SentMail | None:
+    """The mail of ours that has this Message-ID; None for others'."""
+    row = sql.one(
+        connection,
+        "SELECT message_id, peer, mailbox, length, epoch_epoch, epoch_n, first_n, last_n FROM replicator_sent_mail"
+        " WHERE message_id = ?",
+        (message_id,),
+    )
+    if row is None:
+        return None
+    message_id, peer, mailbox, length, epoch, epoch_n, first_n, last_n = row
+    return SentMail(message_id, peer, mailbox, length, (epoch, epoch_n), first_n, last_n)

@@ -119,6 +119,8 @@ _OF_A_PEER = (
     "batch_out",
     "batch_segment",
     "send_queue",
+    "route",
+    "sent_mail",
     "digest",
     "batch_in",
     "part_in",

@@ -49,6 +49,17 @@ mailbox = Table(
     _count("part_bytes"),  # most content of one mail that it was found to take; 0: what the settings say
     _count("hour_began"),  # when the first mail of the present hour went
     _count("hour_mails"),  # how many went since
+    Column("name", String(64), nullable=False, server_default=""),  # its section's; empty: the account's own
+    _count("away_since"),  # since when runs could not use it; 0: the last one did
+)
+
+# Which mailboxes mail for a peer goes by, all of them.
+route = Table(
+    "replicator_route",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("mailbox", Integer, primary_key=True, autoincrement=False),
+    Column("owed", Boolean, nullable=False, server_default="0"),  # a mail was to go while the mailbox was away
 )
 
 sent_mail = Table(
@@ -56,8 +67,12 @@ sent_mail = Table(
     metadata,
     Column("message_id", String(400), primary_key=True),
     Column("peer", Integer, nullable=False),
-    Column("length", BigInteger, nullable=False),  # bytes of a batch that it carried
+    Column("length", BigInteger, nullable=False),  # bytes of batches that it carried
     Column("sent_at", BigInteger, nullable=False),
+    *_position("epoch"),  # of the batches
+    _count("first_n"),  # the first and the last of them; 0: none
+    _count("last_n"),
+    Column("mailbox", Integer, nullable=False, server_default="1"),  # that it went by
 )
 
 table = Table(
@@ -254,6 +269,8 @@ send_queue = Table(
     Column("n", BigInteger, nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),
+    Column("mailbox", Integer, nullable=False, server_default="1"),  # that the part is to go by
+    Index("replicator_send_queue_route", "peer", "mailbox"),
     sqlite_autoincrement=True,
 )
 

@@ -162,12 +162,12 @@ def test_a_full_mailbox_holds_up_nobody_else(
         mailbox.refuses = frozenset([ADDRESSES["koeln"]])
         run_session(node)
     assert list((tmp_path / "mail" / "bonn@example.com" / "new").iterdir())
-    assert "Köln is not taken" in known(office)["refused-recipient"]
+    assert "Köln is not taken" in known(office)["refused-full"]
     assert office.call("status").code == 3
     office.run()
     koeln.run()
     assert koeln.sql("SELECT count(*) FROM orders") == office.sql("SELECT count(*) FROM orders")
-    assert "refused-recipient" not in known(office)
+    assert "refused-full" not in known(office)
     assert office.call("status").code == 0
 
 
@@ -197,12 +197,12 @@ def test_a_bounce_says_whose_mailbox_is_full(office: Place, koeln: Place) -> Non
     inbox = office.folder / "mail" / ADDRESSES["office"] / "new"
     (inbox / "bounce.eml").write_bytes(bounce(sent_message_id(office), "5.2.2"))
     assert office.run().received.bounces == 1
-    assert "mailbox is full" in known(office)["bounce"]
+    assert "mailbox is full" in known(office)["bounce-full"]
     assert office.call("status").code == 3
     assert not list(inbox.iterdir())
     koeln.run()
     office.run()
-    assert "bounce" not in known(office), "the station was heard again"
+    assert "bounce-full" not in known(office), "the station was heard again"
 
 
 def test_a_bounce_of_a_large_mail_makes_smaller_ones(office: Place, koeln: Place) -> None:

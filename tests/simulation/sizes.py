@@ -9,7 +9,18 @@ from types import ModuleType
 
 from replicator.databases.sqlite import apply as sqlite_apply
 from replicator.databases.sqlite import collect as sqlite_collect
-from replicator.engine import backfill, collect, content, journalling, mailbox_limits, packing, publish, replay, send
+from replicator.engine import (
+    backfill,
+    collect,
+    content,
+    journalling,
+    mail_packing,
+    mailbox_limits,
+    mailing,
+    packing,
+    publish,
+    replay,
+)
 
 SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
     (sqlite_collect, "CHANGES", (1, 3)),
@@ -24,7 +35,9 @@ SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
     (packing, "SMALLEST", (1,)),
     (backfill, "PAGE", (1, 3)),
     (publish, "LOOK_AHEAD", (1, 3)),
-    (send, "QUEUE_PAGE", (1, 2)),
+    (mailing, "QUEUE_PAGE", (1, 2)),
+    (mailing, "LOOK_AHEAD", (1, 3)),
+    (mail_packing, "MOST_PARTS", (1, 2)),
 ]
 
 

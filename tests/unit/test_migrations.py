@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def run(connection: Connection, *statements: str) -> None:
 def schema(connection: Connection, where: str = "name LIKE 'replicator%'") -> dict[str, str]:
     """Name to definition: columns and their order, defaults, AUTOINCREMENT, WITHOUT ROWID, keys, indexes."""
     rows = connection.exec_driver_sql(f"SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND {where}")
-    return {name: " ".join(sql.split()) for name, sql in rows}
+    return {name: re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split())) for name, sql in rows}
 
 
 # --- agreement --------------------------------------------------------------------------------------------------------
@@ -91,6 +92,9 @@ def test_the_definitions_are_the_same_for_every_database(dialect: str) -> None:
         for definition in (CreateTable(table), *map(CreateIndex, table.indexes)):
             # Stripped of tabs, as Alembic does.
             text = str(definition.compile(dialect=made.dialect)).strip().replace("\t", "    ")
+            for column in re.findall(rf"ALTER TABLE {table.name} ADD COLUMN (.*);", written):
+                assert f"    {column}" in str(CreateTable(table).compile(dialect=made.dialect)).replace("\t", "    ")
+                text = re.sub(rf",? \n    {re.escape(column)}(?=,| *\n\))", "", text)
             assert text in written
     assert written.count("CREATE TABLE") == len(metadata.tables)
 
@@ -129,6 +133,26 @@ def test_upgrading_again_does_nothing(connection: Connection) -> None:
     before = schema(connection)
     assert not migrate.upgrade(connection)
     assert schema(connection) == before
+
+
+def test_what_waits_is_kept_when_mailboxes_become_several(connection: Connection) -> None:
+    command.upgrade(migrate.scripts(connection), "0002")
+    run(
+        connection,
+        "INSERT INTO replicator_peer (id, name, address, created_at) VALUES (1, 'Köln', 'k@example.com', 0),"
+        " (2, 'Bonn', 'b@example.com', 0)",
+        "INSERT INTO replicator_send_queue (peer, n, start, length) VALUES (2, 7, 0, 100)",
+        "INSERT INTO replicator_sent_mail VALUES ('<1@example.com>', 2, 100, 5)",
+        "INSERT INTO replicator_mailbox VALUES (1, 30000, 5, 6)",
+    )
+    assert migrate.upgrade(connection)
+    for table, expected in (
+        ("replicator_route", [(1, 1, 0), (2, 1, 0)]),
+        ("replicator_send_queue", [(1, 2, 7, 0, 100, 1)]),
+        ("replicator_sent_mail", [("<1@example.com>", 2, 100, 5, 0, 0, 0, 0, 1)]),
+        ("replicator_mailbox", [(1, 30000, 5, 6, "", 0)]),
+    ):
+        assert sorted(connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()) == expected
 
 
 def test_upgrading_is_part_of_the_callers_transaction(tmp_path: Path) -> None:
@@ -189,7 +213,7 @@ def test_an_older_database_is_told(connection: Connection) -> None:
         migrate.check(connection)
 
 
-@pytest.mark.parametrize("revision", ["0003", "9999", "10000", "4ac9d1f30b2e", ""])
+@pytest.mark.parametrize("revision", ["0004", "9999", "10000", "4ac9d1f30b2e", ""])
 def test_a_newer_database_is_refused_and_left_alone(connection: Connection, revision: str) -> None:
     migrate.upgrade(connection)
     run(connection, f"UPDATE {migrate.VERSION_TABLE} SET version_num = '{revision}'")
