@@ -7,17 +7,24 @@ message quotes a value that might be one.
 
 from __future__ import annotations
 
-import re
 import tomllib
-import unicodedata
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from replicator.config_values import (
+    Address,
+    FilePath,
+    FolderName,
+    Name,
+    checked_authority,
+    checked_database,
+    checked_mailbox,
+    checked_send,
+)
 from replicator.errors import ConfigurationError
 from replicator.types import Role
 
@@ -25,82 +32,7 @@ FORMAT = 1
 FILE_LIMIT = 1_000_000
 """Bytes; a longer replicator.toml is not read."""
 
-FETCH_SCHEMES = ("folder", "pop3", "pop3s", "imap", "imaps")
-SEND_SCHEMES = ("folder", "smtp", "smtps")
-_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-_ADDRESS_CHARACTER = r"[^\s@/\\\x00-\x1f\x7f<>\"(),:;]"
-_ADDRESS = re.compile(rf"(?!\.){_ADDRESS_CHARACTER}{{1,64}}@(?!\.){_ADDRESS_CHARACTER}{{1,253}}")
-_USER_AND_SECRET = re.compile(r":(?!\d+(/|$)).*@")
-"""A colon that does not begin a port, and an at sign after it: urlsplit misses secrets with a slash in them."""
-_SECRET_PARAMETERS = ("password", "passwd", "pwd", "pass", "token", "secret")
-
-
-# --- single values ------------------------------------------------------------------------------------------------
-
-
-def checked_name(text: str) -> str:
-    """A node's name, which is also part of file names and mails. Raises ValueError with what is allowed."""
-    name = unicodedata.normalize("NFC", text)
-    if not _NAME.fullmatch(name):
-        raise ValueError("a name has 1 to 64 letters, digits, '-', '_' or '.', and begins with a letter or digit")
-    return name
-
-
-def checked_address(text: str) -> str:
-    """A plain e-mail address, without a display name. Raises ValueError."""
-    if not _ADDRESS.fullmatch(text):
-        raise ValueError("not an e-mail address of the form name@example.com")
-    return text
-
-
-def _checked_url(text: str, schemes: tuple[str, ...]) -> str:
-    scheme, _, rest = text.partition(":")
-    if not rest or (scheme not in schemes if schemes else not re.fullmatch(r"[a-z][a-z0-9+]*", scheme)):
-        examples = ", ".join(f"{each}:" for each in schemes or ("sqlite",))
-        raise ValueError(f"not a URL that begins with {examples}")
-    if scheme == "folder":
-        return text
-    try:
-        host, query = urlsplit(text).hostname, parse_qsl(urlsplit(text).query, keep_blank_values=True)
-    except ValueError:
-        raise ValueError("not a valid URL") from None
-    if not rest.startswith("//") or (schemes and not host):
-        raise ValueError(f"not a valid URL; it begins with {scheme}://")
-    in_authority = not rest.startswith("///") and _USER_AND_SECRET.search(rest)
-    if in_authority or any(key.lower() in _SECRET_PARAMETERS for key, _ in query):
-        raise ValueError("a URL must not hold a password, as it would stand in the file in the clear; leave it out")
-    return text
-
-
-def checked_database(text: str) -> str:
-    return _checked_url(text, ())
-
-
-def checked_mailbox(text: str) -> str:
-    return _checked_url(text, FETCH_SCHEMES)
-
-
-def checked_send(text: str) -> str:
-    return _checked_url(text, SEND_SCHEMES)
-
-
-def checked_authority(text: str) -> str:
-    """The address of a token server, such as https://login.microsoftonline.com/TENANT. Raises ValueError."""
-    checked = _checked_url(text, ("https",))
-    if not urlsplit(checked).path.strip("/"):
-        raise ValueError("an authority names its tenant: https://login.microsoftonline.com/TENANT")
-    return checked
-
-
-def _checked_path(text: str) -> str:
-    if not text or not text.isprintable():
-        raise ValueError("not the path of a file")
-    return text
-
-
-Name: TypeAlias = Annotated[str, AfterValidator(checked_name)]
-Address: TypeAlias = Annotated[str, AfterValidator(checked_address)]
-FilePath: TypeAlias = Annotated[str, AfterValidator(_checked_path)]
+NO_FOLDERS = 'unrecognised = "move" needs folders, and POP3 knows none: fetch by IMAP, or choose "leave" or "forward"'
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
@@ -141,6 +73,18 @@ class Account(_Section):
         default="https://login.microsoftonline.com/organizations",
         description="oauth2: who gives the tokens. Put your tenant in place of organizations where it is the only one.",
     )
+    unrecognised: Literal["leave", "move", "forward"] = Field(
+        default="leave",
+        description="What becomes of mail that is not the replicator's: leave it in the mailbox, move it to a folder "
+        "there (not over POP3), or forward it to an address and delete it. Automatic answers and bounces are never "
+        "forwarded: they are moved to the folder where there is one, else left.",
+    )
+    unrecognised_folder: FolderName = Field(
+        default="Unrecognised", description="The folder it is moved to; made where it is missing."
+    )
+    unrecognised_to: Address | None = Field(
+        default=None, description="The address it is forwarded to: a mailbox that a person reads."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Account:
@@ -148,6 +92,12 @@ class Account(_Section):
             raise ValueError("the key 'send' is missing: where mail is sent, such as smtps://USER@HOST")
         if self.auth == "oauth2" and self.oauth_client_id is None:
             raise ValueError("the key 'oauth_client_id' is missing: auth = \"oauth2\" needs it, see docs/mail.md")
+        if self.unrecognised == "move" and self.mailbox.startswith("pop3"):
+            raise ValueError(NO_FOLDERS)
+        if self.unrecognised == "forward" and self.unrecognised_to is None:
+            raise ValueError("the key 'unrecognised_to' is missing: the address that unrecognised mail is forwarded to")
+        if self.unrecognised_to is not None and self.unrecognised_to.casefold() == self.address.casefold():
+            raise ValueError("unrecognised_to is this node's own address: mail would go in a circle; name another one")
         return self
 
 

@@ -25,7 +25,7 @@ class Runtime:
     `pause(seconds)` sleeps.
 
     Crash points are named 'commit:before', 'commit:after', 'mail:before', 'mail:after', 'delete:before',
-    'delete:after', 'side:before', 'side:after', 'spool:before', 'spool:after'.
+    'delete:after', 'move:before', 'move:after', 'side:before', 'side:after', 'spool:before', 'spool:after'.
     """
 
     now: Callable[[], int] = _now

@@ -14,6 +14,9 @@ from replicator.cli.account_options import (
     PasswordFile,
     ProviderName,
     SendUrl,
+    Unrecognised,
+    UnrecognisedFolder,
+    UnrecognisedTo,
     obtain_secret,
 )
 from replicator.cli.console import AsJson, print_json, print_record
@@ -22,7 +25,7 @@ from replicator.cli.session import session_of
 from replicator.operations import account_admin, account_check
 from replicator.operations.account_admin import AccountChange, AccountShown, ServerShown
 from replicator.operations.account_check import Finding
-from replicator.operations.account_options import LoginOptions
+from replicator.operations.account_options import LoginOptions, UnrecognisedOptions
 
 app = typer.Typer(help="The mail account of this node.", no_args_is_help=True)
 
@@ -48,6 +51,9 @@ def set_(
     auth: Auth = None,
     client_id: ClientId = None,
     authority: Authority = None,
+    unrecognised: Unrecognised = None,
+    unrecognised_folder: UnrecognisedFolder = None,
+    unrecognised_to: UnrecognisedTo = None,
 ) -> None:
     """Change the mail account, or its password: that is asked for at a terminal and kept in the keyring."""
     session = session_of(context)
@@ -59,6 +65,7 @@ def set_(
         title=title,
         enabled=enabled,
         login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+        unrecognised=UnrecognisedOptions(unrecognised, unrecognised_folder, unrecognised_to),
     )
     before = account_admin.show_account(home)
     after = before if change.is_empty else account_admin.set_account(home, session.runtime, change)
@@ -108,9 +115,19 @@ def _record(shown: AccountShown) -> dict[str, Any]:
         "application": shown.oauth_client_id,
         "tokens from": shown.oauth_authority,
         "trusts, too": shown.ca,
+        "unrecognised mail": _unrecognised(shown),
         "provider": shown.provider,
         "it wants": shown.hint,
     }
+
+
+def _unrecognised(shown: AccountShown) -> str:
+    match shown.unrecognised:
+        case "move":
+            return f"is moved to the folder {shown.unrecognised_folder}"
+        case "forward":
+            return f"is forwarded to {shown.unrecognised_to} and deleted"
+    return "is left in the mailbox"
 
 
 def _server(server: ServerShown) -> str:

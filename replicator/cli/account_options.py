@@ -38,6 +38,16 @@ ClientId: TypeAlias = Annotated[
 Authority: TypeAlias = Annotated[
     str | None, typer.Option("--oauth-authority", metavar="URL", help="OAuth2: who gives tokens, with the tenant.")
 ]
+Unrecognised: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--unrecognised", metavar="WAY", help="Mail that is not the replicator's: leave, move or forward it."),
+]
+UnrecognisedFolder: TypeAlias = Annotated[
+    str | None, typer.Option("--unrecognised-folder", metavar="NAME", help="The folder that it is moved to.")
+]
+UnrecognisedTo: TypeAlias = Annotated[
+    str | None, typer.Option("--unrecognised-to", metavar="ADDRESS", help="The address that it is forwarded to.")
+]
 
 
 def obtain_secret(home: Home, *, anew: bool) -> None:

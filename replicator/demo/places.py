@@ -18,7 +18,7 @@ from replicator.operations.running import Runs
 from replicator.runtime import Runtime
 from replicator.store.files import Files
 from replicator.store.home import Home
-from replicator.transport.folder import directory_name
+from replicator.transport.folder_files import directory_name
 from replicator.types import Kinds, Role
 
 HEAD_OFFICE, KOELN, LAPTOP = "Hamburg", "Köln", "laptop"

@@ -15,7 +15,7 @@ from replicator.databases import open_database
 from replicator.errors import ConfigurationError, StorageTrouble
 from replicator.operations import account_login, account_options
 from replicator.operations.account_login import AccountServer
-from replicator.operations.account_options import NOTHING, LoginOptions
+from replicator.operations.account_options import AS_IT_IS, NOTHING, LoginOptions, UnrecognisedOptions
 from replicator.operations.opening import require_own
 from replicator.runtime import Runtime
 from replicator.store import credentials, migrate, state
@@ -59,6 +59,10 @@ class AccountShown:
     oauth_client_id: str | None
     oauth_authority: str | None
     """None where no OAuth2 is used."""
+    unrecognised: str
+    """leave, move or forward."""
+    unrecognised_folder: str
+    unrecognised_to: str | None
     fetching: ServerShown | None
     """None: a folder."""
     sending: ServerShown | None
@@ -77,6 +81,7 @@ class AccountChange:
     title: str | None = None
     enabled: bool | None = None
     login: LoginOptions = NOTHING
+    unrecognised: UnrecognisedOptions = AS_IT_IS
 
     @property
     def touches_login(self) -> bool:
@@ -180,6 +185,7 @@ def _merged(account: Account, change: AccountChange) -> dict[str, Any]:
     if change.login.provider:
         content |= account_options.provider_servers(change.login.provider, address)
     content |= account_options.login_keys(change.login)
+    content |= account_options.unrecognised_keys(change.unrecognised)
     content["address"] = address
     if change.mailbox is not None:
         content["mailbox"] = account_options.mailbox_url(change.mailbox)
@@ -229,6 +235,9 @@ def _shown(configuration: Configuration, home: Home) -> AccountShown:
         password_file=account.password_file,
         oauth_client_id=account.oauth_client_id,
         oauth_authority=account.oauth_authority if account.auth == "oauth2" else None,
+        unrecognised=account.unrecognised,
+        unrecognised_folder=account.unrecognised_folder,
+        unrecognised_to=account.unrecognised_to,
         fetching=None if fetch is None else _server(account, fetch, home),
         sending=None if send is None else _server(account, send, home),
         provider=provider.title if provider else None,

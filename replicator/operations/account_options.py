@@ -10,7 +10,7 @@ from typing import Any
 from replicator.errors import WrongUse
 from replicator.store.credentials import read_password_file
 from replicator.transport import tls
-from replicator.transport.folder import folder_path
+from replicator.transport.folder_files import folder_path
 from replicator.transport.providers import PROVIDERS, Provider, provider_named, provider_of
 from replicator.transport.urls import ServerUrl
 
@@ -31,6 +31,19 @@ class LoginOptions:
 
 
 NOTHING = LoginOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class UnrecognisedOptions:
+    """What becomes of mail that is not the replicator's; None: as it is. '' puts back the default."""
+
+    way: str | None = None
+    """leave, move or forward."""
+    folder: str | None = None
+    to: str | None = None
+
+
+AS_IT_IS = UnrecognisedOptions()
 
 
 def servers(address: str, mailbox: str | None, send: str | None, options: LoginOptions) -> dict[str, Any]:
@@ -77,6 +90,16 @@ def login_keys(options: LoginOptions) -> dict[str, Any]:
         if (value := getattr(options, key)) is not None:
             content[key] = value or None
     return content
+
+
+def unrecognised_keys(options: UnrecognisedOptions) -> dict[str, Any]:
+    """The keys that were given; '' becomes None."""
+    given = {
+        "unrecognised": options.way,
+        "unrecognised_folder": options.folder,
+        "unrecognised_to": options.to,
+    }
+    return {key: value or None for key, value in given.items() if value is not None}
 
 
 def mailbox_url(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from replicator.config import checked_address, checked_name
+from replicator.config_values import checked_address, checked_name
 from replicator.engine.node import Node, Unit
 from replicator.errors import WrongUse
 from replicator.operations.opening import require_host

@@ -22,7 +22,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey
 from nacl.secret import SecretBox
 
-from replicator.config import checked_address, checked_name
+from replicator.config_values import checked_address, checked_name
 from replicator.errors import InvitationError, StorageTrouble
 from replicator.runtime import Runtime
 from replicator.store import invitation_armour as armour

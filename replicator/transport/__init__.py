@@ -12,8 +12,9 @@ import ssl
 from replicator.errors import ConfigurationError
 from replicator.runtime import Runtime
 from replicator.transport import tls
-from replicator.transport.base import LARGEST_MAIL, Absence, Fetched, Mail, Mailbox
-from replicator.transport.folder import FolderMailbox, folder_path
+from replicator.transport.base import LARGEST_MAIL, Absence, Composed, Fetched, Mail, Mailbox
+from replicator.transport.folder import FolderMailbox
+from replicator.transport.folder_files import folder_path
 from replicator.transport.imap import ImapFetcher
 from replicator.transport.login import Login
 from replicator.transport.pop3 import Pop3Fetcher
@@ -21,7 +22,7 @@ from replicator.transport.server import Fetcher, Sender, ServerMailbox
 from replicator.transport.smtp import SmtpSender
 from replicator.transport.urls import FETCH_SCHEMES, SEND_SCHEMES, ServerUrl
 
-__all__ = ["LARGEST_MAIL", "Absence", "Fetched", "Mail", "Mailbox", "ServerUrl", "open_mailbox"]
+__all__ = ["LARGEST_MAIL", "Absence", "Composed", "Fetched", "Mail", "Mailbox", "ServerUrl", "open_mailbox"]
 
 
 def open_mailbox(

@@ -10,6 +10,7 @@ it comes twice, late, in any order, or not at all, and a mail server may number 
 * **Doubt is failure.** When a mailbox doesn't know whether a mail was taken (a connection lost after the last byte), it
   raises; the mail is sent again and may arrive twice.
 * **Storing comes before deleting.** `delete` is called only for mails whose content is committed (protocol.md 5.4).
+* **Moving loses nothing.** A mail that is moved may lie in both folders after a failure, never in none.
 * **A bad mail spoils nothing.** One that is too large or can't be read is yielded without content; the rest follows.
 
 What fails for good, as long as nobody changes something: `MailTooLarge` (cut smaller parts) and `ConfigurationError`
@@ -25,6 +26,8 @@ from enum import StrEnum
 from threading import Event
 from types import TracebackType
 from typing import Self
+
+from replicator.errors import MailboxTrouble
 
 LARGEST_MAIL = 16 * 1024 * 1024
 """Bytes of one mail that we fetch, and therefore send, at most: a mail is read into memory as a whole."""
@@ -59,6 +62,15 @@ class Mail:
             raise ValueError(f"a mail carries 1 to {MOST_PAYLOADS} envelopes, not {len(self.payloads)}")
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A mail whose bytes stand already: CRLF line ends, no line over 998 bytes, ASCII only (RFC 5321, 4.5.3.1.6)."""
+
+    sender: str
+    recipient: str
+    content: bytes
+
+
 class Absence(StrEnum):
     """Why a fetched mail comes without its content."""
 
@@ -82,6 +94,8 @@ class Fetched:
     raw: bytes | None
     absence: Absence | None = None
     """Set exactly when `raw` is None."""
+    junk: bool = False
+    """It lies in the provider's folder for junk: what isn't ours there is not for us to move or forward."""
 
 
 class Mailbox(ABC):
@@ -94,9 +108,11 @@ class Mailbox(ABC):
     address: str
     size_limit: int | None
     """Bytes of one whole mail that `send` takes; None while unknown. A server may tell it only once connected."""
+    has_folders: bool
+    """Whether `move` works: not over POP3."""
 
     @abstractmethod
-    def send(self, mail: Mail) -> None:
+    def send(self, mail: Mail | Composed) -> None:
         """Hand the mail over; when this returns it is durable at the mailbox, and the batch counts as sent.
 
         Not retried in here. May be repeated after any failure. Passes 'mail:before' and 'mail:after'. Raises
@@ -120,6 +136,16 @@ class Mailbox(ABC):
         Takes effect at the latest when the session ends (POP3 deletes at QUIT), or, when the connection is lost before
         that, not at all: then they come again, as duplicates. Ids that are gone are passed over. All ids are tried
         before it raises MailboxTrouble. Passes 'delete:before' and 'delete:after' around each effect.
+        """
+
+    @abstractmethod
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]:
+        """Move mails of this session, with or without their content, into another folder of the mailbox; at once.
+
+        `folder` is a name as `config_values.checked_folder` lets pass; it is made where it is missing. Ids that are
+        gone, and those of mails in the folder for junk, are passed over. Gives the mails that the mailbox refuses to
+        move, with the reason: they stay. May be repeated after any failure. Passes 'move:before' and 'move:after'
+        around each effect. Raises MailboxTrouble when the connection is lost, ConfigurationError without folders.
         """
 
     @abstractmethod

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from threading import Event
 
-from replicator.transport.base import LARGEST_MAIL, Fetched, Mail, Mailbox
+from replicator.errors import MailboxTrouble
+from replicator.transport.base import LARGEST_MAIL, Composed, Fetched, Mail, Mailbox
 
 
 class DeferredMailbox(Mailbox):
@@ -17,7 +18,7 @@ class DeferredMailbox(Mailbox):
         self._open = open_it
         self._opened: Mailbox | None = None
 
-    def send(self, mail: Mail) -> None:
+    def send(self, mail: Mail | Composed) -> None:
         mailbox = self._mailbox()
         try:
             mailbox.send(mail)
@@ -30,6 +31,13 @@ class DeferredMailbox(Mailbox):
 
     def delete(self, fetched_ids: Iterable[str]) -> None:
         self._mailbox().delete(fetched_ids)
+
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]:
+        return self._mailbox().move(fetched_ids, folder)
+
+    @property
+    def has_folders(self) -> bool:  # type: ignore[override]
+        return self._mailbox().has_folders
 
     def close(self) -> None:
         if self._opened is not None:

@@ -47,11 +47,25 @@ def command_refusal(server: Server, text: bytes) -> MailboxTrouble:
             f"{server.quote(text)}"
         )
     if response_code(text) == "OVERQUOTA":
-        return MailboxTrouble(f"The mailbox at {server.url} is full: make room in it.{server.quote(text)}")
+        return _full(server, text)
     return MailboxTrouble(
         f"{server.url} can't read the mailbox at the moment: try again later, or check the account with 'replicator "
         f"account test'.{server.quote(text)}"
     )
+
+
+def move_refusal(server: Server, text: bytes, folder: str) -> MailboxTrouble:
+    """A mail that may not be moved there, or a folder that can't be made."""
+    if response_code(text) == "OVERQUOTA":
+        return _full(server, text)
+    return _later(server, text) or MailboxTrouble(
+        f"{server.url} moves no mail to the folder {folder}: name another one with 'replicator account set "
+        f"--unrecognised-folder', or make this one by hand.{server.quote(text)}"
+    )
+
+
+def _full(server: Server, text: bytes) -> MailboxTrouble:
+    return MailboxTrouble(f"The mailbox at {server.url} is full: make room in it.{server.quote(text)}")
 
 
 def _later(server: Server, text: bytes) -> TryLater | None:

@@ -14,15 +14,15 @@ import os
 import re
 import stat
 import sys
-import unicodedata
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from threading import Event
 
-from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge, os_reason
+from replicator.errors import MailboxTrouble, MailTooLarge, os_reason
 from replicator.runtime import Runtime
 from replicator.transport import mime
-from replicator.transport.base import LARGEST_MAIL, Absence, Fetched, Mail, Mailbox
+from replicator.transport.base import LARGEST_MAIL, Absence, Composed, Fetched, Mail, Mailbox
+from replicator.transport.folder_files import directory_name, move_file
 
 DAY = 24 * 60 * 60 * 1_000_000
 """In microseconds."""
@@ -31,56 +31,11 @@ LOOK_SECONDS = 1.0
 """How often `wait` looks for new files."""
 
 _OUR_NAME = re.compile(r"(?P<time>\d{16})-[0-9a-f]{16}\.eml")
-_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]")
-_UNFIT_IN_NAMES = frozenset('/\\:*?"<>|')
-_WINDOWS_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"com{digit}" for digit in range(10)), *(f"lpt{digit}" for digit in range(10))]
-)
-
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 _CANNOT_SYNC_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS)
 """From a file system that can't sync a folder, such as some shares: there is nothing to wait for."""
-
-
-def folder_path(url: str) -> Path:
-    """The absolute path of 'folder:PATH', taken literally (no percent escapes); 'folder:///PATH' is understood, too.
-
-    Raises ConfigurationError.
-    """
-    text = url.strip().partition(":")[2].strip()
-    if text.startswith("///"):
-        text = text[2:]
-        if _WINDOWS_PATH.match(text, 1):
-            text = text[1:]
-    if not text or "\0" in text:
-        raise ConfigurationError("The mailbox has no path: give it as folder:PATH, such as folder:/media/stick/mail.")
-    if sys.platform != "win32" and _WINDOWS_PATH.match(text):
-        raise ConfigurationError(f"{text} is a path of Windows: give the mailbox a folder of this machine.")
-    expanded = os.path.expanduser(text)
-    if text.startswith("~") and expanded == text:
-        raise ConfigurationError(f"The home folder in {text} is not known: give the mailbox an absolute path.")
-    return Path(os.path.abspath(expanded))
-
-
-def directory_name(address: str) -> str:
-    """The folder of an address: lower case and composed (NFC), so that it is one name on every file system.
-
-    Raises ConfigurationError for an address that is empty or would be unsafe as a name.
-    """
-    name = unicodedata.normalize("NFC", address.strip()).lower()
-    unfit = (
-        not name
-        or name.startswith(".")
-        or name.endswith(".")
-        or len(name.encode("utf-8", "surrogatepass")) > 255
-        or any(sign in _UNFIT_IN_NAMES or not sign.isprintable() for sign in name)
-        or name.partition(".")[0] in _WINDOWS_DEVICES
-    )
-    if unfit:
-        raise ConfigurationError(f"{address!r} can't name a folder of mail: use an address such as name@example.com.")
-    return name
 
 
 class FolderMailbox(Mailbox):
@@ -89,6 +44,8 @@ class FolderMailbox(Mailbox):
     PATH's parents are not made, and PATH itself only at opening: when a drive isn't connected, mail must not be written
     to the empty place where it usually appears. `durable=False` leaves fsync out, which only the simulation may do.
     """
+
+    has_folders = True
 
     def __init__(
         self,
@@ -117,16 +74,16 @@ class FolderMailbox(Mailbox):
 
     # --- sending ------------------------------------------------------------------------------------------------
 
-    def send(self, mail: Mail) -> None:
+    def send(self, mail: Mail | Composed) -> None:
         """See `Mailbox.send`. The file's name is the time and a random number, so that names sort by age."""
         folder = self._path / directory_name(mail.recipient)
-        content = mime.compose(mail)
+        content = mime.content_of(mail)
         if self.size_limit is not None and len(content) > self.size_limit:
             raise MailTooLarge(
                 f"A mail of {len(content)} bytes is larger than the {self.size_limit} bytes that {self._path} takes.",
                 self.size_limit,
             )
-        name = f"{self._runtime.now():016d}-{self._runtime.random(8).hex()}.eml"
+        name = self._new_name()
         half_written, whole = folder / "tmp" / name, folder / "new" / name
         try:
             self._make_folders(folder)
@@ -142,6 +99,9 @@ class FolderMailbox(Mailbox):
         except OSError as error:
             raise _trouble(error, folder, "written") from error
         self._runtime.reached("mail:after")
+
+    def _new_name(self) -> str:
+        return f"{self._runtime.now():016d}-{self._runtime.random(8).hex()}.eml"
 
     def _make_folders(self, folder: Path) -> None:
         """Make an address's folder; PATH is there already, or the drive is not connected."""
@@ -229,9 +189,7 @@ class FolderMailbox(Mailbox):
     def delete(self, fetched_ids: Iterable[str]) -> None:
         """See `Mailbox.delete`. Takes effect at once, though only durably when the file system gets round to it."""
         failure: OSError | None = None
-        for name in fetched_ids:
-            if os.path.basename(name) != name or name in ("", ".", ".."):
-                raise ValueError(f"not an id of this mailbox: {name!r}")
+        for name in map(_checked_id, fetched_ids):
             self._runtime.reached("delete:before")
             try:
                 (self._own / "new" / name).unlink(missing_ok=True)
@@ -240,6 +198,25 @@ class FolderMailbox(Mailbox):
             self._runtime.reached("delete:after")
         if failure is not None:
             raise _trouble(failure, self._own, "emptied") from failure
+
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]:
+        """See `Mailbox.move`. The folder stands beside new/; the file keeps its name, unless it is taken there."""
+        target = self._own.joinpath(*folder.split("/"))
+        refused: dict[str, MailboxTrouble] = {}
+        moved = False
+        for name in map(_checked_id, fetched_ids):
+            self._runtime.reached("move:before")
+            try:
+                moved = move_file(self._own / "new" / name, target, self._new_name()) or moved
+            except OSError as error:
+                refused[name] = _trouble(error, target, "written")
+            self._runtime.reached("move:after")
+        if moved:
+            try:
+                self._sync_folder(target)
+            except OSError as error:
+                raise _trouble(error, target, "written") from error
+        return refused
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -255,6 +232,12 @@ class FolderMailbox(Mailbox):
             stop.wait(min(left, LOOK_SECONDS))
             left -= LOOK_SECONDS
         return False
+
+
+def _checked_id(name: str) -> str:
+    if os.path.basename(name) != name or name in ("", ".", ".."):
+        raise ValueError(f"not an id of this mailbox: {name!r}")
+    return name
 
 
 def _read_at_most(handle: int, size: int) -> bytes:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 from replicator.errors import LoginRefused, MailboxTrouble, NotTrusted
 from replicator.runtime import Runtime
 from replicator.transport.base import LARGEST_MAIL, Absence, Fetched
-from replicator.transport.imap_connection import Broken, ImapConnection, Refused, sorted_trouble
+from replicator.transport.fetch_refusals import move_refusal
+from replicator.transport.imap_connection import ImapConnection
+from replicator.transport.imap_errors import Broken, Refused, sorted_trouble
+from replicator.transport.imap_folders import INBOX, junk_folder
 from replicator.transport.imap_idle import wait_for_news
 from replicator.transport.login import Login, with_fresh_token
 from replicator.transport.refusals import Server
 from replicator.transport.urls import ServerUrl
 
-INBOX = "INBOX"
 REOPENED = 3
 """Times a session is taken up again after its connection broke: a mail at which it breaks must not hide the others."""
 RECONNECT_SECONDS = 2.0
@@ -26,10 +28,6 @@ LONGEST_PAUSE_SECONDS = 300.0
 DELETED_AT_ONCE = 100
 """Mails whose deletion may be outstanding; the rest goes at the session's end."""
 
-_JUNK_NAMES = frozenset(
-    ["junk", "junk e-mail", "junk email", "junk-e-mail", "junk mail", "spam", "bulk", "bulk mail", "spamverdacht"]
-)
-"""Of folders whose server doesn't tell their use, in lower case."""
 _OURS_IN_JUNK = ("OR", "HEADER", "Auto-Submitted", "auto-generated", "SUBJECT", '"Replicator"')
 """Other people's junk is not for us to read, and would be reported as foreign mail."""
 
@@ -44,9 +42,15 @@ class _Place:
     def name(self) -> str:
         return f"{self.folder}/{self.validity}/{self.uid}"
 
+    def hint(self, size: int) -> str:
+        """With the size that the server tells, as one that was set back gives its numbers a second time."""
+        return f"{self.name}/{size}"
+
 
 class ImapFetcher:
     """Fetches from one account. See `Mailbox` for the methods."""
+
+    has_folders = True
 
     def __init__(self, url: ServerUrl, login: Login, context: ssl.SSLContext, runtime: Runtime) -> None:
         self.user = url.user or login.user
@@ -82,6 +86,24 @@ class ImapFetcher:
         if len(self._doomed) >= DELETED_AT_ONCE:
             with self._errors_sorted():
                 self._delete_doomed()
+
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]:
+        """See `Mailbox.move`."""
+        places = {name: self._places[name] for name in fetched_ids if name in self._places}
+        places = {name: place for name, place in places.items() if place.folder == INBOX}
+        if not places:
+            return {}
+        self._runtime.reached("move:before")
+        with self._errors_sorted():
+            try:
+                refused = self._move(places, folder)
+            except Broken as broken:
+                self._reopen(broken)
+                refused = self._move(places, folder)
+        self._runtime.reached("move:after")
+        for name in places.keys() - refused.keys():
+            del self._places[name]
+        return refused
 
     def close(self) -> None:
         """See `Mailbox.close`."""
@@ -162,33 +184,31 @@ class ImapFetcher:
 
     def _read_all(self, sizes: dict[_Place, int], largest: int, skip: Container[str]) -> Iterator[Fetched]:
         for place, size in sizes.items():
-            name = place.name
-            if name in skip:
+            if place.hint(size) in skip:
                 continue
-            self._places[name] = place
-            if size > largest:
-                yield Fetched(name, name, size, None, Absence.TOO_LARGE)
-                continue
+            self._places[place.name] = place
             fetched = self._read(place, size, largest)
             if fetched is not None:
                 yield fetched
 
     def _read(self, place: _Place, size: int, largest: int) -> Fetched | None:
         """The mail; None when it has gone."""
-        name = place.name
+        absent = Fetched(place.name, place.hint(size), size, None, Absence.UNREADABLE, junk=place.folder != INBOX)
+        if size > largest:
+            return replace(absent, absence=Absence.TOO_LARGE)
         try:
             connection = self._at(place)
             raw = connection.content(place.uid) if connection else None
         except Refused:
-            return Fetched(name, name, size, None, Absence.UNREADABLE)
+            return absent
         except Broken as broken:
             self._reopen(broken)
-            return Fetched(name, name, size, None, Absence.UNREADABLE)
+            return absent
         if raw is None:
             return None
         if len(raw) > largest:
-            return Fetched(name, name, len(raw), None, Absence.TOO_LARGE)
-        return Fetched(name, name, len(raw), raw)
+            return replace(absent, size=len(raw), absence=Absence.TOO_LARGE)
+        return replace(absent, size=len(raw), raw=raw, absence=None)
 
     def _at(self, place: _Place) -> ImapConnection | None:
         """The connection with the place's folder selected; None when the server has numbered it anew."""
@@ -224,6 +244,28 @@ class ImapFetcher:
                 del self._doomed[name]
         if failure is not None:
             raise failure
+
+    def _move(self, places: dict[str, _Place], folder: str) -> dict[str, MailboxTrouble]:
+        """All at once; where that is refused one by one, so that a mail which can't be moved holds up no other."""
+        connection = self._at(next(iter(places.values())))
+        refused: dict[str, MailboxTrouble] = {}
+        try:
+            full_name = self._opened().made_folder(folder)
+        except Refused as error:
+            return dict.fromkeys(places, move_refusal(self._server, error.text, folder))
+        # What the server has numbered anew since is not to be found by these numbers any more.
+        uids = {
+            place.uid: name for name, place in places.items() if connection and place.validity == connection.validity
+        }
+        try:
+            self._opened().move(list(uids), full_name)
+        except Refused:
+            for uid, name in uids.items():
+                try:
+                    self._opened().move([uid], full_name)
+                except Refused as error:
+                    refused[name] = move_refusal(self._server, error.text, folder)
+        return refused
 
     def _end_session(self) -> None:
         """Carry out what is left to delete. Where that fails the mails come again, as duplicates."""
@@ -264,16 +306,3 @@ class ImapFetcher:
             if isinstance(error, Broken):
                 self._drop()
             raise sorted_trouble(self._server, error) from None
-
-
-def junk_folder(folders: list[tuple[str, str, tuple[str, ...]]]) -> str | None:
-    """The folder for junk among (name, delimiter, flags): by its special use (RFC 6154), or by a well-known name."""
-    open_ones = [each for each in folders if not {"\\noselect", "\\nonexistent"} & set(each[2])]
-    for name, _, flags in open_ones:
-        if "\\junk" in flags:
-            return name
-    for name, delimiter, _ in open_ones:
-        last = name.rpartition(delimiter)[2] if delimiter else name
-        if last.lower() in _JUNK_NAMES:
-            return name
-    return None

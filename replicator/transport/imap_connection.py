@@ -9,11 +9,13 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
+from imap_tools.errors import ImapToolsError
 from imap_tools.mailbox import BaseMailBox
+from imap_tools.utils import encode_folder
 
-from replicator.errors import MailboxTrouble
-from replicator.transport.fetch_refusals import command_refusal, login_refusal
+from replicator.transport.fetch_refusals import login_refusal, response_code
+from replicator.transport.imap_errors import Refused, errors, text_of
+from replicator.transport.imap_folders import Folder, full_names, own_namespace
 from replicator.transport.login import Login, plain, sendable, xoauth2
 from replicator.transport.numbers import number
 from replicator.transport.refusals import TIMEOUT, Server
@@ -26,22 +28,6 @@ _UID = re.compile(rb"\bUID (\d{1,10})\b", re.IGNORECASE)
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d{1,19})\b", re.IGNORECASE)
 _UIDS_AT_ONCE = 100
 """Keeps a command well below the 8,000 bytes that servers take."""
-
-
-class Refused(Exception):
-    """The server has answered NO or BAD; the connection is in order."""
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__("NO")
-        self.text = text
-
-
-class Broken(Exception):
-    """The connection can't be used any more; `cause` is the socket's error, None when the server has hung up."""
-
-    def __init__(self, cause: BaseException | None) -> None:
-        super().__init__("connection broken")
-        self.cause = cause
 
 
 class _Bounded:
@@ -104,7 +90,7 @@ class ImapConnection:
             with errors():
                 # A server tells more once it knows us.
                 _, data = self.client.capability()
-            self.capabilities = frozenset(_text(data).upper().split())
+            self.capabilities = frozenset(text_of(data).upper().split())
         except BaseException:
             self.drop()
             raise
@@ -116,10 +102,10 @@ class ImapConnection:
             self.client.untagged_responses.pop("UIDVALIDITY", None)
             self.selected = None
             _, data = self.mailbox.folder.set(folder)
-            validity = _text(self.client.untagged_responses.get("UIDVALIDITY", [b"0"]))
+            validity = text_of(self.client.untagged_responses.get("UIDVALIDITY", [b"0"]))
             self.validity = number(validity) or 0
         self.selected = folder
-        return number(_text(data)) or 0
+        return number(text_of(data)) or 0
 
     def look(self) -> None:
         """Have the server look for changes in the selected folder."""
@@ -137,7 +123,7 @@ class ImapConnection:
 
     def search(self, *criteria: str) -> list[int]:
         """UIDs in ascending order."""
-        words = _text(self._uid("SEARCH", *criteria)).split()
+        words = text_of(self._uid("SEARCH", *criteria)).split()
         return sorted(uid for word in words if (uid := number(word)) is not None)
 
     def content(self, uid: int) -> bytes | None:
@@ -155,8 +141,7 @@ class ImapConnection:
         A server without UIDPLUS also removes what other programs have marked as deleted in this folder: it knows no
         narrower command.
         """
-        for start in range(0, len(uids), _UIDS_AT_ONCE):
-            chosen = ",".join(str(uid) for uid in uids[start : start + _UIDS_AT_ONCE])
+        for chosen in _sets(uids):
             self._uid("STORE", chosen, "+FLAGS.SILENT", r"(\Deleted)")
             if "UIDPLUS" in self.capabilities:
                 self._uid("EXPUNGE", chosen)
@@ -164,11 +149,52 @@ class ImapConnection:
                 with errors():
                     self.mailbox.expunge()
 
-    def folders(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        """Name, delimiter and flags of each folder, the flags in lower case and with the special use where told."""
+    def move(self, uids: list[int], folder: str) -> None:
+        """Move mails of the selected folder to another one (RFC 6851), or copy and delete them, which may break off
+        between the two; those that have gone are passed over."""
+        if "MOVE" not in self.capabilities:
+            for chosen in _sets(uids):
+                self._uid("COPY", chosen, encode_folder(folder))
+            self.delete(uids)
+            return
+        for chosen in _sets(uids):
+            self._uid("MOVE", chosen, encode_folder(folder))
+
+    def made_folder(self, name: str) -> str:
+        """The full name of the folder, which is made where it is missing; `name` has '/' between its levels."""
+        there, candidates = full_names(name, self.folders(), self._namespace())
+        if there is not None:
+            return there
+        refusal: Refused | None = None
+        for full_name in candidates:
+            try:
+                with errors():
+                    self.mailbox.folder.create(full_name)
+            except Refused as refused:
+                if response_code(refused.text) != "ALREADYEXISTS":
+                    refusal = refusal or refused
+                    continue
+            # Many mail programs show only what one has subscribed to.
+            with contextlib.suppress(Refused), errors():
+                self.mailbox.folder.subscribe(full_name, True)
+            return full_name
+        raise refusal or Refused(b"")
+
+    def _namespace(self) -> tuple[str, str] | None:
+        if "NAMESPACE" not in self.capabilities:
+            return None
+        try:
+            with errors():
+                _, data = self.client.namespace()
+        except Refused:
+            return None
+        return own_namespace(text_of(data).encode())
+
+    def folders(self) -> list[Folder]:
+        """All of them, the flags in lower case and with the special use where told."""
         with errors():
             found = {each.name: each for each in self.mailbox.folder.list()}
-        return [(each.name, each.delim, tuple(flag.lower() for flag in each.flags)) for each in found.values()]
+        return [(each.name, _delimiter(each.delim), tuple(map(str.lower, each.flags))) for each in found.values()]
 
     def quit(self) -> None:
         """Log out. Never raises."""
@@ -180,11 +206,11 @@ class ImapConnection:
         """Hang up. Never raises."""
         _hang_up(self.client)
 
-    def _uid(self, command: str, *arguments: str) -> list[Any]:
+    def _uid(self, command: str, *arguments: str | bytes) -> list[Any]:
         with errors():
-            kind, data = self.client.uid(command, *arguments)
+            kind, data = self.client.uid(command, *arguments)  # type: ignore[arg-type]
         if kind != "OK":
-            raise Refused(_text(data).encode())
+            raise Refused(text_of(data).encode())
         return data
 
     # --- logging in -------------------------------------------------------------------------------------------------
@@ -229,36 +255,16 @@ class ImapConnection:
         self.client.authenticate(mechanism, lambda _challenge: next(answers, b""))
 
 
-@contextlib.contextmanager
-def errors() -> Iterator[None]:
-    """What imap-tools, imaplib and the socket raise, as Refused and Broken."""
-    try:
-        yield
-    except (Refused, Broken, MailboxTrouble):
-        raise
-    except imaplib.IMAP4.abort as error:
-        # Its own text apart, it stands in place of the socket's error.
-        raise Broken(error.__context__ if isinstance(error.__context__, OSError) else None) from None
-    except UnexpectedCommandStatusError as error:
-        raise Refused(_text(error.command_result[1]).encode()) from None
-    except imaplib.IMAP4.error as error:
-        raise Refused(str(error).encode("utf-8", "replace")) from None
-    except (OSError, ValueError, ImapToolsError, LookupError, AttributeError, TypeError) as error:
-        raise Broken(error) from None
+def _delimiter(told: str) -> str:
+    """As imap-tools gives it: without quotes, but with what they hid."""
+    return "" if told.upper() == "NIL" else told[-1:]
 
 
-def sorted_trouble(server: Server, error: Refused | Broken) -> MailboxTrouble:
-    """The sentence for a person."""
-    return command_refusal(server, error.text) if isinstance(error, Refused) else server.trouble(error.cause)
+def _sets(uids: list[int]) -> Iterator[str]:
+    for start in range(0, len(uids), _UIDS_AT_ONCE):
+        yield ",".join(str(uid) for uid in uids[start : start + _UIDS_AT_ONCE])
 
 
 def _hang_up(client: imaplib.IMAP4) -> None:
     with contextlib.suppress(OSError):
         client.shutdown()
-
-
-def _text(data: Any) -> str:
-    """The lines of an answer of imaplib as one text."""
-    items = data if isinstance(data, list | tuple) else [data]
-    lines = (item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in items if item)
-    return " ".join(lines)

@@ -16,7 +16,8 @@ from threading import Event
 import imap_tools.idle  # noqa: F401 - teaches imaplib the command
 
 from replicator.runtime import Runtime
-from replicator.transport.imap_connection import Broken, ImapConnection, errors
+from replicator.transport.imap_connection import ImapConnection
+from replicator.transport.imap_errors import Broken, errors
 
 SLICE_SECONDS = 1.0
 """How soon `stop` is seen."""

@@ -17,11 +17,11 @@ from hashlib import blake2b
 from io import BytesIO
 
 from replicator.runtime import Runtime
-from replicator.transport.base import LARGEST_MAIL, MOST_PAYLOADS, Mail
+from replicator.transport.base import LARGEST_MAIL, MOST_PAYLOADS, Composed, Mail
 from replicator.transport.foreign_mime import Bounds, candidates
 from replicator.transport.writing import base64_lines, header_address, header_text, header_word, moment, text_part
 
-__all__ = ["Bounds", "Extracted", "compose", "extract", "new_message_id", "sentence_for_people"]
+__all__ = ["Bounds", "Extracted", "compose", "content_of", "extract", "new_message_id", "sentence_for_people"]
 
 ATTACHMENT_NAME = "replicator.bin"
 """Of the first; the others are replicator-2.bin and so on, since a program that saves them by name would keep one."""
@@ -55,6 +55,11 @@ def sentence_for_people(sender: str, receiver: str) -> str:
         f"This mail carries data of the replicator between {sender} and {receiver}. "
         "There is nothing to do for you: please leave it where it is, it is fetched and deleted by a program."
     )
+
+
+def content_of(mail: Mail | Composed) -> bytes:
+    """The bytes that go out."""
+    return mail.content if isinstance(mail, Composed) else compose(mail)
 
 
 def compose(mail: Mail) -> bytes:

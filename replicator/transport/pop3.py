@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import count
 from threading import Event
 
-from replicator.errors import MailboxTrouble
+from replicator.errors import ConfigurationError, MailboxTrouble
 from replicator.runtime import Runtime
 from replicator.transport.base import LARGEST_MAIL, Absence, Fetched
 from replicator.transport.fetch_refusals import command_refusal
@@ -39,6 +39,8 @@ class _Entry:
 
 class Pop3Fetcher:
     """Fetches from one mailbox. See `Mailbox` for the methods."""
+
+    has_folders = False
 
     def __init__(self, url: ServerUrl, login: Login, context: ssl.SSLContext, runtime: Runtime) -> None:
         self.user = url.user or login.user
@@ -79,6 +81,12 @@ class Pop3Fetcher:
                 failure = failure or trouble
         if failure is not None:
             raise failure
+
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]:
+        """See `Mailbox.move`."""
+        raise ConfigurationError(
+            f"POP3 can't move {len(list(fetched_ids))} mails to {folder}, as it knows no folders: fetch by IMAP."
+        )
 
     def close(self) -> None:
         """See `Mailbox.close`."""

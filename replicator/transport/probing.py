@@ -18,10 +18,10 @@ from typing import Any
 
 from replicator.errors import MailboxTrouble
 from replicator.runtime import Runtime
-from replicator.transport import imap_connection, pop3_connection
+from replicator.transport import imap_errors, pop3_connection
 from replicator.transport.fetch_refusals import command_refusal
-from replicator.transport.imap import junk_folder
 from replicator.transport.imap_connection import ImapConnection
+from replicator.transport.imap_folders import junk_folder
 from replicator.transport.login import Login, with_fresh_token
 from replicator.transport.pop3_connection import Pop3Connection
 from replicator.transport.refusals import TIMEOUT, Server
@@ -155,8 +155,8 @@ def mailbox_facts(url: ServerUrl, login: Login, context: ssl.SSLContext) -> Mail
             mails, folders = connection.select("INBOX"), connection.folders()
         finally:
             connection.quit()
-    except (imap_connection.Refused, imap_connection.Broken) as error:
-        raise imap_connection.sorted_trouble(server, error) from None
+    except (imap_errors.Refused, imap_errors.Broken) as error:
+        raise imap_errors.sorted_trouble(server, error) from None
     return MailboxFacts(mails, junk_folder(folders), "IDLE" in connection.capabilities)
 
 

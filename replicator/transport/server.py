@@ -6,7 +6,8 @@ from collections.abc import Container, Iterable, Iterator
 from threading import Event
 from typing import Protocol
 
-from replicator.transport.base import LARGEST_MAIL, Fetched, Mail, Mailbox
+from replicator.errors import MailboxTrouble
+from replicator.transport.base import LARGEST_MAIL, Composed, Fetched, Mail, Mailbox
 
 
 class Sender(Protocol):
@@ -14,7 +15,7 @@ class Sender(Protocol):
 
     size_limit: int | None
 
-    def send(self, mail: Mail) -> None: ...
+    def send(self, mail: Mail | Composed) -> None: ...
 
     def close(self) -> None: ...
 
@@ -22,9 +23,13 @@ class Sender(Protocol):
 class Fetcher(Protocol):
     """The half of a mailbox that fetches; see `Mailbox`."""
 
+    has_folders: bool
+
     def fetch(self, *, largest: int = ..., skip: Container[str] = ...) -> Iterator[Fetched]: ...
 
     def delete(self, fetched_ids: Iterable[str]) -> None: ...
+
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]: ...
 
     def close(self) -> None: ...
 
@@ -39,8 +44,9 @@ class ServerMailbox(Mailbox):
         self.fetcher = fetcher
         self.sender = sender
         self.size_limit = sender.size_limit
+        self.has_folders = fetcher.has_folders
 
-    def send(self, mail: Mail) -> None:
+    def send(self, mail: Mail | Composed) -> None:
         try:
             self.sender.send(mail)
         finally:
@@ -52,6 +58,9 @@ class ServerMailbox(Mailbox):
 
     def delete(self, fetched_ids: Iterable[str]) -> None:
         self.fetcher.delete(fetched_ids)
+
+    def move(self, fetched_ids: Iterable[str], folder: str) -> dict[str, MailboxTrouble]:
+        return self.fetcher.move(fetched_ids, folder)
 
     def close(self) -> None:
         self.sender.close()

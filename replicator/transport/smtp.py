@@ -17,7 +17,7 @@ from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge
 from replicator.runtime import Runtime
 from replicator.transport import mime
 from replicator.transport.addresses import on_the_wire
-from replicator.transport.base import LARGEST_MAIL, Mail
+from replicator.transport.base import LARGEST_MAIL, Composed, Mail
 from replicator.transport.login import Login, plain, sendable, with_fresh_token, xoauth2
 from replicator.transport.numbers import number
 from replicator.transport.refusals import TIMEOUT, Server
@@ -51,11 +51,11 @@ class SmtpSender:
 
     # --- one mail -------------------------------------------------------------------------------------------------
 
-    def send(self, mail: Mail) -> None:
+    def send(self, mail: Mail | Composed) -> None:
         """See `Mailbox.send`. Raises MailTooLarge, RecipientRefused, TryLater, LoginRefused, NotTrusted, Unreachable,
         MailboxTrouble, and ConfigurationError for an address that can't be used."""
         sender, recipient = self._envelope_sender(mail), on_the_wire(mail.recipient)
-        content = mime.compose(mail)
+        content = mime.content_of(mail)
         self._check_size(content)
         with self._errors_sorted():
             client = self._ready_for(sender, len(content))
@@ -80,7 +80,7 @@ class SmtpSender:
                 client.quit()
             client.close()
 
-    def _envelope_sender(self, mail: Mail) -> str:
+    def _envelope_sender(self, mail: Mail | Composed) -> str:
         """Where bounces go: the login's own address, which every server takes; the account's where it has none."""
         with contextlib.suppress(ConfigurationError):
             return on_the_wire(self.user)

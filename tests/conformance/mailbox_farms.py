@@ -10,7 +10,8 @@ from pathlib import Path
 from replicator.runtime import Runtime
 from replicator.transport import Mail, Mailbox, open_mailbox
 from replicator.transport.deferred import DeferredMailbox
-from replicator.transport.folder import FolderMailbox, directory_name
+from replicator.transport.folder import FolderMailbox
+from replicator.transport.folder_files import directory_name
 from replicator.transport.login import Login, PasswordLogin
 from tests.servers.farm import MailFarm
 from tests.servers.postfix import SMALL_LIMIT
@@ -38,6 +39,10 @@ class Farm(ABC):
         """What lies there, oldest first."""
 
     @abstractmethod
+    def contents_of_folder(self, address: str, folder: str) -> list[bytes]:
+        """What lies in another folder of the mailbox, '/' between levels, in the order in which it came."""
+
+    @abstractmethod
     def remove_all(self, address: str) -> None:
         """Somebody else empties the mailbox."""
 
@@ -57,10 +62,13 @@ class FolderFarm(Farm):
         return self.path / directory_name(address) / "new"
 
     def put(self, address: str, raw: bytes) -> None:
-        (self.new(address) / f"foreign-{next(self.number)}").write_bytes(raw)
+        (self.new(address) / f"foreign-{next(self.number):04d}").write_bytes(raw)
 
     def contents(self, address: str) -> list[bytes]:
         return [file.read_bytes() for file in sorted(self.new(address).iterdir())]
+
+    def contents_of_folder(self, address: str, folder: str) -> list[bytes]:
+        return [file.read_bytes() for file in sorted((self.new(address).parent / folder).iterdir())]
 
     def remove_all(self, address: str) -> None:
         for file in self.new(address).iterdir():
@@ -104,6 +112,9 @@ class ServerFarm(Farm):
 
     def contents(self, address: str) -> list[bytes]:
         return self.servers.mailboxes.contents(_user(address))
+
+    def contents_of_folder(self, address: str, folder: str) -> list[bytes]:
+        return self.servers.mailboxes.contents(_user(address), folder.replace("/", "."))
 
     def remove_all(self, address: str) -> None:
         self.servers.mailboxes.remove_all(_user(address))

@@ -13,7 +13,7 @@ from threading import Event, Timer
 import pytest
 from mailbox_farms import SIZE_LIMIT, Farm, FolderFarm, ServerFarm
 
-from replicator.errors import MailTooLarge
+from replicator.errors import ConfigurationError, MailTooLarge
 from replicator.runtime import Runtime
 from replicator.transport import Absence, Mail, Mailbox
 from replicator.transport.mime import extract, sentence_for_people
@@ -272,6 +272,114 @@ def test_waiting_ends(host: Mailbox, station: Mailbox) -> None:
     host.send(mail())
     assert station.wait(0, stop) is False
     timer.join()
+
+
+# --- moving -----------------------------------------------------------------------------------------------------------
+
+LETTERS = [
+    b"From: aunt@example.com\nSubject: one\n\nHow are you?\n",
+    b"\xff\xfe\n\n\x80",
+    b"Subject: long\n\n" + b"x" * 5_000 + b"\n.\n..\n",
+]
+KEPT = "Other mail/Unrecognised"
+
+
+def letters_arrive(farm: Farm) -> None:
+    for letter in LETTERS:
+        farm.put(STATION, letter)
+
+
+def without_folders(station: Mailbox) -> bool:
+    """Whether this is POP3, and then its refusal is checked."""
+    if station.has_folders:
+        return False
+    fetched = [item.id for item in station.fetch()]
+    with pytest.raises(ConfigurationError):
+        station.move(fetched, KEPT)
+    return True
+
+
+def test_what_is_moved_lies_in_the_folder_bit_for_bit_and_nothing_else_does(
+    farm: Farm, host: Mailbox, station: Mailbox
+) -> None:
+    letters_arrive(farm)
+    host.send(mail())
+    if without_folders(station):
+        return
+    fetched = list(station.fetch())
+    assert (
+        station.move([item.id for item in fetched if not (item.raw and extract(item.raw, MAGIC).payloads)], KEPT) == {}
+    )
+    assert farm.contents_of_folder(STATION, KEPT) == LETTERS
+    assert payloads(station) == [mail().payload]
+    assert len(farm.contents(STATION)) == 1
+
+
+def test_moving_in_the_midst_of_fetching_and_deleting(farm: Farm, host: Mailbox, station: Mailbox) -> None:
+    letters_arrive(farm)
+    for number in range(3):
+        host.send(mail(number))
+    letters_arrive(farm)
+    if without_folders(station):
+        return
+    for item in station.fetch():
+        if item.raw and extract(item.raw, MAGIC).payloads:
+            station.delete([item.id])
+        else:
+            assert station.move([item.id], KEPT) == {}
+    station.close()
+    assert farm.contents_of_folder(STATION, KEPT) == LETTERS * 2
+    assert farm.contents(STATION) == []
+
+
+def test_moving_again_what_has_been_moved_deleted_or_taken_away(farm: Farm, station: Mailbox) -> None:
+    letters_arrive(farm)
+    if without_folders(station):
+        return
+    ids = [item.id for item in station.fetch()]
+    station.delete(ids[:1])
+    assert station.move(ids[:2], KEPT) == {}
+    assert station.move(ids[:2], KEPT) == {}
+    farm.remove_all(STATION)
+    assert station.move(ids, KEPT) == {}
+    station.delete(ids)
+    station.close()
+    assert list(station.fetch()) == []
+
+
+def test_a_mail_that_is_too_large_to_be_fetched_can_be_moved(farm: Farm, station: Mailbox) -> None:
+    letters_arrive(farm)
+    if without_folders(station):
+        return
+    large = [item.id for item in station.fetch(largest=1_000) if item.absence is Absence.TOO_LARGE]
+    assert station.move(large, KEPT) == {}
+    assert farm.contents_of_folder(STATION, KEPT) == LETTERS[2:]
+    assert farm.contents(STATION) == LETTERS[:2]
+
+
+def test_many_mails_are_moved(farm: Farm, station: Mailbox) -> None:
+    many = [b"Subject: %d\n\nx\n" % number for number in range(250)]
+    for letter in many:
+        farm.put(STATION, letter)
+    if without_folders(station):
+        return
+    assert station.move([item.id for item in station.fetch()], KEPT) == {}
+    assert farm.contents(STATION) == []
+    assert farm.contents_of_folder(STATION, KEPT) == many
+
+
+def test_moving_passes_crash_points(farm: Farm) -> None:
+    places = Places()
+    with farm.open(STATION, places.runtime()) as station:
+        letters_arrive(farm)
+        if without_folders(station):
+            return
+        (first, *_) = [item.id for item in station.fetch()]
+        station.move([first], KEPT)
+        assert places.passed == ["move:before", "move:after"]
+
+
+# --- much -------------------------------------------------------------------------------------------------------------
 
 
 def test_many_mails_one_at_a_time(host: Mailbox, station: Mailbox) -> None:

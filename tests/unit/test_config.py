@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.config import Environment, checked_address, checked_name, make, parse
+from replicator.config import Environment, make, parse
 from replicator.config_text import render, schema_text
+from replicator.config_values import checked_address, checked_name
 from replicator.errors import ConfigurationError
 from replicator.resources import schemas_folder
 

@@ -14,7 +14,8 @@ import pytest
 from replicator.errors import ConfigurationError, MailboxTrouble
 from replicator.runtime import Runtime
 from replicator.transport import Absence, Mail, open_mailbox
-from replicator.transport.folder import DAY, FolderMailbox, directory_name, folder_path
+from replicator.transport.folder import DAY, FolderMailbox
+from replicator.transport.folder_files import directory_name, folder_path
 
 NOW = 1_700_000_000_000_000
 HOST, STATION = "host@example.test", "koeln@example.test"

@@ -5,105 +5,18 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from threading import Event
 
 import pytest
-from fake_mail_servers import PASSWORD, USER, HangUp, Talk, serving
+from fake_imap import FakeImap, fetcher, mail
+from fake_mail_servers import PASSWORD, USER, HangUp, Talk
 
 from replicator.errors import LoginRefused, MailboxTrouble, NotTrusted, TryLater
-from replicator.runtime import Runtime
-from replicator.transport import Absence, tls
-from replicator.transport.imap import REOPENED, ImapFetcher, junk_folder
+from replicator.transport import Absence
+from replicator.transport.imap import REOPENED
 from replicator.transport.imap_connection import LONGEST_LITERAL
-from replicator.transport.login import PasswordLogin
-from replicator.transport.urls import ServerUrl
-
-
-@dataclass
-class FakeImap:
-    """An inbox of `mails` by UID. A mail that is a function is called with the talk when it is fetched."""
-
-    mails: dict[int, bytes | Callable[[Talk], None]] = field(default_factory=dict)
-    capabilities: str = "IMAP4rev1 AUTH=PLAIN UIDPLUS IDLE"
-    validity: int = 7
-    login_answer: str = "OK in"
-    folders: tuple[str, ...] = ('(\\HasNoChildren) "/" INBOX',)
-    before: Callable[[Talk, str, str], bool] | None = None
-    """Called with tag and command; True: it is answered."""
-    deleted: set[int] = field(default_factory=set)
-    heard: list[str] = field(default_factory=list)
-    connections: int = 0
-
-    def __call__(self, talk: Talk) -> None:
-        self.connections += 1
-        talk.say(f"* OK [CAPABILITY {self.capabilities}] fake")
-        while True:
-            tag, _, line = talk.hear().partition(" ")
-            self.heard.append(line)
-            if self.before is None or not self.before(talk, tag, line):
-                talk.say(f"{tag} {self._answer(talk, line)}")
-            if line == "LOGOUT":
-                return
-
-    def _answer(self, talk: Talk, line: str) -> str:
-        words = line.split(" ")
-        match [word.upper() for word in words[:2]]:
-            case ["CAPABILITY", *_]:
-                talk.say(f"* CAPABILITY {self.capabilities}")
-            case ["AUTHENTICATE", _]:
-                talk.say("+ ")
-                self.heard.append(talk.hear())
-                return self.login_answer
-            case ["LOGIN", _]:
-                return f"{self.login_answer}"
-            case ["SELECT", _]:
-                talk.say(f"* {len(self.mails)} EXISTS", f"* OK [UIDVALIDITY {self.validity}] valid")
-            case ["LIST", _]:
-                talk.say(*(f"* LIST {folder}" for folder in self.folders))
-            case ["UID", "FETCH"]:
-                self._fetch(talk, words)
-            case ["UID", "SEARCH"]:
-                talk.say("* SEARCH " + " ".join(str(uid) for uid in self.mails))
-            case ["UID", "STORE"]:
-                self.deleted |= {int(uid) for uid in words[2].split(",")}
-            case ["UID", "EXPUNGE"]:
-                self._expunge({int(uid) for uid in words[2].split(",")})
-            case ["EXPUNGE"]:
-                self._expunge(self.deleted)
-        return "OK done"
-
-    def _fetch(self, talk: Talk, words: list[str]) -> None:
-        for number, (uid, mail) in enumerate(list(self.mails.items()), 1):
-            if words[2] not in ("1:*", str(uid)):
-                continue
-            if "RFC822.SIZE" in " ".join(words):
-                talk.say(f"* {number} FETCH (UID {uid} RFC822.SIZE {100 if callable(mail) else len(mail)})")
-            elif callable(mail):
-                mail(talk)
-            else:
-                talk.say(f"* {number} FETCH (FLAGS (\\Recent))")
-                talk.say_raw(f"* {number} FETCH (UID {uid} BODY[] {{{len(mail)}}}\r\n".encode() + mail + b")\r\n")
-
-    def _expunge(self, uids: set[int]) -> None:
-        for uid in uids:
-            self.mails.pop(uid, None)
-        self.deleted -= uids
-
-
-@contextmanager
-def fetcher(fake: FakeImap, options: str = "?encryption=none") -> Iterator[ImapFetcher]:
-    with serving(fake) as port:
-        url = ServerUrl.parse(f"imap://127.0.0.1:{port}{options}")
-        made = ImapFetcher(url, PasswordLogin(USER, lambda: PASSWORD), tls.context(), Runtime())
-        yield made
-        made.close()
-
-
-def mail(number: int) -> bytes:
-    return f"Subject: {number}\r\n\r\n)\r\nx{{3}}\r\n".encode()
+from replicator.transport.imap_folders import junk_folder
 
 
 def hang_up(talk: Talk) -> None:
