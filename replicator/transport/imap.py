@@ -11,11 +11,11 @@ from threading import Event
 from replicator.errors import LoginRefused, MailboxTrouble, NotTrusted
 from replicator.runtime import Runtime
 from replicator.transport.base import LARGEST_MAIL, Absence, Fetched
-from replicator.transport.fetch_refusals import move_refusal
 from replicator.transport.imap_connection import ImapConnection
 from replicator.transport.imap_errors import Broken, Refused, sorted_trouble
 from replicator.transport.imap_folders import INBOX, junk_folder
 from replicator.transport.imap_idle import wait_for_news
+from replicator.transport.imap_moving import move
 from replicator.transport.login import Login, with_fresh_token
 from replicator.transport.refusals import Server
 from replicator.transport.urls import ServerUrl
@@ -246,26 +246,12 @@ class ImapFetcher:
             raise failure
 
     def _move(self, places: dict[str, _Place], folder: str) -> dict[str, MailboxTrouble]:
-        """All at once; where that is refused one by one, so that a mail which can't be moved holds up no other."""
         connection = self._at(next(iter(places.values())))
-        refused: dict[str, MailboxTrouble] = {}
-        try:
-            full_name = self._opened().made_folder(folder)
-        except Refused as error:
-            return dict.fromkeys(places, move_refusal(self._server, error.text, folder))
+        if connection is None:
+            return {}
         # What the server has numbered anew since is not to be found by these numbers any more.
-        uids = {
-            place.uid: name for name, place in places.items() if connection and place.validity == connection.validity
-        }
-        try:
-            self._opened().move(list(uids), full_name)
-        except Refused:
-            for uid, name in uids.items():
-                try:
-                    self._opened().move([uid], full_name)
-                except Refused as error:
-                    refused[name] = move_refusal(self._server, error.text, folder)
-        return refused
+        uids = {place.uid: name for name, place in places.items() if place.validity == connection.validity}
+        return move(connection, self._server, uids, folder)
 
     def _end_session(self) -> None:
         """Carry out what is left to delete. Where that fails the mails come again, as duplicates."""
