@@ -82,6 +82,10 @@ class TryLater(MailboxTrouble):
     """The mail server refuses for now: greylisting, rate limits, trouble of its own. The next run tries again."""
 
 
+class MailRefused(MailboxTrouble):
+    """The mail server refuses this one mail for what is in it: a rule or a spam filter. Other mails may go."""
+
+
 class RecipientRefused(MailboxTrouble):
     """Mail to this one address is refused; mail to others may go."""
 

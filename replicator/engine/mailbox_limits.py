@@ -32,11 +32,12 @@ class Budget:
     per_hour: int
 
     @classmethod
-    def of(cls, unit: Unit, box: NodeMailbox) -> Budget:
+    def of(cls, unit: Unit, box: NodeMailbox, gone: int = 0) -> Budget:
+        """`gone` is how many this run has sent by it already."""
         if not box.limited:
             return cls(box.number, 1 << 30, 0)
         settings = unit.node.settings
-        limits = [settings.mails_per_run or 1 << 30]
+        limits = [settings.mails_per_run - gone if settings.mails_per_run else 1 << 30]
         hour = outgoing.load(unit.connection, box.number).left(unit.now, settings.mails_per_hour)
         left = max(0, min([*limits, *([] if hour is None else [hour])]))
         return cls(box.number, left, settings.mails_per_hour)

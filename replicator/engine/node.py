@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -30,6 +31,16 @@ from replicator.types import Kinds, Position, Role, Rule, Table
 
 
 @dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """What becomes of mail that is not the replicator's."""
+
+    way: Literal["leave", "move", "forward"] = "leave"
+    folder: str = "Unrecognised"
+    to: str = ""
+    """The address it is forwarded to; '' where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Sizes in bytes before base64, times in microseconds."""
 
@@ -47,6 +58,7 @@ class Settings:
     mails_per_run: int = 0
     """Mails that one run sends at most; 0: no limit."""
     mails_per_hour: int = 0
+    unrecognised: Unrecognised = Unrecognised()
 
 
 @dataclass(slots=True)

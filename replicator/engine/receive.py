@@ -1,7 +1,7 @@
 """Receive: mail is opened, checked, stored, committed, and only then deleted (protocol.md 4.1, 5.4).
 
-Input is hostile until it is authenticated. What is not ours stays untouched and is reported once; what is ours but
-can't be opened or breaks the protocol is set aside with the reason. One bad mail never stops the rest.
+Input is hostile until it is authenticated. What is not ours is for `unrecognised`; what is ours but can't be opened or
+breaks the protocol is set aside with the reason. One bad mail never stops the rest.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from replicator.engine.bounced import settle_bounces, take_bounce
-from replicator.engine.mailboxes import TROUBLE, Away
+from replicator.engine.forwarding import take_returned
+from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.routing import queue_parts
+from replicator.engine.unrecognised import Strangers
 from replicator.errors import Halted, PeerFault
 from replicator.protocol import link as links
 from replicator.protocol.envelope import MAGIC, key_id, open_envelope, peek
 from replicator.protocol.link import Heard, Placement
 from replicator.protocol.messages import Acknowledgement, Header
-from replicator.store import aside, batches, notices, parcels, slices, state
+from replicator.store import aside, batches, parcels, slices, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
-from replicator.transport.base import Absence, Fetched, Mailbox
+from replicator.transport.base import Fetched
 from replicator.types import Role
 
 
@@ -33,8 +35,11 @@ class Received:
     bytes: int = 0
     set_aside: int = 0
     foreign: int = 0
+    """Mails that are not the replicator's, those known from before included."""
+    moved: int = 0
+    """How many of them were moved to another folder."""
     bounces: int = 0
-    """Mails of ours that did not reach their recipient."""
+    """Mails of ours, or forwarded by us, that did not reach their recipient."""
 
 
 class UsedTwice(PeerFault):
@@ -52,31 +57,28 @@ def receive(node: Node, *, progress: Progress | None = None, away: Away | None =
     them are away.
     """
     received, away = Received(), away or Away()
-    with node.unit() as unit:
-        told = notices.known(unit.connection, "foreign-mail")
     boxes = node.mailboxes
     for box in boxes:
         try:
-            _receive_from(node, box.mailbox, told, received, progress or Silent())
+            _receive_from(node, box, received, progress or Silent())
         except TROUBLE as trouble:
             away.note(box, trouble, boxes)
     return received
 
 
-def _receive_from(node: Node, mailbox: Mailbox, told: set[str], received: Received, progress: Progress) -> None:
-    for fetched in mailbox.fetch(largest=node.settings.mail_bytes):
+def _receive_from(node: Node, box: NodeMailbox, received: Received, progress: Progress) -> None:
+    mailbox, strangers = box.mailbox, Strangers(node, box)
+    for fetched in mailbox.fetch(largest=node.settings.mail_bytes, skip=strangers.known):
         if fetched.raw is None:
-            _report_absent(node, fetched, received)
+            strangers.absent(fetched)
             continue
         found = mime.extract(fetched.raw, MAGIC)
         if not found.payloads:
-            if take_bounce(node, fetched.raw):
+            if take_bounce(node, fetched.raw) or take_returned(node, fetched.raw):
                 received.bounces += 1
                 mailbox.delete([fetched.id])
-                continue
-            if fetched.hint not in told:
-                _report_foreign(node, fetched, found.reason or "it is not from a replicator")
-            received.foreign += 1
+            else:
+                strangers.met(fetched, found.reason or "it is not from a replicator")
             continue
         try:
             fault = _take_all(node, found.payloads, received, progress)
@@ -86,6 +88,9 @@ def _receive_from(node: Node, mailbox: Mailbox, told: set[str], received: Receiv
             _set_aside(node, fetched, fault, received)
         received.mails += 1
         mailbox.delete([fetched.id])
+    strangers.done()
+    received.foreign += strangers.count
+    received.moved += strangers.moved
 
 
 def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progress: Progress) -> PeerFault | None:
@@ -98,18 +103,6 @@ def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progr
         except PeerFault as fault:
             first = first or fault
     return first
-
-
-def _report_absent(node: Node, fetched: Fetched, received: Received) -> None:
-    received.foreign += 1
-    if fetched.absence is Absence.TOO_LARGE:
-        with node.unit() as unit:
-            unit.notice("large-mail", fetched.hint, f"a mail of {fetched.size:,} bytes is too large and stays unread")
-
-
-def _report_foreign(node: Node, fetched: Fetched, reason: str) -> None:
-    with node.unit() as unit:
-        unit.notice("foreign-mail", fetched.hint, f"a mail in the mailbox is left alone: {reason}")
 
 
 def _set_aside(node: Node, fetched: Fetched, fault: PeerFault, received: Received) -> None:

@@ -1,4 +1,4 @@
-"""The whole run on one page: receive → collect → apply → publish → send."""
+"""The whole run on one page: receive → collect → apply → publish → send, and then what is not ours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from replicator.engine.apply import Applied, apply_ready
 from replicator.engine.collect import collect, collect_gently
+from replicator.engine.forwarding import Forwarded, forward
 from replicator.engine.mailboxes import Away, AwayMailbox
 from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
@@ -36,6 +37,7 @@ class Summary:
     sent: Sent = field(default_factory=Sent)
     away: list[AwayMailbox] = field(default_factory=list)
     """Mailboxes that could not be used while others could."""
+    forwarded: Forwarded = field(default_factory=Forwarded)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -59,6 +61,8 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
             summary.snapshots = start_snapshots(node, show)
         summary.batches = publish(node)
         summary.sent = send(node, resend_now=resend_now, progress=show, away=away)
+        # Last, as it has the least claim on a budget of mails, and what it meets must not hold up our own.
+        summary.forwarded = forward(node, summary.sent.mails, away)
         summary.away = note_away(node, away)
     return summary
 

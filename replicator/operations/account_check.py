@@ -14,10 +14,9 @@ from replicator.operations.account_login import AccountServer
 from replicator.runtime import Runtime
 from replicator.store.home import Home
 from replicator.transport import Mail, Mailbox, mime, probing, tls
+from replicator.transport.origin import ACCOUNT_TEST
 from replicator.transport.providers import provider_of
 
-MAGIC = b"REPLICATOR-ACCOUNT-TEST "
-"""What the test mail holds begins with this, which no envelope does: a run leaves it alone."""
 LARGEST = 100_000
 """Bytes of a mail that is looked into; the test mail has some thousand."""
 PATIENCE = 120
@@ -132,7 +131,7 @@ class _Check:
 
     def _round_trip(self, patience: float) -> Iterator[Finding]:
         address = self.account.address
-        payload = MAGIC + self.runtime.random(16)
+        payload = ACCOUNT_TEST + self.runtime.random(16)
         with account_login.open_account(self.account, self.home, self.runtime) as mailbox:
             # What lies there already needs not be looked into.
             known = frozenset(fetched.hint for fetched in mailbox.fetch(largest=0))
@@ -173,7 +172,7 @@ def _fetch_and_delete(mailbox: Mailbox, payload: bytes, known: frozenset[str]) -
     """Whether the mail was there. It is deleted, and so are test mails that were left behind by earlier tests."""
     found = False
     for fetched in mailbox.fetch(largest=LARGEST, skip=known):
-        payloads = mime.extract(fetched.raw, MAGIC).payloads if fetched.raw is not None else ()
+        payloads = mime.extract(fetched.raw, ACCOUNT_TEST).payloads if fetched.raw is not None else ()
         if payloads:
             found = found or payload in payloads
             mailbox.delete([fetched.id])

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from replicator.config import Configuration
 from replicator.databases import open_database
 from replicator.databases.base import Database
-from replicator.engine.node import Node, Settings
+from replicator.engine.node import Node, Settings, Unrecognised
 from replicator.errors import ConfigurationError, WrongUse
 from replicator.operations.account_login import open_account
 from replicator.protocol.link import MINUTE
@@ -103,7 +103,7 @@ def require_host(node: Node | View, doing: str) -> None:
 
 
 def settings_of(configuration: Configuration) -> Settings:
-    limits, run = configuration.limits, configuration.run
+    limits, run, account = configuration.limits, configuration.run, configuration.account
     defaults = Settings()
     return Settings(
         part_bytes=limits.part_bytes,
@@ -114,6 +114,7 @@ def settings_of(configuration: Configuration) -> Settings:
         mail_bytes=limits.mail_bytes,
         mails_per_run=limits.mails_per_run,
         mails_per_hour=limits.mails_per_hour,
+        unrecognised=Unrecognised(account.unrecognised, account.unrecognised_folder, account.unrecognised_to or ""),
         probe_wait=run.probe_minutes * MINUTE,
         hello_wait=run.hello_hours * HOUR,
     )

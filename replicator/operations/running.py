@@ -187,7 +187,8 @@ def log_line(outcome: Outcome) -> str:
     done = outcome.summary
     return (
         f"run of {outcome.seconds:.2f} s: received {done.received.mails} mails, {done.received.bytes} bytes"
-        f" ({done.received.set_aside} set aside, {done.received.foreign} left alone);"
+        f" ({done.received.set_aside} set aside, {done.received.foreign} not ours,"
+        f" {done.received.moved} of them moved, {done.forwarded.mails} forwarded);"
         f" applied {done.applied.batches} batches, {done.applied.rows} rows; collected {done.collected} changes;"
         f" made {done.batches} batches, {done.snapshots} initial loads;"
         f" sent {done.sent.mails} mails, {done.sent.bytes} bytes, {done.sent.rows} rows;"

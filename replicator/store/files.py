@@ -70,6 +70,14 @@ class Files:
         except OSError as error:
             raise trouble(error, "read", path) from error
 
+    def rename(self, path: Path, new: Path) -> None:
+        """Give a file another name in its folder, durably."""
+        try:
+            os.replace(path, new)
+            self._sync_folder(new.parent)
+        except OSError as error:
+            raise trouble(error, "write", new) from error
+
     def delete(self, path: Path) -> bool:
         """Whether there was such a file. Not fsynced: a file that comes back after a power cut is an orphan."""
         try:

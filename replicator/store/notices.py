@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -89,6 +89,18 @@ def since(connection: Connection, kinds: Sequence[str], subject: str) -> int | N
         (*kinds, subject[:500]),
     )
     return row[0] if row else None
+
+
+def settle_all(connection: Connection, kinds: Iterable[str], subjects: Iterable[str]) -> None:
+    """The cause of these is gone."""
+    pairs = [(kind, subject) for kind in kinds for subject in subjects]
+    sql.many(connection, "DELETE FROM replicator_notice WHERE kind = ? AND subject = ?", pairs)
+
+
+def forget(connection: Connection, kinds: Iterable[str], before: int) -> None:
+    """Those of these kinds that were told before this time, in microseconds, and wait for nobody."""
+    for kind in kinds:
+        sql.run(connection, "DELETE FROM replicator_notice WHERE kind = ? AND at < ? AND waiting = 0", (kind, before))
 
 
 def done(connection: Connection, number: int) -> bool:

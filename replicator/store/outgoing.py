@@ -14,6 +14,9 @@ from replicator.types import Epoch
 MAIN = 1
 """Number of the mailbox that the account names."""
 
+FORWARDING = 0
+"""Number of the row that counts forwarded mails. It is no mailbox, and has a name that none can have."""
+
 HOUR = 60 * 60 * 1_000_000
 """Microseconds."""
 
@@ -59,7 +62,9 @@ def save(connection: Connection, found: MailboxState, number: int = MAIN) -> Non
         connection, "UPDATE replicator_mailbox SET part_bytes = ?, hour_began = ?, hour_mails = ? WHERE id = ?", values
     )
     if not changed.rowcount:
-        sql.insert(connection, tables.mailbox, ("part_bytes", "hour_began", "hour_mails", "id"), [values])
+        name = "(forwarding)" if number == FORWARDING else ""
+        columns = ("part_bytes", "hour_began", "hour_mails", "id", "name")
+        sql.insert(connection, tables.mailbox, columns, [(*values, name)])
 
 
 class SentMail(NamedTuple):

@@ -1,4 +1,4 @@
-"""Mail that nobody wrote: bounces (RFC 3464) and automatic answers (RFC 3834). Pure; any bytes may come in.
+"""Bounces (RFC 3464). Pure; any bytes may come in.
 
 A bounce tells that a mail of ours did not reach its recipient. What was sent is told by the Message-ID of the mail that
 it quotes; whether that is one of ours is for the caller to look up. Nothing here answers anything.
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from replicator.transport.foreign_mime import Bounds, parsed
+from replicator.transport.foreign_mime import Bounds, head_of, parsed
 
 LONGEST = 512 * 1024
 """Bytes of a mail that are looked at: a bounce tells what it has to before it quotes the mail."""
 MOST_PARTS = 50
-HEAD = Bounds(LONGEST, lines=20_000, headers=1_000, parts=2, containers=2)
 REPORT = Bounds(LONGEST, lines=20_000, headers=1_000, parts=MOST_PARTS)
 
 _STATUS = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
@@ -49,27 +48,9 @@ class Bounce:
         return self.status in ("5.3.4", "5.2.3")
 
 
-def is_automatic(raw: bytes) -> bool:
-    """Was this mail sent by a machine, so that nothing must ever be sent because of it (RFC 3834 section 2)?"""
-    head = _head(raw)
-    if head is None:
-        return True  # nothing that a person wrote
-    submitted = str(head.get("Auto-Submitted", "no")).partition(";")[0].strip().lower()
-    returned = str(head.get("Return-Path", "?")).strip()
-    precedence = str(head.get("Precedence", "")).strip().lower()
-    return (
-        submitted != "no"
-        or returned == "<>"
-        or precedence in ("bulk", "junk", "list", "auto_reply")
-        or head.get("X-Auto-Response-Suppress") is not None
-        or head.get("List-Id") is not None
-        or head.get_content_type() == "multipart/report"
-    )
-
-
 def read_bounce(raw: bytes) -> Bounce | None:
     """The report in this mail, or None where it is none or tells of no mail. Never raises."""
-    head = _head(raw)
+    head = head_of(raw)
     if head is None or head.get_content_type() != "multipart/report":
         return None
     mail = parsed(raw[:LONGEST], REPORT)
@@ -112,14 +93,8 @@ def _text(part: Message[Any, Any]) -> bytes:
 
 
 def _id_in(text: bytes) -> str | None:
-    head = _head(text)
+    head = head_of(text)
     return None if head is None else _id_of(str(head.get("Message-ID", "")))
-
-
-def _head(raw: bytes) -> Message[Any, Any] | None:
-    """The headers alone."""
-    end = min((place for place in (raw.find(b"\n\n"), raw.find(b"\r\n\r\n")) if place >= 0), default=LONGEST)
-    return parsed(raw[: min(end, LONGEST)] + b"\n\n", HEAD)
 
 
 def _id_of(text: str) -> str | None:

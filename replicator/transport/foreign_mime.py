@@ -34,6 +34,9 @@ class Bounds:
     """Multiparts and mails within, one in another or side by side: therefore of the depth, too."""
 
 
+HEAD = Bounds(512 * 1024, lines=20_000, headers=1_000, parts=2, containers=2)
+
+
 class _BoundPassed(Exception):
     """Ends the parser; the text says which bound."""
 
@@ -102,6 +105,12 @@ def parsed(raw: bytes, bounds: Bounds) -> Message[Any, Any] | None:
         return _parse(raw, bounds)
     except Exception:  # noqa: BLE001 - as above, and a passed bound
         return None
+
+
+def head_of(raw: bytes) -> Message[Any, Any] | None:
+    """The headers alone, of the first HEAD.size bytes; None where they can't be read. Never raises."""
+    end = min((place for place in (raw.find(b"\n\n"), raw.find(b"\r\n\r\n")) if place >= 0), default=HEAD.size)
+    return parsed(raw[: min(end, HEAD.size - 2)] + b"\n\n", HEAD)
 
 
 def _parse(raw: bytes, bounds: Bounds) -> Message[Any, Any]:

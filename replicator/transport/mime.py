@@ -21,7 +21,16 @@ from replicator.transport.base import LARGEST_MAIL, MOST_PAYLOADS, Composed, Mai
 from replicator.transport.foreign_mime import Bounds, candidates
 from replicator.transport.writing import base64_lines, header_address, header_text, header_word, moment, text_part
 
-__all__ = ["Bounds", "Extracted", "compose", "content_of", "extract", "new_message_id", "sentence_for_people"]
+__all__ = [
+    "Bounds",
+    "Extracted",
+    "compose",
+    "content_of",
+    "extract",
+    "id_domain",
+    "new_message_id",
+    "sentence_for_people",
+]
 
 ATTACHMENT_NAME = "replicator.bin"
 """Of the first; the others are replicator-2.bin and so on, since a program that saves them by name would keep one."""
@@ -43,10 +52,13 @@ _OUR_HEAD_REACHES = 256 * 1024
 
 def new_message_id(runtime: Runtime, sender: str) -> str:
     """A Message-ID that no other mail has, in the sender's domain."""
+    return f"<{runtime.now():x}.{runtime.random(8).hex()}@{id_domain(sender)}>"
+
+
+def id_domain(sender: str) -> str:
+    """The sender's domain, where it is fit to stand in a Message-ID."""
     _, at, domain = sender.rpartition("@")
-    if not at or not re.fullmatch(r"[A-Za-z0-9.-]+", domain):
-        domain = "replicator.invalid"
-    return f"<{runtime.now():x}.{runtime.random(8).hex()}@{domain}>"
+    return domain if at and re.fullmatch(r"[A-Za-z0-9.-]+", domain) else "replicator.invalid"
 
 
 def sentence_for_people(sender: str, receiver: str) -> str:

@@ -114,7 +114,7 @@ class Pop3Fetcher:
     def _read(self, name: str, entry: _Entry, largest: int, skip: Container[str]) -> Fetched | None:
         """The mail; None when it is skipped or has gone."""
         hint = None if entry.unique_id is None else f"{entry.unique_id}/{entry.size}"
-        if hint in skip:
+        if hint is not None and hint in skip:
             return None
         entry.read_on = self._connections
         absent = Fetched(name, hint or f"size {entry.size}", entry.size, None, Absence.UNREADABLE)

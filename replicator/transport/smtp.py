@@ -52,8 +52,8 @@ class SmtpSender:
     # --- one mail -------------------------------------------------------------------------------------------------
 
     def send(self, mail: Mail | Composed) -> None:
-        """See `Mailbox.send`. Raises MailTooLarge, RecipientRefused, TryLater, LoginRefused, NotTrusted, Unreachable,
-        MailboxTrouble, and ConfigurationError for an address that can't be used."""
+        """See `Mailbox.send`. Raises MailTooLarge, MailRefused, RecipientRefused, TryLater, LoginRefused, NotTrusted,
+        Unreachable, MailboxTrouble, and ConfigurationError for an address that can't be used."""
         sender, recipient = self._envelope_sender(mail), on_the_wire(mail.recipient)
         content = mime.content_of(mail)
         self._check_size(content)

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from replicator.errors import (
     LoginRefused,
     MailboxTrouble,
+    MailRefused,
     MailTooLarge,
     NotTrusted,
     RecipientRefused,
@@ -177,7 +178,7 @@ def _mail(server: Server, reply: Reply, user: str) -> MailboxTrouble:
             f"the login {cut(user)}.{said}",
             reply.recipient,
         )
-    return MailboxTrouble(
+    return MailRefused(
         f"{server.url} refuses the mail to {recipient}: a rule or a spam filter there may be the cause; ask the "
         f"provider to let it pass.{said}"
     )

@@ -1,4 +1,4 @@
-"""Bounces and automatic answers are told from other mail, whatever bytes come in."""
+"""Bounces are told from other mail, whatever bytes come in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.transport.bounces import Bounce, is_automatic, read_bounce
+from replicator.transport.bounces import Bounce, read_bounce
 
 POSTFIX = b"""Return-Path: <>
 From: MAILER-DAEMON@mx.example.test (Mail Delivery System)
@@ -96,27 +96,8 @@ def test_what_is_no_bounce_of_a_mail(raw: bytes) -> None:
     assert read_bounce(raw) is None
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        b"Auto-Submitted: auto-replied",
-        b"Auto-Submitted: auto-generated; x=1",
-        b"auto-submitted:AUTO-NOTIFIED",
-        b"Return-Path: <>",
-        b"Precedence: bulk",
-        b"X-Auto-Response-Suppress: All",
-        b"List-Id: <news.example.test>",
-        b"Content-Type: multipart/report; boundary=x",
-    ],
-)
-def test_automatic_mail(header: bytes) -> None:
-    assert is_automatic(header + b"\nSubject: away\n\nI am away.")
-    assert not is_automatic(b"Auto-Submitted: no\nReturn-Path: <anna@example.test>\nSubject: hello\n\nhello")
-
-
 @given(
     st.one_of(st.binary(max_size=400), st.binary(max_size=60).map(lambda noise: POSTFIX[:900] + noise + POSTFIX[900:]))
 )
 def test_any_bytes_are_read_without_an_error(raw: bytes) -> None:
     read_bounce(raw)
-    is_automatic(raw)
