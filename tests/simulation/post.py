@@ -57,7 +57,7 @@ class SimulatedMailbox(FolderMailbox):
             raise MailboxTrouble("the simulated share is away")
         if "refused" in self._faults and self._dice.chance(REFUSED):
             raise RecipientRefused(f"the mailbox of {mail.recipient} is full", mail.recipient, full=True)
-        if self._takes is not None and len(mime.compose(mail)) > self._takes:
+        if self._takes is not None and len(mime.content_of(mail)) > self._takes:
             raise MailTooLarge("too large", self._takes if self._dice.chance(0.5) else None)
         super().send(mail)
 

@@ -15,6 +15,7 @@ from replicator.errors import (
     ConfigurationError,
     LoginRefused,
     MailboxTrouble,
+    MailRefused,
     MailTooLarge,
     NotTrusted,
     RecipientRefused,
@@ -126,7 +127,7 @@ def test_too_large_at_any_place_and_the_next_mail_goes(verb: str, answer: str) -
         ("RCPT", "452 4.2.2 full", RecipientRefused),
         ("DATA", "451 4.3.0 later", TryLater),
         (".", "451 4.3.0 later", TryLater),
-        (".", "554 5.7.1 spam", MailboxTrouble),
+        (".", "554 5.7.1 spam", MailRefused),
     ],
 )
 def test_after_a_refused_mail_the_next_one_goes(verb: str, answer: str, kind: type[MailboxTrouble]) -> None:
