@@ -2,7 +2,8 @@
 
 Standard input is a pipe that the test process holds open and never writes to; when it ends, the folder's servers are
 killed and the folder is removed. PR_SET_PDEATHSIG would not do: the kernel forgets it as soon as a process changes its
-user, as Postfix's master does. A server is known by the folder in its command line; what it started is in its group.
+user, as Postfix's master does. A server is known by the folder in its command line; what it started is in its group, or
+works in the folder: PostgreSQL's processes make groups of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-SERVERS = (b"dovecot", b"master")
+SERVERS = (b"dovecot", b"master", b"postgres", b"mariadbd")
 
 
 def groups_of(folder: str) -> set[int]:
@@ -26,7 +27,11 @@ def groups_of(folder: str) -> set[int]:
             continue
         with contextlib.suppress(OSError):
             program, *words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
-            if os.path.basename(program) in SERVERS and any(word.startswith(folder.encode() + b"/") for word in words):
+            # A server may write what it does into its name: "postgres: checkpointer".
+            if os.path.basename(program).split(b":")[0] not in SERVERS:
+                continue
+            works_in = os.readlink(f"/proc/{entry}/cwd").encode()
+            if any(word.startswith(folder.encode() + b"/") for word in (works_in, *words)):
                 found.add(os.getpgid(int(entry)))
     return found
 

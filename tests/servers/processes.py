@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -11,18 +12,29 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 60
 """Seconds for what takes a tenth of one, on a machine that does much else."""
 
 
 class Server:
-    """One server in a process group of its own; `log` is where it says why it does not start."""
+    """One server in a process group of its own; `log` is where it says why it does not start.
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    `user`: whose rights it gets, where the tests run as root and the server refuses to.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> None:
         self._command = list(command)
         self._log = log
         self._environment = {**os.environ, **(environment or {})}
+        self._identity = identity_of(user)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,6 +50,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                **self._identity,
             )
 
     def stop(self) -> None:
@@ -65,12 +78,16 @@ class Server:
         finally:
             self._process = None
 
+    def require_running(self) -> None:
+        """Raises RuntimeError with what the server said if it has ended."""
+        if not self.is_running:
+            raise RuntimeError(f"{self._command[0]} ended at once:\n{self._log.read_text(errors='replace')}")
+
     def await_port(self, port: int) -> None:
         """Until the server greets there. A port that only listens may belong to a server that can't answer yet."""
 
         def greets() -> bool:
-            if not self.is_running:
-                raise RuntimeError(f"{self._command[0]} ended at once:\n{self._log.read_text(errors='replace')}")
+            self.require_running()
             try:
                 with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
                     return bool(connection.recv(1))
@@ -78,6 +95,14 @@ class Server:
                 return False
 
         wait_until(greets, f"{self._command[0]} greets on port {port}")
+
+
+def identity_of(user: str | None) -> dict[str, Any]:
+    """Arguments for `subprocess` that start a program as this user; none where nobody asks, or we may not."""
+    if user is None or os.getuid() != 0:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": ()}
 
 
 class Guardian:
