@@ -86,6 +86,10 @@ class MailRefused(MailboxTrouble):
     """The mail server refuses this one mail for what is in it: a rule or a spam filter. Other mails may go."""
 
 
+class RecipientLater(TryLater):
+    """Mail to this one address is refused for now, as by greylisting; mail to others may go."""
+
+
 class RecipientRefused(MailboxTrouble):
     """Mail to this one address is refused; mail to others may go."""
 

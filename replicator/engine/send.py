@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from replicator.engine.mail_packing import mails_waiting
 from replicator.engine.mailbox_limits import Budget, note_refused, note_taken, refused_before, subject
-from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox
+from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox, Trouble
 from replicator.engine.mailing import Errand, Letter, Sent, mail_all
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.routing import queue_parts
-from replicator.errors import RecipientRefused
+from replicator.errors import RecipientLater, RecipientRefused
 from replicator.protocol import link as links
 from replicator.protocol.messages import Acknowledgement, Direction, Header
 from replicator.store import batches, notices, parcels, routes, state
@@ -24,13 +24,15 @@ from replicator.store.state import LinkState, Peer
 
 NO_MAILBOX = "no-mailbox"
 """Kind of the notice about a peer that no mailbox is set for."""
+MOST_PUT_OFF = 5
+"""Peers put off at one mailbox in one run: after so many it is the server that wants to be left alone."""
 
 
 def send(node: Node, *, resend_now: bool = False, progress: Progress | None = None, away: Away | None = None) -> Sent:
     """Send to every enabled peer what it should get. `resend_now`: everything un-acknowledged as well.
 
     Mailboxes that are `away` are left out, and so is one that fails, from then on. Raises the first one's trouble when
-    none that sends is left.
+    none that sends is left; and RecipientLater at the end, when the others have theirs, for a peer that was put off.
     """
     run = _Run(node, away or Away(), progress or Silent())
     with node.unit() as unit:
@@ -51,6 +53,8 @@ def send(node: Node, *, resend_now: bool = False, progress: Progress | None = No
         for box in boxes:
             run.mail(errand, box)
     run.end(peers)
+    if run.put_off:
+        raise next(iter(run.put_off.values()))
     return run.sent
 
 
@@ -66,6 +70,8 @@ class _Run:
     """Those that send."""
     budgets: dict[int, Budget] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    put_off: dict[str, RecipientLater] = field(default_factory=dict)
+    """Peers that no mailbox could send to for now, with the reason."""
 
     def begin(self, unit: Unit, peers: list[Peer]) -> None:
         self.boxes = [box for box in self.node.mailboxes if box.sends]
@@ -93,10 +99,19 @@ class _Run:
             with self.node.unit() as unit:
                 # The acknowledgement has not gone this way.
                 routes.set_owed(unit.connection, peer.id, [box.number], True)
-            self.away.note(box, trouble, self.boxes)
+            self._note_failed(peer, box, trouble)
         else:
+            self.put_off.pop(peer.name, None)
             if went and subject(peer, box) in self.refused:
                 note_taken(self.node, peer, box)
+
+    def _note_failed(self, peer: Peer, box: NodeMailbox, trouble: Trouble) -> None:
+        if isinstance(trouble, RecipientLater):
+            # Greylisting, as a rule: a matter of this peer's server, and the others get theirs.
+            self.put_off[peer.name] = trouble
+            if len(self.put_off) < MOST_PUT_OFF:
+                return
+        self.away.note(box, trouble, self.boxes)
 
     def end(self, peers: list[Peer]) -> None:
         """Count what the limits have kept back."""

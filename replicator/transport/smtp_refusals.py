@@ -12,6 +12,7 @@ from replicator.errors import (
     MailRefused,
     MailTooLarge,
     NotTrusted,
+    RecipientLater,
     RecipientRefused,
     TryLater,
     Unreachable,
@@ -65,6 +66,11 @@ class Reply:
         return self.stage in (Stage.SENDER, Stage.RECIPIENT, Stage.CONTENT)
 
     @property
+    def recipient_later(self) -> bool:
+        """For now, and said when the recipient was named: greylisting, a mailbox that is locked."""
+        return self.later and self.stage is Stage.RECIPIENT and self.code in (450, 451, 452)
+
+    @property
     def mailbox_full(self) -> bool:
         # RFC 5321: 552 is "exceeded storage allocation"; after RCPT that can only be the recipient's.
         bare = self.code == 552 and self.stage is Stage.RECIPIENT and self.status is None
@@ -104,6 +110,10 @@ def smtp_refusal(server: Server, reply: Reply, user: str, *, by_token: bool = Fa
         return MailTooLarge(f"{server.url} refuses the mail as too large: it is sent again in smaller parts.{said}")
     if reply.code == 432:
         return server.refused_login(user, reply.text, by_token=by_token)
+    if reply.recipient_later:
+        return RecipientLater(
+            f"{server.url} takes no mail to {recipient} at the moment: nothing is lost, the next run tries again.{said}"
+        )
     if reply.later:
         return TryLater(f"{server.url} {_why_later(reply)}: nothing is lost, the next run tries again.{said}")
     if reply.about_login:

@@ -123,6 +123,27 @@ def test_servers_that_refuse_and_fail_lose_nothing(farm: MailFarm, tmp_path: Pat
     assert equal(office, one)
 
 
+def test_a_station_that_is_put_off_keeps_no_other_waiting(farm: MailFarm, tmp_path: Path) -> None:
+    office = new_host(farm, tmp_path, ("imaps", "smtps"))
+    stations = [new_station(farm, office, user, ("pop3s", "smtp")) for user in ("remote1", "remote2", "remote3")]
+    settled(farm, office, *stations)
+    add_customers(office, 100)
+    put_off = farm.address("remote2")
+    farm.policy.answer = lambda asked: "450 4.2.0 Greylisted" if asked["recipient"] == put_off else "DUNNO"
+    # Whoever's turn it was: in each run another one comes first.
+    for _ in range(2):
+        told = office.refused("host-run", code=1)
+        assert f"takes no mail to {put_off} at the moment" in told
+    farm.settle()
+    for station in stations:
+        station.here("remote-run")
+    assert [len(customers_of(station)) for station in stations] == [20, 0, 20]
+    farm.policy.answer = None
+    settled(farm, office, *stations)
+    assert customers_of(stations[1]) == set(range(100, 120))
+    assert all(equal(office, station) for station in stations)
+
+
 @pytest.mark.parametrize("sends", ["small", "silent"])
 def test_what_is_too_large_for_the_server_goes_in_parts(farm: MailFarm, tmp_path: Path, sends: str) -> None:
     """Where the server tells its limit, and where it tells by its answer only."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from mail_accounts import account, arrived, at, certificate_of, mail, payload, told
 
-from replicator.errors import MailboxTrouble, MailTooLarge, RecipientRefused, TryLater
+from replicator.errors import MailboxTrouble, MailTooLarge, RecipientLater, RecipientRefused, TryLater
 from tests.servers.farm import SMALL_QUOTA, SMALL_QUOTA_USER, MailFarm
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.postfix import SMALL_LIMIT
@@ -58,8 +58,8 @@ def test_an_unknown_address_stops_no_other(farm: MailFarm) -> None:
     ("reply", "kind", "full"),
     [
         ("421 4.7.0 Too many connections", TryLater, None),
-        ("450 4.7.1 Rate limit", TryLater, None),
-        ("451 4.3.0 Temporary trouble", TryLater, None),
+        ("450 4.7.1 Rate limit", RecipientLater, None),
+        ("451 4.3.0 Temporary trouble", RecipientLater, None),
         ("550 5.1.1 User unknown", RecipientRefused, False),
         ("550 5.7.1 Not wanted here", RecipientRefused, False),
         ("552 5.2.2 Over quota", RecipientRefused, True),

@@ -18,6 +18,7 @@ from replicator.errors import (
     MailRefused,
     MailTooLarge,
     NotTrusted,
+    RecipientLater,
     RecipientRefused,
     TryLater,
     Unreachable,
@@ -122,7 +123,7 @@ def test_too_large_at_any_place_and_the_next_mail_goes(verb: str, answer: str) -
     [
         ("MAIL", "450 4.7.1 slowly", TryLater),
         ("MAIL", "553 5.7.1 not your address", MailboxTrouble),
-        ("RCPT", "450 4.2.0 greylisted", TryLater),
+        ("RCPT", "450 4.2.0 greylisted", RecipientLater),
         ("RCPT", "550 5.1.1 unknown", RecipientRefused),
         ("RCPT", "452 4.2.2 full", RecipientRefused),
         ("DATA", "451 4.3.0 later", TryLater),
