@@ -13,12 +13,14 @@ from replicator.cli.console import human_size, one_line
 
 
 class _Amount(ProgressColumn):
-    """'12,000 of 100,000 rows', '3.1 of 20 MB, 5,000 rows'."""
+    """'12,000 of 100,000 rows', '3.1 of 20 MB, 5,000 rows', '12 of 500 mails, 4.1 MB'."""
 
     def render(self, task: Task) -> Text:
         done, total, rows = int(task.completed), int(task.total or 0), task.fields.get("rows")
         if task.fields["unit"] == "rows":
             return Text(f"{done:,} of {total:,} rows")
+        if task.fields["unit"] == "mails":
+            return Text(f"{done:,} of {total:,} mails, {human_size(task.fields['size'])}")
         text = f"{human_size(done)} of {human_size(total)}"
         return Text(text if rows is None else f"{text}, {rows:,} rows")
 
@@ -53,6 +55,9 @@ class Bars:
     def sent(self, peer: str, done: int, total: int, rows: int) -> None:
         self._show("to", peer, done, total, "bytes", rows)
 
+    def fetched(self, mailbox: str, done: int, total: int, size: int) -> None:
+        self._show(f"fetching from {mailbox}" if mailbox else "fetching", "", done, total, "mails", size=size)
+
     def received(self, peer: str, n: int, done: int, total: int) -> None:
         self._show(f"batch {n} from", peer, done, total, "bytes")
 
@@ -62,7 +67,9 @@ class Bars:
     def applied(self, peer: str, done: int, total: int) -> None:
         self._show("applying from", peer, done, total, "rows")
 
-    def _show(self, what: str, peer: str, done: int, total: int, unit: str, rows: int | None = None) -> None:
+    def _show(
+        self, what: str, peer: str, done: int, total: int, unit: str, rows: int | None = None, size: int = 0
+    ) -> None:
         if self._bars.disable:
             return
         task = self._tasks.get((what, peer))
@@ -71,9 +78,9 @@ class Bars:
             self._bars.remove_task(task)
             task = None
         if task is None:
-            task = self._bars.add_task(one_line(f"{what} {peer}"), total=total, unit=unit, rows=rows)
+            task = self._bars.add_task(one_line(f"{what} {peer}".strip()), total=total, unit=unit, rows=rows, size=size)
             self._tasks[what, peer] = task
-        self._bars.update(task, completed=done, total=total, rows=rows)
+        self._bars.update(task, completed=done, total=total, rows=rows, size=size)
         if done >= total and unit == "bytes" and rows is None:
             # Hundreds of batches may come: a bar for each would fill the screen.
             self._bars.remove_task(task)

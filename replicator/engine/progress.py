@@ -9,6 +9,10 @@ class Progress(Protocol):
     def sent(self, peer: str, done: int, total: int, rows: int) -> None:
         """Bytes `done` of the `total` that this run has for the peer are mailed, with `rows` rows so far."""
 
+    def fetched(self, mailbox: str, done: int, total: int, size: int) -> None:
+        """Mails `done` of the `total` that lie in the mailbox (its name; empty: the account's) are taken in, of `size`
+        bytes."""
+
     def received(self, peer: str, n: int, done: int, total: int) -> None:
         """Bytes of batch `n` that have come, those of earlier runs included."""
 
@@ -21,6 +25,9 @@ class Progress(Protocol):
 
 class Silent:
     def sent(self, peer: str, done: int, total: int, rows: int) -> None:
+        """Tell nobody."""
+
+    def fetched(self, mailbox: str, done: int, total: int, size: int) -> None:
         """Tell nobody."""
 
     def received(self, peer: str, n: int, done: int, total: int) -> None:

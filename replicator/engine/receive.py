@@ -50,6 +50,10 @@ class Left(Exception):
     """This mail stays where it is."""
 
 
+class Outdated(Exception):
+    """It was sealed for the invitation's key, which is forgotten: it was taken before, or comes again by itself."""
+
+
 def receive(node: Node, *, progress: Progress | None = None, away: Away | None = None) -> Received:
     """Take in all mail that lies in the mailboxes; `away` notes which of them can't be used in this run.
 
@@ -67,30 +71,38 @@ def receive(node: Node, *, progress: Progress | None = None, away: Away | None =
 
 
 def _receive_from(node: Node, box: NodeMailbox, received: Received, progress: Progress) -> None:
-    mailbox, strangers = box.mailbox, Strangers(node, box)
-    for fetched in mailbox.fetch(largest=node.settings.mail_bytes, skip=strangers.known):
-        if fetched.raw is None:
-            strangers.absent(fetched)
-            continue
-        found = mime.extract(fetched.raw, MAGIC)
-        if not found.payloads:
-            if take_bounce(node, fetched.raw) or take_returned(node, fetched.raw):
-                received.bounces += 1
-                mailbox.delete([fetched.id])
-            else:
-                strangers.met(fetched, found.reason or "it is not from a replicator")
-            continue
-        try:
-            fault = _take_all(node, found.payloads, received, progress)
-        except Left:
-            continue
-        if fault is not None:
-            _set_aside(node, fetched, fault, received)
-        received.mails += 1
-        mailbox.delete([fetched.id])
+    strangers, size = Strangers(node, box), 0
+    mails = box.mailbox.fetch(largest=node.settings.mail_bytes, skip=strangers.known)
+    for done, fetched in enumerate(mails, start=1):
+        if _take_mail(node, fetched, strangers, received, progress):
+            box.mailbox.delete([fetched.id])
+        size += fetched.size
+        progress.fetched(box.name, done, done + fetched.behind, size)
     strangers.done()
     received.foreign += strangers.count
     received.moved += strangers.moved
+
+
+def _take_mail(node: Node, fetched: Fetched, strangers: Strangers, received: Received, progress: Progress) -> bool:
+    """Whether the mail may leave the mailbox: what it holds is stored."""
+    if fetched.raw is None:
+        strangers.absent(fetched)
+        return False
+    found = mime.extract(fetched.raw, MAGIC)
+    if not found.payloads:
+        if take_bounce(node, fetched.raw) or take_returned(node, fetched.raw):
+            received.bounces += 1
+            return True
+        strangers.met(fetched, found.reason or "it is not from a replicator")
+        return False
+    try:
+        fault = _take_all(node, found.payloads, received, progress)
+    except Left:
+        return False
+    if fault is not None:
+        _set_aside(node, fetched, fault, received)
+    received.mails += 1
+    return True
 
 
 def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progress: Progress) -> PeerFault | None:
@@ -99,6 +111,8 @@ def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progr
     for payload in payloads:
         try:
             _take(node, payload, progress)
+            received.bytes += len(payload)
+        except Outdated:
             received.bytes += len(payload)
         except PeerFault as fault:
             first = first or fault
@@ -176,10 +190,13 @@ def _open(node: Node, blob: bytes) -> _Opened:
     if identity.bootstrap_key is not None:
         secrets[key_id(bytes(identity.bootstrap_key.public_key))] = (bytes(identity.bootstrap_key), True)
     mine = secrets.get(outer.receiver_key)
-    if mine is None:
-        raise PeerFault("it is sealed for another node, or for a key that this node no longer has")
     with node.database.transaction(write=False) as connection:
         peers = state.load_peers(connection)
+    if mine is None:
+        known = {key_id(peer.public_key) for peer in peers.values() if peer.public_key is not None}
+        if outer.receiver_key == identity.retired_key_id and outer.sender_key in known:
+            raise Outdated
+        raise PeerFault("it is sealed for another node, or for a key that this node no longer has")
     for peer in peers.values():
         for public, bootstrap in ((peer.public_key, False), (peer.bootstrap_key, True)):
             if public is not None and key_id(public) == outer.sender_key:
@@ -207,10 +224,11 @@ def _enrol(unit: Unit, peer: Peer, opened: _Opened) -> Callable[[], None] | None
     identity = unit.node.identity
     if identity.bootstrap_key is None or opened.by_bootstrap:
         return None
+    retired = key_id(bytes(identity.bootstrap_key.public_key))
 
     def forget() -> None:
         # After the commit: a mail that still comes under the old key is sent again by its sender.
-        unit.node.identity = replace(identity, bootstrap_key=None)
+        unit.node.identity = replace(identity, bootstrap_key=None, retired_key_id=retired)
         unit.node.identity_file.write(unit.node.identity)
 
     return forget

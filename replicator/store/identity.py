@@ -34,6 +34,8 @@ class Identity:
     """Station: the invitation's key, until the host's acknowledgement of our own key is in."""
     host_public_key: PublicKey | None = field(default=None, repr=False)
     """Station: the host's key, from the invitation."""
+    retired_key_id: bytes | None = None
+    """Station: names the invitation's key, once it is forgotten. What still comes under it is known for that."""
 
     @property
     def public_key(self) -> bytes:
@@ -59,10 +61,12 @@ class IdentityFile:
             newer = content["format"] != FORMAT
             if not newer:
                 bootstrap, host = content.get("bootstrap_secret"), content.get("host_public_key")
+                retired = content.get("retired_key_id")
                 return Identity(
                     private_key=PrivateKey(_bytes(content["secret"])),
                     bootstrap_key=None if bootstrap is None else PrivateKey(_bytes(bootstrap)),
                     host_public_key=None if host is None else PublicKey(_bytes(host)),
+                    retired_key_id=None if retired is None else bytes.fromhex(retired),
                 )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # Without the cause: a traceback in the log must not show a piece of the key.
@@ -76,6 +80,8 @@ class IdentityFile:
             content["bootstrap_secret"] = _text(bytes(identity.bootstrap_key))
         if identity.host_public_key is not None:
             content["host_public_key"] = _text(bytes(identity.host_public_key))
+        if identity.retired_key_id is not None:
+            content["retired_key_id"] = identity.retired_key_id.hex()
         self._files.write(self.path, json.dumps(content, indent=1).encode() + b"\n", moment="side")
 
     def _refuse_open_file(self) -> None:

@@ -96,6 +96,8 @@ class Fetched:
     """Set exactly when `raw` is None."""
     junk: bool = False
     """It lies in the provider's folder for junk: what isn't ours there is not for us to move or forward."""
+    behind: int = 0
+    """Mails that follow in this session, as far as is known: for those who watch."""
 
 
 class Mailbox(ABC):

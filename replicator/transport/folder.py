@@ -15,6 +15,7 @@ import re
 import stat
 import sys
 from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -142,10 +143,10 @@ class FolderMailbox(Mailbox):
         self._remove_abandoned()
         names = self._list()
         self._listed = frozenset(names)
-        for name in names:
+        for number, name in enumerate(names, start=1):
             fetched = self._read(name, largest, skip)
             if fetched is not None:
-                yield fetched
+                yield replace(fetched, behind=len(names) - number)
 
     def _list(self) -> list[str]:
         try:

@@ -183,13 +183,13 @@ class ImapFetcher:
     # --- reading and deleting ---------------------------------------------------------------------------------------
 
     def _read_all(self, sizes: dict[_Place, int], largest: int, skip: Container[str]) -> Iterator[Fetched]:
-        for place, size in sizes.items():
+        for number, (place, size) in enumerate(sizes.items(), start=1):
             if place.hint(size) in skip:
                 continue
             self._places[place.name] = place
             fetched = self._read(place, size, largest)
             if fetched is not None:
-                yield fetched
+                yield replace(fetched, behind=len(sizes) - number)
 
     def _read(self, place: _Place, size: int, largest: int) -> Fetched | None:
         """The mail; None when it has gone."""

@@ -6,7 +6,7 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import count
 from threading import Event
@@ -63,13 +63,13 @@ class Pop3Fetcher:
         with self._errors_sorted():
             entries = self._open()
         self._entries = {f"{session}.{entry.number}": entry for entry in entries}
-        for name, entry in list(self._entries.items()):
+        for number, (name, entry) in enumerate(list(self._entries.items()), start=1):
             if name not in self._entries:
                 # Not found again after the connection broke.
                 continue
             fetched = self._read(name, entry, largest, skip)
             if fetched is not None:
-                yield fetched
+                yield replace(fetched, behind=len(entries) - number)
 
     def delete(self, fetched_ids: Iterable[str]) -> None:
         """See `Mailbox.delete`. Marks; QUIT, in `close`, deletes."""

@@ -110,6 +110,12 @@ def test_oldest_first(host: Mailbox, station: Mailbox) -> None:
     assert payloads(station) == [content(number) for number in range(20)]
 
 
+def test_how_many_follow_is_known(host: Mailbox, station: Mailbox) -> None:
+    for number in range(3):
+        host.send(mail(number))
+    assert [fetched.behind for fetched in station.fetch()] == [2, 1, 0]
+
+
 def test_fetching_deletes_nothing(farm: Farm, host: Mailbox, station: Mailbox) -> None:
     host.send(mail())
     for _ in range(3):

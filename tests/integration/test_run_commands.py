@@ -202,6 +202,45 @@ def test_bars_on_a_terminal_and_none_in_a_pipe(office: Computer, koeln: Computer
     assert "\x1b" not in result.out
 
 
+def test_many_small_mails_are_seen_coming(office: Computer, koeln: Computer) -> None:
+    """Each is a batch of its own, so that no bar of one batch would stay on screen."""
+    exchange(office, koeln)
+    for number in range(100, 112):
+        office.sql("INSERT INTO customers VALUES (?, 'x', NULL)", number)
+        office.here("host-run")
+    count = len(koeln.mails())
+    assert count >= 12
+    shown = on_a_terminal(koeln)
+    assert "fetching" in shown
+    assert f"{count} of {count} mails, " in shown
+    assert equal(office, koeln)
+
+
+# --- the invitation's key ---------------------------------------------------------------------------------------------
+
+
+def test_a_mail_under_the_forgotten_key_of_the_invitation_is_dropped_and_no_other(
+    office: Computer, koeln: Computer
+) -> None:
+    """It was taken before and came again (a POP3 session without QUIT), or it comes again under the new key."""
+    office.here("host-run")
+    (first,) = koeln.mails()
+    again = first.read_bytes()
+    exchange(koeln, office)
+    first.write_bytes(again)
+    told = json.loads(koeln.run("--json"))
+    assert told["news"] == []
+    assert told["summary"]["received"]["set_aside"] == 0
+    assert first not in koeln.mails()
+    # Another node's mail is none of ours, whoever sent it.
+    fulda = invite(office, "fulda")
+    office.here("host-run")
+    (foreign,) = fulda.mails()
+    (koeln.inbox / "foreign").write_bytes(foreign.read_bytes())
+    told = json.loads(koeln.run("--json"))
+    assert told["summary"]["received"]["set_aside"] == 1
+
+
 # --- stopped, and written down ----------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,9 @@ def test_keys_come_back(tmp_path: Path) -> None:
     station = Identity(new_private_key(Runtime()), new_private_key(Runtime()), PublicKey(host.public_key))
     file.write(station)
     assert file.read() == station
+    enrolled = Identity(station.private_key, None, PublicKey(host.public_key), retired_key_id=SECRET[:8])
+    file.write(enrolled)
+    assert file.read() == enrolled
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
