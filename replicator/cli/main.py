@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from replicator import __version__, logs
+from replicator import __version__, core_dumps, logs
 from replicator.cli import account, conflict, demo, journal, mail, rule, setup, station, status, table, upgrade
 from replicator.cli import run as runs
 from replicator.cli.console import one_line
@@ -86,6 +86,7 @@ def run(arguments: Sequence[str] | None = None, app: typer.Typer | None = None) 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    core_dumps.switch_off()
     session = Session()
     try:
         with _terminable():

@@ -217,6 +217,10 @@ def _http_client(ca: str | None) -> Any:
         def request(self, *arguments: Any, **options: Any) -> requests.Response:
             return super().request(*arguments, **{"timeout": TIMEOUT, **options})
 
+        def merge_environment_settings(self, *arguments: Any) -> Any:
+            # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are for other programs: --ca and SSL_CERT_FILE say whom we trust.
+            return {**super().merge_environment_settings(*arguments), "verify": self.verify}
+
     session = Session()
     session.mount("https://", Adapter())
     return session

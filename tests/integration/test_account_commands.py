@@ -66,6 +66,50 @@ def set_up(folder: Path, capture: pytest.CaptureFixture[str], *arguments: str | 
     return place
 
 
+# --- unrecognised mail ------------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_unrecognised_mail_is_set_and_shown(office: Place) -> None:
+    assert "unrecognised mail  is left in the mailbox" in " ".join(office.done("account", "show").out.split("\n"))
+    office.done("account", "set", "--unrecognised", "move", "--unrecognised-folder", "Other/Mail")
+    assert "is moved to the folder Other/Mail" in office.done("account", "show").out
+    office.done("account", "set", "--unrecognised", "forward", "--unrecognised-to", "anna@example.com")
+    found = section(office)
+    assert [found[f"unrecognised{key}"] for key in ("", "_folder", "_to")] == [
+        "forward",
+        "Other/Mail",
+        "anna@example.com",
+    ]
+    assert "is forwarded to anna@example.com and deleted" in office.done("account", "show").out
+    shown = office.done("account", "show", "--json").json
+    assert (shown["unrecognised"], shown["unrecognised_to"]) == ("forward", "anna@example.com")
+    office.done("account", "set", "--unrecognised", "", "--unrecognised-folder", "", "--unrecognised-to", "")
+    assert office.done("account", "show", "--json").json["unrecognised_folder"] == "Unrecognised"
+    assert "unrecognised_to" not in section(office)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--unrecognised", "delete"], "SERVER.unrecognised: input should be 'leave', 'move' or 'forward'"),
+        (["--unrecognised", "forward"], "the key 'unrecognised_to' is missing"),
+        (["--unrecognised-to", "Office@Example.com"], "unrecognised_to is this node's own address"),
+        (["--unrecognised-to", "anna"], "not an e-mail address"),
+        (["--unrecognised-folder", "../x"], "not the name of a folder"),
+        (["--unrecognised-folder", "inbox"], "this folder has another use already"),
+        (["--unrecognised-folder", "new/x"], "this folder has another use already"),
+        (
+            ["--mailbox", "pop3s://pop.example.com", "--send", SMTP, "--unrecognised", "move"],
+            "needs folders, and POP3 knows none: fetch by IMAP",
+        ),
+    ],
+)
+def test_what_can_not_be_done_with_it_is_one_sentence(office: Place, arguments: list[str], word: str) -> None:
+    before = (office.home / "replicator.toml").read_text(encoding="utf-8")
+    assert word in office.refused("account", "set", *arguments)
+    assert (office.home / "replicator.toml").read_text(encoding="utf-8") == before
+
+
 # --- set-up -----------------------------------------------------------------------------------------------------------
 
 

@@ -480,6 +480,42 @@ def test_a_forwarded_mail_that_is_redirected_to_us_goes_no_second_time(forwardin
     assert len(office.lies()) == 5
 
 
+def answered(office: Office, head: str) -> int:
+    """For six runs somebody's program answers each forwarded mail, with these headers; how many were forwarded."""
+    office.put(LETTER)
+    known: set[bytes] = set()
+    for number in range(6):
+        office.run()
+        for mail in set(office.forwarded) - known:
+            known.add(mail)
+            message_id = mail.partition(b"Message-ID: ")[2].partition(b"\r\n")[0].decode()
+            office.put(f"{head.format(id=message_id)}\r\n\r\nAway ({number}).\r\n".encode(), f"answer{number}")
+    return len(known)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "From: anna@example.com",
+        "From: Anna <ANNA@example.com>\r\nReply-To: other@example.com",
+        "From: anna@elsewhere.example\r\nIn-Reply-To: {id}",
+        "From: anna@elsewhere.example\r\nReferences: <x@y.example>\r\n {id}",
+        "From: anna@elsewhere.example\r\nAuto-Submitted: auto-replied",
+    ],
+)
+def test_a_program_that_answers_every_mail_is_not_answered(forwarding_office: Office, head: str) -> None:
+    assert answered(forwarding_office, head) == 1
+    assert len(forwarding_office.lies()) == 1, "its answer is left"
+
+
+def test_a_circle_that_nobody_has_thought_of_turns_slowly(
+    forwarding_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "AN_HOUR", 3)
+    assert answered(forwarding_office, "From: anna@elsewhere.example") == 3
+    assert len(forwarding_office.lies()) == 1
+
+
 # --- dying ------------------------------------------------------------------------------------------------------------
 
 

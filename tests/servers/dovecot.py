@@ -10,9 +10,11 @@ Traps:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
+PREFIX = "INBOX."
+"""Of the folders of some users, as many providers have it."""
 MAIL_USER = "mail"
 """Owner of the mailboxes: a user of every Debian."""
 
@@ -22,12 +24,14 @@ def configuration(folder: Path, ports: Mapping[str, int], quota: str) -> str:
     return _MAIN.format(folder=folder, quota=quota, user=MAIL_USER, name=folder.name, **ports)
 
 
-def password_file(passwords: Mapping[str, str], quotas: Mapping[str, str]) -> str:
+def password_file(passwords: Mapping[str, str], quotas: Mapping[str, str], prefixed: Container[str]) -> str:
     """One line a user: the fields of passwd(5), and after them what concerns Dovecot alone."""
 
     def line(user: str) -> str:
-        extra = f"userdb_quota_rule=*:storage={quotas[user]}" if user in quotas else ""
-        return f"{user}:{{PLAIN}}{passwords[user]}::::::{extra}\n"
+        extra = [f"userdb_quota_rule=*:storage={quotas[user]}"] if user in quotas else []
+        if user in prefixed:
+            extra.append(f"userdb_namespace/inbox/prefix={PREFIX}")
+        return f"{user}:{{PLAIN}}{passwords[user]}::::::{' '.join(extra)}\n"
 
     return "".join(line(user) for user in passwords)
 

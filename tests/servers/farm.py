@@ -27,6 +27,8 @@ USERS = ("server", "remote1", "remote2", "remote3", "remote4")
 SMALL_QUOTA_USER = "remote4"
 SMALL_QUOTA = 500_000
 """Bytes that the mailbox of SMALL_QUOTA_USER holds."""
+PREFIX_USER = "remote2"
+"""One whose folders all stand below the inbox: their names begin with dovecot.PREFIX."""
 ODD_PASSWORD_USER = "remote3"
 """One whose password isn't ASCII, and holds what protocols and configuration files quote."""
 
@@ -148,6 +150,8 @@ class MailFarm:
     def reset(self) -> None:
         """As new: both servers run, nobody objects, no mail is under way or in a mailbox."""
         self.policy.answer = None
+        for script in (self.folder / "sieve").iterdir():
+            script.unlink()
         if not self.dovecot.is_running:
             self.start_dovecot()
         if not self.postfix.is_running:
@@ -155,6 +159,12 @@ class MailFarm:
         self.settle()
         for user in USERS:
             self.mailboxes.remove_all(user)
+
+    def sieve(self, user: str, script: str) -> None:
+        """What Dovecot does with the mails that come to this user, until `reset`."""
+        file = self.folder / "sieve" / f"{user}.sieve"
+        file.write_text(script)
+        shutil.chown(file, dovecot.MAIL_USER)
 
     # --- the servers --------------------------------------------------------------------------------------------
 
@@ -207,7 +217,7 @@ class MailFarm:
             (folder / name).mkdir()
         shutil.chown(folder / "postfix-data", "postfix")
         shutil.chown(folder / "sieve", dovecot.MAIL_USER)
-        self._write_secret("passwords", dovecot.password_file(self._passwords(), self._quotas()))
+        self._write_secret("passwords", dovecot.password_file(self._passwords(), self._quotas(), {PREFIX_USER}))
         self._write_secret(
             "oauth2.conf.ext", dovecot.token_check(self.tokens.introspection_url, self.certificates.authority)
         )

@@ -132,6 +132,12 @@ class Post:
         self._known[recipient].add(name)
         return name
 
+    def stranger(self, recipient: str, raw: bytes, stem: str) -> Path:
+        """Mail that is not ours arrives, and lies there until a person deletes it."""
+        path = self._boxes[recipient] / self.put(recipient, raw, stem)
+        self._mauled.append(path)
+        return path
+
     def release(self, share: float = 1.0) -> None:
         """What was held back goes on its way."""
         still = []

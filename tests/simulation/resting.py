@@ -39,6 +39,7 @@ def settle(world: World) -> bool:
     else:
         world.expect(False, "no rest", lambda: "; ".join(restless(world)))
         return False
+    world.strangers.verify(world)
     _falls_silent(world)
     return True
 

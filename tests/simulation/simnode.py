@@ -52,7 +52,7 @@ class SimulatedNode:
         unique: Callable[[], int],
     ) -> None:
         self.name, self.folder = name, folder
-        self._mail, self._clockwork, self._faults, self._settings = mail, clockwork, faults, settings
+        self._mail, self._clockwork, self._faults, self.settings = mail, clockwork, faults, settings
         self._runtime = Runtime(clockwork.now, clockwork.random, lambda place: reached(self, place))
         self.progress = Watch(lambda: applying(self))
         self.application = Application(name, folder / "app.db", clockwork, unique)
@@ -73,7 +73,7 @@ class SimulatedNode:
     def process(self) -> Node:
         if self._process is None:
             self._process = open_process(
-                self.name, self.folder, self._mail, self._clockwork, self._faults, self._settings, self._runtime
+                self.name, self.folder, self._mail, self._clockwork, self._faults, self.settings, self._runtime
             )
         return self._process
 

@@ -23,6 +23,7 @@ from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
 from tests.simulation.post import Letter, Post
 from tests.simulation.simnode import HOST, SimulatedNode
+from tests.simulation.strangers import Strangers
 from tests.simulation.watching import Watcher
 
 FAULTS = (
@@ -44,6 +45,7 @@ FAULTS = (
     "small-mail",
     "refused",
     "bounced",
+    "strangers",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -72,6 +74,7 @@ class World:
         self._stepping: SimulatedNode | None = None
         self.watcher = Watcher(self)
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
+        self.strangers = Strangers(folder / "mail", clockwork.dice)
         self.nodes = [
             SimulatedNode(
                 name,
@@ -79,7 +82,7 @@ class World:
                 folder / "mail",
                 clockwork,
                 faults,
-                settings,
+                self.strangers.settings(settings) if "strangers" in faults else settings,
                 self._reached,
                 self.watcher.applying,
                 lambda: next(self._unique),
@@ -312,6 +315,8 @@ class World:
             disturbing.replay(self)
         if "reflect" in faults and chance(0.05):
             disturbing.reflect(self)
+        if "strangers" in faults and chance(0.15):
+            self.strangers.arrive(self, node)
         if "rules" in faults and chance(0.08):
             disturbing.random_rule(self)
         if "tool" in faults and chance(0.12):

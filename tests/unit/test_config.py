@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from replicator.config import Environment, make, parse
 from replicator.config_text import render, schema_text
-from replicator.config_values import checked_address, checked_name
+from replicator.config_values import checked_address, checked_folder, checked_name
 from replicator.errors import ConfigurationError
 from replicator.resources import schemas_folder
 
@@ -172,3 +172,38 @@ def test_schema_matches_the_model_and_the_files_that_we_write() -> None:
     for wrong in (changed(databse="x"), changed("run", probe_minutes=0), {"role": "host"}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
+
+
+@pytest.mark.parametrize("name", ["Unrecognised", "INBOX/Unrecognised", "Fremde Post/2026", "a", "K\u00f6ln-Ost_1"])
+def test_names_of_folders(name: str) -> None:
+    assert checked_folder(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            ".hidden",
+            "a.b",
+            "a\\b",
+            'a"b',
+            "a*",
+            "a%",
+            "a ",
+            " a",
+            "a\n",
+        ),
+        *("INBOX", "inbox", "new", "New/x", "tmp", "cur/x", "a" * 101, "a\0"),
+    ],
+)
+def test_what_is_no_name_of_a_folder(name: str) -> None:
+    with pytest.raises(ValueError, match="folder"):
+        checked_folder(name)

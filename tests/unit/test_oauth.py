@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -293,3 +294,25 @@ def test_two_who_wait_for_a_token_at_once(server: TokenServer, settings: OAuthSe
         thread.join()
     assert len(found) == 4
     assert len(set(found)) == 1
+
+
+# --- whom one trusts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_whom_to_trust_is_said_by_the_configuration_and_not_by_what_other_programs_are_told(
+    server: TokenServer,
+    settings: OAuthSettings,
+    certificates: Certificates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    for each in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(each, raising=False)
+    others = Certificates(tmp_path)
+    for bundle in (tmp_path / "missing.pem", others.authority):
+        monkeypatch.setenv(name, str(bundle))
+        assert OAuthLogin(USER, settings, signed_in(server, settings)).token()
+    monkeypatch.setenv(name, str(certificates.authority))
+    refused(NotTrusted, lambda: sign_in(replace(settings, ca=None), Kept(), by(server, approve)))

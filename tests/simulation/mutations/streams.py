@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from replicator.engine import publish
+from replicator.engine import forwarding, publish
 from replicator.engine.node import Unit
 from replicator.protocol import envelope, link
 from replicator.store import batches, slices
@@ -54,6 +54,17 @@ def _bind() -> None:
     link.check_binding = nothing
     original = envelope._parse
     envelope._parse = lambda inner, outer, bounds: original(outer + inner[len(outer) :], outer, bounds)
+
+
+@mutation("strangers", "a stranger's mail is deleted before the sending server has it")
+def _strangers() -> None:
+    original = forwarding._forward
+
+    def forward(node: Any, box: Any, fetched: Any, *others: Any) -> bool:
+        box.mailbox.delete([fetched.id])
+        return original(node, box, fetched, *others)
+
+    forwarding._forward = forward
 
 
 @mutation("storefirst", "a mail is deleted before its content is stored")
