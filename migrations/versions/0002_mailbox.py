@@ -7,10 +7,9 @@ Create Date: 2026-11-26
 
 from __future__ import annotations
 
-from alembic import op
 from sqlalchemy import BigInteger, Column, Integer, String
 
-from replicator.store.migrate import refuse_downgrade
+from replicator.store.migrate import create_table, refuse_downgrade
 
 revision = "0002"
 down_revision = "0001"
@@ -19,14 +18,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "replicator_mailbox",
         Column("id", Integer, primary_key=True, autoincrement=False),
         Column("part_bytes", BigInteger, nullable=False, server_default="0"),
         Column("hour_began", BigInteger, nullable=False, server_default="0"),
         Column("hour_mails", BigInteger, nullable=False, server_default="0"),
     )
-    op.create_table(
+    create_table(
         "replicator_sent_mail",
         Column("message_id", String(400), primary_key=True),
         Column("peer", Integer, nullable=False),

@@ -8,9 +8,10 @@ Create Date: 2026-11-26
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String
+from sqlalchemy import BigInteger, Column, Integer, String
 
-from replicator.store.migrate import refuse_downgrade
+from replicator.store.column_types import FLAG
+from replicator.store.migrate import create_table, refuse_downgrade
 
 revision = "0003"
 down_revision = "0002"
@@ -19,11 +20,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "replicator_route",
         Column("peer", Integer, primary_key=True, autoincrement=False),
         Column("mailbox", Integer, primary_key=True, autoincrement=False),
-        Column("owed", Boolean, nullable=False, server_default="0"),
+        Column("owed", FLAG, nullable=False, server_default="0"),
     )
     # Until now everything went by the one mailbox, and waits for it.
     op.execute("INSERT INTO replicator_route (peer, mailbox) SELECT id, 1 FROM replicator_peer")

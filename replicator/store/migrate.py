@@ -6,13 +6,14 @@ every run checks, and Alembic is loaded only when there is something to do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, inspect
 
 from replicator.errors import DatabaseTrouble
 from replicator.resources import migrations_folder
 from replicator.store import sql
+from replicator.store.column_types import TABLE_OPTIONS
 from replicator.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ def upgrade(connection: Connection) -> bool:
         return False
     _run_scripts(connection)
     return True
+
+
+def create_table(name: str, *columns: Column[Any], **options: Any) -> None:
+    """For revisions: Alembic's, with what some databases have to be told about every table of ours."""
+    from alembic import op
+
+    op.create_table(name, *columns, **{**TABLE_OPTIONS, **options})
 
 
 def refuse_downgrade() -> NoReturn:

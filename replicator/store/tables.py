@@ -7,11 +7,11 @@ since 1970 UTC. `peer` is a station's number at the host, 0 (the host) at a stat
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table
+
+from replicator.store.column_types import BYTES, FLAG, LARGE_BYTES, NUMBER, TABLE_OPTIONS, TEXT, short_bytes
 
 metadata = MetaData()
-
-_Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _position(name: str) -> list[Column[int]]:
@@ -59,7 +59,7 @@ route = Table(
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("mailbox", Integer, primary_key=True, autoincrement=False),
-    Column("owed", Boolean, nullable=False, server_default="0"),  # a mail was to go while the mailbox was away
+    Column("owed", FLAG, nullable=False, server_default="0"),  # a mail was to go while the mailbox was away
 )
 
 sent_mail = Table(
@@ -82,7 +82,7 @@ table = Table(
     Column("name", String(200), nullable=False, unique=True),
     Column("area", String(200)),
     Column("policy", String(10), nullable=False),
-    Column("definition", Text, nullable=False),
+    Column("definition", TEXT, nullable=False),
     Column("added_at", BigInteger, nullable=False),
 )
 
@@ -93,9 +93,9 @@ peer = Table(
     Column("name", String(200), nullable=False, unique=True),
     Column("title", String(200)),
     Column("address", String(320), nullable=False),
-    Column("enabled", Boolean, nullable=False, server_default="1"),
-    Column("public_key", LargeBinary(32)),
-    Column("bootstrap_key", LargeBinary(32)),  # host: public half of the invitation's key, until the own key is in use
+    Column("enabled", FLAG, nullable=False, server_default="1"),
+    Column("public_key", short_bytes(32)),
+    Column("bootstrap_key", short_bytes(32)),  # host: public half of the invitation's key, until the own key is in use
     Column("invitation", String(64)),
     Column("created_at", BigInteger, nullable=False),
     Column("heard_at", BigInteger),
@@ -111,7 +111,7 @@ link = Table(
     *_position("out_epoch"),
     _count("out_n"),
     _count("out_acknowledged"),
-    Column("out_digest", LargeBinary(32)),
+    Column("out_digest", short_bytes(32)),
     *_position("out_high"),  # journal position covered by the last acknowledged batch
     _count("out_bytes"),  # un-acknowledged, of batches that count for the window
     _count("out_probe"),
@@ -119,9 +119,9 @@ link = Table(
     _count("out_probe_wait"),
     *_position("in_epoch"),
     _count("in_n"),
-    Column("in_digest", LargeBinary(32)),
+    Column("in_digest", short_bytes(32)),
     _count("in_high"),
-    Column("acknowledgement_due", Boolean, nullable=False, server_default="0"),
+    Column("acknowledgement_due", FLAG, nullable=False, server_default="0"),
     _count("in_probe"),
     _count("cut_slice"),  # last slice that has been put into a batch, or passed over
     _count("applied_n"),  # host: last sequence number judged
@@ -145,26 +145,26 @@ rule = Table(
 outbox_control = Table(
     "replicator_outbox_control",
     metadata,
-    Column("id", _Number, primary_key=True),
-    Column("uid", LargeBinary(16), nullable=False),
+    Column("id", NUMBER, primary_key=True),
+    Column("uid", short_bytes(16), nullable=False),
     Column("kind", String(20), nullable=False),
-    Column("body", LargeBinary),
+    Column("body", BYTES),
     sqlite_autoincrement=True,
 )
 
 journal = Table(
     "replicator_journal",
     metadata,
-    Column("n", _Number, primary_key=True, autoincrement=False),
+    Column("n", NUMBER, primary_key=True, autoincrement=False),
     Column("host_epoch", BigInteger, nullable=False),
-    Column("uid", LargeBinary(16), nullable=False),
+    Column("uid", short_bytes(16), nullable=False),
     *_position("born"),
     Column("origin", Integer, nullable=False),  # peer that made it; 0: this node
     _count("origin_epoch"),
     _count("origin_n"),
     Column("control", String(20)),
-    Column("body", LargeBinary),
-    Column("merged", Boolean, nullable=False),
+    Column("body", BYTES),
+    Column("merged", FLAG, nullable=False),
     *_position("rule"),
     Column("schema_version", Integer, nullable=False, server_default="1"),
     Column("at", BigInteger, nullable=False),
@@ -176,7 +176,7 @@ journal_key = Table(
     "replicator_journal_key",
     metadata,
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("row_key", LargeBinary(3000), primary_key=True),
+    Column("row_key", short_bytes(3000), primary_key=True),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
@@ -185,18 +185,18 @@ recipients = Table(
     "replicator_recipients",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("stations", Text, nullable=False),  # sorted peer numbers, comma separated
+    Column("stations", TEXT, nullable=False),  # sorted peer numbers, comma separated
 )
 
 # The journal's content, in pieces of at most about 1 MB, the same for all links; each piece as segments by recipients.
 slice_ = Table(
     "replicator_slice",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("id", NUMBER, primary_key=True, autoincrement=False),
     Column("host_epoch", BigInteger, nullable=False),
     Column("first_n", BigInteger, nullable=False),
     Column("last_n", BigInteger, nullable=False),
-    Column("whole", Boolean, nullable=False),  # its last group ends in it
+    Column("whole", FLAG, nullable=False),  # its last group ends in it
     Index("replicator_slice_last_n", "last_n"),
 )
 
@@ -209,12 +209,12 @@ slice_segment = Table(
     Column("peer", Integer),  # or private to this one
     Column("origin", Integer, nullable=False),  # whose clean records: that link leaves it out
     Column("kind", String(10), nullable=False),
-    Column("digest", LargeBinary(32), nullable=False),
+    Column("digest", short_bytes(32), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("raw_size", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
-    Column("frame", LargeBinary(2**26)),  # the segment's compressed bytes; NULL: they lie in the spool (content)
-    Column("detail", LargeBinary(2**26)),  # what the journal keeps beside: masks, old values, times
+    Column("frame", LARGE_BYTES),  # the segment's compressed bytes; NULL: they lie in the spool (content)
+    Column("detail", LARGE_BYTES),  # what the journal keeps beside: masks, old values, times
     Index("replicator_slice_segment_digest", "digest"),
 )
 
@@ -224,7 +224,7 @@ content = Table(
     metadata,
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("digest", LargeBinary(32), nullable=False),
+    Column("digest", short_bytes(32), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("raw_size", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
@@ -236,8 +236,8 @@ batch_out = Table(
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
-    Column("digest", LargeBinary(32), nullable=False),
-    Column("manifest", LargeBinary, nullable=False),  # its encoded bytes: the head of the stream
+    Column("digest", short_bytes(32), nullable=False),
+    Column("manifest", BYTES, nullable=False),  # its encoded bytes: the head of the stream
     Column("opener", String(20)),
     *_position("peer_epoch"),
     *_position("high"),
@@ -245,7 +245,7 @@ batch_out = Table(
     Column("window_size", BigInteger, nullable=False),  # what it counts in the window (0: a snapshot)
     Column("row_count", BigInteger, nullable=False),
     Column("sent_probe", BigInteger, nullable=False),  # number of the last probe when it was last sent
-    Column("repeated", Boolean, nullable=False, server_default="0"),  # sent again once because an ack named it
+    Column("repeated", FLAG, nullable=False, server_default="0"),  # sent again once because an ack named it
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -255,16 +255,16 @@ batch_segment = Table(
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("digest", LargeBinary(32), nullable=False),
+    Column("digest", short_bytes(32), nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("in_journal", Boolean, nullable=False),  # its bytes are a slice's frame; else they lie in the spool
+    Column("in_journal", FLAG, nullable=False),  # its bytes are a slice's frame; else they lie in the spool
     Index("replicator_batch_segment_digest", "digest"),
 )
 
 send_queue = Table(
     "replicator_send_queue",
     metadata,
-    Column("id", _Number, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("peer", Integer, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("start", BigInteger, nullable=False),
@@ -280,7 +280,7 @@ digest = Table(
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("direction", String(4), primary_key=True),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
-    Column("digest", LargeBinary(32), nullable=False),
+    Column("digest", short_bytes(32), nullable=False),
 )
 
 batch_in = Table(
@@ -310,7 +310,7 @@ row_version = Table(
     "replicator_row_version",
     metadata,
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("row_key", LargeBinary(3000), primary_key=True),
+    Column("row_key", short_bytes(3000), primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("deleted", Integer, nullable=False),
@@ -319,7 +319,7 @@ row_version = Table(
     Column("clean", Integer, nullable=False),  # host: stored exactly as the writer sent it
     Column("at", BigInteger, nullable=False),
     Column("tie", String(1), nullable=False),  # station: types.Tie
-    Column("image", LargeBinary),  # host: last image of a deleted row; station: old values of local edits
+    Column("image", BYTES),  # host: last image of a deleted row; station: old values of local edits
     sqlite_with_rowid=False,
 )
 
@@ -328,7 +328,7 @@ link_row = Table(
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("row_key", LargeBinary(3000), primary_key=True),
+    Column("row_key", short_bytes(3000), primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -336,7 +336,7 @@ seen_group = Table(
     "replicator_seen_group",
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
-    Column("uid", LargeBinary(16), primary_key=True),
+    Column("uid", short_bytes(16), primary_key=True),
     *_position("born"),
     sqlite_with_rowid=False,
 )
@@ -347,7 +347,7 @@ scope_key = Table(
     metadata,
     Column("kind", Integer, primary_key=True, autoincrement=False),  # 0: in the content; 1: here without a version
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("row_key", LargeBinary(3000), primary_key=True),
+    Column("row_key", short_bytes(3000), primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -355,28 +355,28 @@ skipped = Table(
     "replicator_skipped",
     metadata,
     Column("table_id", Integer, primary_key=True, autoincrement=False),
-    Column("row_key", LargeBinary(3000), primary_key=True),
+    Column("row_key", short_bytes(3000), primary_key=True),
     *_position("at"),
-    Column("image", LargeBinary),
+    Column("image", BYTES),
     sqlite_with_rowid=False,
 )
 
 conflict = Table(
     "replicator_conflict",
     metadata,
-    Column("id", _Number, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("host_epoch", BigInteger, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("peer", Integer, nullable=False),
-    Column("uid", LargeBinary(16)),
+    Column("uid", short_bytes(16)),
     Column("table_id", Integer, nullable=False),
-    Column("row_key", LargeBinary(3000), nullable=False),
+    Column("row_key", short_bytes(3000), nullable=False),
     Column("kind", String(40), nullable=False),
-    Column("host_image", LargeBinary),
-    Column("station_image", LargeBinary),
-    Column("result_image", LargeBinary),
-    Column("column_names", Text),
+    Column("host_image", BYTES),
+    Column("station_image", BYTES),
+    Column("result_image", BYTES),
+    Column("column_names", TEXT),
     sqlite_autoincrement=True,
 )
 
@@ -384,12 +384,15 @@ conflict = Table(
 notice = Table(
     "replicator_notice",
     metadata,
-    Column("id", _Number, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("kind", String(40), nullable=False),
     Column("subject", String(500), nullable=False),
-    Column("message", Text, nullable=False),
-    Column("waiting", Boolean, nullable=False),  # a person has to do something
+    Column("message", TEXT, nullable=False),
+    Column("waiting", FLAG, nullable=False),  # a person has to do something
     Index("replicator_notice_subject", "kind", "subject"),
     sqlite_autoincrement=True,
 )
+
+for _each in metadata.tables.values():
+    _each.dialect_kwargs.update(TABLE_OPTIONS)

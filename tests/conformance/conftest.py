@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from database_places import SqlitePlace
+
+from replicator.errors import DatabaseTrouble
+from replicator.store import migrate, sql
+from replicator.store.tables import metadata
+
+if TYPE_CHECKING:
+    from store_places import Store
 
 
 @pytest.fixture(params=["sqlite"])
@@ -14,3 +22,36 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlitePlac
     made = {"sqlite": SqlitePlace}[request.param](tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql", "mariadb"])
+def kept_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A database with the replicator's own tables, made once: thirty tables cost a server more than a test."""
+    kind = request.param
+    url = ""
+    if kind != "sqlite":
+        # The server first: where it is missing, its driver may be, too.
+        server = request.getfixturevalue(f"{kind}_server")
+        url = server.url(server.create_database())
+    import store_places
+
+    made = {
+        "sqlite": lambda: store_places.SqliteStore(tmp_path_factory.mktemp("store")),
+        "postgresql": lambda: store_places.PostgresqlStore(url),
+        "mariadb": lambda: store_places.MariadbStore(url),
+    }[kind]()
+    with made.transaction() as connection, pytest.raises(DatabaseTrouble, match="are missing"):
+        migrate.require_ours(connection)
+    with made.transaction() as connection:
+        assert migrate.upgrade(connection)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(kept_store: Store) -> Iterator[Store]:
+    """The replicator's own tables, all of them empty."""
+    yield kept_store
+    with kept_store.transaction() as connection:
+        for name in metadata.tables:
+            sql.run(connection, f"DELETE FROM {name}")

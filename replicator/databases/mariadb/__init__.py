@@ -1,0 +1,1 @@
+"""MariaDB: PyMySQL, our tables beside the application's."""

@@ -1,0 +1,107 @@
+"""Connections to a PostgreSQL database: one kept, further ones for snapshots; whatever matters is pinned on each."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from replicator.databases.postgresql.errors import translated
+from replicator.databases.postgresql.statements import SCHEMA, driver, execute, quoted, scalar
+
+LOCK_TIMEOUT = 300
+"""Milliseconds that we wait for a lock of the application's: less than deadlock_timeout, so that mostly we give way."""
+
+_PINNED = {
+    # How values are written as text: exactly, and the same whatever the server, the database or the role is set to.
+    "client_encoding": "UTF8",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "iso_8601",
+    "TimeZone": "UTC",
+    "xmloption": "content",
+    "standard_conforming_strings": "on",
+    # A commit that a mail speaks of must outlast a power cut (protocol.md 7.1).
+    "synchronous_commit": "on",
+    "lock_timeout": f"{LOCK_TIMEOUT}ms",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    # Our statements are short and many; compiling them would cost more than it gains.
+    "jit": "off",
+    # Names of the application are always written with their schema.
+    "search_path": SCHEMA,
+}
+
+
+class _Flag(Dumper):
+    """Truth as a literal without a type: it fits our flags, which are small integers, as well as a boolean."""
+
+    oid = 0
+
+    def dump(self, obj: bool) -> Buffer:
+        return b"1" if obj else b"0"
+
+
+class Opener:
+    """Opens connections to the database of a URL."""
+
+    def __init__(self, url: URL) -> None:
+        self.where = describe(url)
+        self._engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            poolclass=NullPool,
+            use_native_hstore=False,
+            # The application may alter its tables at any time; a prepared statement would fail once then.
+            connect_args={"autocommit": True, "application_name": "replicator", "prepare_threshold": None},
+        )
+        event.listen(self._engine, "connect", self._pin)
+        self._kept: Connection | None = None
+        self.application_schema = ""
+        """Where the application's tables stand: the first schema of the search path that this role is given, by the
+        URL, the role or the database. Known once a connection has been made."""
+
+    def kept(self) -> Connection:
+        """The one connection for all transactions; made anew when it is closed or broken."""
+        if self._kept is not None:
+            if not driver(self._kept).closed:
+                return self._kept
+            self.close()
+        self._kept = self.another()
+        return self._kept
+
+    def another(self) -> Connection:
+        with translated(self.where):
+            return self._engine.connect()
+
+    def close(self) -> None:
+        if self._kept is not None:
+            # A broken connection can't be given back in order.
+            self._kept.invalidate()
+            self._kept.close()
+            self._kept = None
+
+    def make_schema(self) -> None:
+        """Make the schema that our tables stand in, unless it is there."""
+        with translated(self.where):
+            raw = driver(self.kept())
+            if scalar(raw, "SELECT to_regnamespace(%s)", (SCHEMA,)) is None:
+                execute(raw, f"CREATE SCHEMA {quoted(SCHEMA)}")
+
+    def _pin(self, raw: psycopg.Connection[tuple[object, ...]], _record: object) -> None:
+        schemas = scalar(raw, "SELECT current_schemas(false)")
+        self.application_schema = next((name for name in schemas if name != SCHEMA), "public")
+        settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _PINNED.items())
+        execute(raw, f"SELECT {settings}")
+        raw.adapters.register_dumper(bool, _Flag)
+
+
+def describe(url: URL) -> str:
+    """The database for a person: never with a password."""
+    host = f" on {url.host}" if url.host else ""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.database or url.username or 'postgres'}{host}{port}"

@@ -1,0 +1,79 @@
+"""Transactions on the kept connection: begun with our advisory lock, ended durably, errors told as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy import Connection
+
+from replicator.databases.postgresql.connections import LOCK_TIMEOUT, Opener
+from replicator.databases.postgresql.errors import translate
+from replicator.databases.postgresql.statements import Driver, driver, execute
+from replicator.runtime import Runtime
+
+_ONE_WRITER = 0x7265706C69636174
+"""Key of the advisory lock that every writing transaction of ours holds: "replicat"."""
+
+_PATIENCE = 5000
+"""Milliseconds to wait for another command of ours on this database."""
+
+_BEGIN_WRITE = (
+    # READ COMMITTED: after a lock is taken, the next statement sees what its former holder wrote (protocol.md 7.3).
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+    f" SET LOCAL lock_timeout = {_PATIENCE}; SELECT pg_advisory_xact_lock({_ONE_WRITER});"
+    f" SET LOCAL lock_timeout = {LOCK_TIMEOUT}"
+)
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+@contextmanager
+def transaction(opener: Opener, runtime: Runtime, *, write: bool) -> Iterator[Connection]:
+    """See `Database.transaction`."""
+    connection = opener.kept()
+    raw = driver(connection)
+    try:
+        connection, raw = _begin(opener, connection, write=write)
+        yield connection
+        if write:
+            runtime.reached("commit:before")
+        execute(raw, "COMMIT")
+    except BaseException as error:
+        _roll_back(opener, raw)
+        ours = translate(error, opener.where) if isinstance(error, Exception) else None
+        if ours is None:
+            raise
+        raise ours from error
+    finally:
+        if not connection.closed and connection.in_transaction():
+            # SQLAlchemy's own idea of a transaction; the database's is over.
+            connection.rollback()
+    if write:
+        runtime.reached("commit:after")
+
+
+def _begin(opener: Opener, connection: Connection, *, write: bool) -> tuple[Connection, Driver]:
+    raw = driver(connection)
+    statement = _BEGIN_WRITE if write else _BEGIN_READ
+    try:
+        execute(raw, statement)
+    except psycopg.OperationalError:
+        if not raw.closed:
+            raise
+        # The server was restarted since the last transaction: nothing is lost, a new connection will do.
+        connection = opener.kept()
+        raw = driver(connection)
+        execute(raw, statement)
+    return connection, raw
+
+
+def _roll_back(opener: Opener, raw: Driver) -> None:
+    try:
+        if not raw.closed:
+            execute(raw, "ROLLBACK")
+    except psycopg.Error:
+        # What went wrong first is what counts; closing rolls back for certain.
+        raw.close()
+    if raw.closed:
+        opener.close()

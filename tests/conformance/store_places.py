@@ -1,0 +1,78 @@
+"""Databases that hold the replicator's own tables, for tests of `replicator.store`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import URL, Connection, Table, create_engine, make_url
+
+from replicator.databases import Database, open_database
+from replicator.databases.mariadb import own_tables as mariadb_own_tables
+from replicator.databases.postgresql import own_tables as postgresql_own_tables
+from replicator.databases.postgresql.connections import Opener
+from replicator.databases.postgresql.statements import driver
+from replicator.databases.postgresql.transactions import transaction
+from replicator.runtime import Runtime
+
+
+class SqliteStore:
+    def __init__(self, folder: Path) -> None:
+        self.database = open_database(f"sqlite:///{folder / 'store.db'}", Runtime())
+        self.database.prepare()
+        self.transaction = self.database.transaction
+        self.close = self.database.close
+
+
+class PostgresqlStore:
+    """As `Database` is asked by the store: transactions, and writing our tables in sets."""
+
+    def __init__(self, url: str) -> None:
+        self._opener = Opener(make_url(url))
+        self._opener.make_schema()
+        self.database = cast(Database, self)
+        self.close = self._opener.close
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with transaction(self._opener, Runtime(), write=True) as connection:
+            yield connection
+
+    def upsert(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[tuple[Any, ...]],
+        shared: Mapping[str, Any] | None = None,
+    ) -> None:
+        postgresql_own_tables.upsert(driver(connection), table, rows, shared or {})
+
+
+class MariadbStore:
+    """The same for MariaDB."""
+
+    def __init__(self, url: URL | str) -> None:
+        self._engine = create_engine(url)
+        self.database = cast(Database, self)
+        self.close = self._engine.dispose
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    def upsert(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[tuple[Any, ...]],
+        shared: Mapping[str, Any] | None = None,
+    ) -> None:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        mariadb_own_tables.upsert(cast(Any, raw), table, rows, shared or {})
+
+
+Store = SqliteStore | PostgresqlStore | MariadbStore

@@ -1,0 +1,268 @@
+"""The journal, its slices and batches on every database, in large and awkward values."""
+
+from __future__ import annotations
+
+from hashlib import shake_256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replicator.errors import UnknownName
+from replicator.protocol.messages import PartPlace, SegmentEntry, SegmentKind
+from replicator.protocol.proposals import Conflict, ConflictKind
+from replicator.protocol.working_set import Version
+from replicator.store import batches, conflicts, journal, journal_reading, parcels, rows, scope_keys, slices, sql, state
+from replicator.store.batches import Batch, BatchSegment
+from replicator.store.journal import Group
+from replicator.store.slices import Slice, SliceSegment
+from replicator.store.spool import InboundBatch
+from replicator.store.tables import journal_key
+
+if TYPE_CHECKING:
+    from store_places import Store
+
+NOW = 1_764_000_000_000_000
+FAR = 2**62
+UID = bytes(range(16))
+DIGEST = bytes(range(200, 232))
+OTHER = b"%s'\\\0?" * 5 + b"\xff\xfe"
+"""A digest that holds what drivers might take for something else."""
+LARGE = bytes(range(256)) * 4096
+KEYS = sorted([b"", b"\0", b"\x91\xa1a", b"\x91\xa1A", b"'%s?\\", b"\xff" + shake_256(b"long").digest(2599)])
+
+
+def group(n: int, **changed: object) -> Group:
+    found = Group(n, 1, UID, 1, n, 0, 0, 0, None, None, 1, 0, 0, 1, NOW)
+    for name, value in changed.items():
+        setattr(found, name, value)
+    return found
+
+
+def test_groups(store: Store) -> None:
+    large = group(FAR, control="open", body=LARGE)
+    with store.transaction() as connection:
+        journal.insert_groups(connection, [group(1, entries=2), group(2, control="refresh", body=b"\0%"), large])
+        one = group(1, entries=3)
+        journal.update_entries(connection, one)
+        assert journal.group(connection, 1) == one
+        assert journal.group(connection, 3) is None
+        assert journal.group(connection, FAR) == large
+        assert list(journal.groups(connection, 1, 5)) == [1, 2]
+        assert journal.has_pending(connection, 0)
+        assert not journal.has_pending(connection, 1)
+        assert journal.open_requests(connection, 0, "refresh") == [(2, b"\0%")]
+        assert [each.n for each in journal.latest_requests(connection, after=0, limit=1)] == [FAR]
+
+
+def test_which_groups_touch_a_row(store: Store) -> None:
+    with store.transaction() as connection:
+        store.database.upsert(connection, journal_key, [(1, key, n) for key in KEYS for n in (3, 4)])
+        store.database.upsert(connection, journal_key, [(1, KEYS[0], 4), (1, KEYS[0], 5), (1, KEYS[0], 5)])
+        assert journal.pending(connection, 3, 1, KEYS) == {key: 4 if key else 5 for key in KEYS}
+        assert journal.pending(connection, 4, 1, KEYS) == {b"": 5}
+        assert journal.pending_keys(connection, 3, 1, b"", 2) == KEYS[1:3]
+        assert journal_reading.groups_with(connection, 1, b"") == [3, 4, 5]
+        many = [b"%06d" % number for number in range(sql.CHUNK + 7)]
+        store.database.upsert(connection, journal_key, [(2, key, 9) for key in many])
+        assert len(journal.pending(connection, 0, 2, many)) == len(many)
+
+
+def _segment(slice_: int, ordinal: int, digest: bytes, frame: bytes | None, peer: int | None = None) -> SliceSegment:
+    return SliceSegment(slice_, ordinal, None if peer else 1, peer, 0, "log", digest, 10, 20, 1, frame, None)
+
+
+def test_slices(store: Store) -> None:
+    with store.transaction() as connection:
+        assert slices.next_slice_id(connection) == 1
+        slices.insert_slice(connection, Slice(1, 1, 1, 4, True), [_segment(1, 0, DIGEST, LARGE)])
+        content = [_segment(2, 0, OTHER, None, 1), _segment(2, 1, DIGEST, LARGE)]
+        slices.insert_slice(connection, Slice(2, 1, 5, 6, False), content)
+        slices.mark_whole(connection, 2)
+    with store.transaction() as connection:
+        assert slices.slices_after(connection, 0, 9) == [Slice(1, 1, 1, 4, True), Slice(2, 1, 5, 6, True)]
+        assert slices.next_slice_id(connection) == 3
+        found = slices.segments_of(connection, [2, 1])
+        assert [(each.slice, each.digest, each.frame) for each in found] == [
+            (1, DIGEST, b""),
+            (2, OTHER, None),
+            (2, DIGEST, b""),
+        ]
+        assert slices.frame(connection, DIGEST) == LARGE
+        assert slices.frame(connection, OTHER) is None
+        assert journal_reading.slices_backward(connection, None, 1) == [2]
+        assert journal_reading.slices_backward(connection, 2, 9) == [1]
+        assert journal_reading.slices_of(connection, 5) == [2]
+        assert list(journal_reading.slices_after(connection, 4)) == [2]
+        assert journal_reading.changes_of_slice(connection, 9, {}) == []
+        assert slices.groups_uncut(connection, 6) == 0
+
+
+def test_what_of_the_spool_is_needed(store: Store) -> None:
+    entry = SegmentEntry(OTHER, 10, 20, SegmentKind.CONTENT, 3)
+    with store.transaction() as connection:
+        slices.insert_content(connection, FAR, [entry, SegmentEntry(DIGEST, 1, 2, SegmentKind.CONTENT, 1)])
+        assert slices.unneeded(connection, [DIGEST, OTHER, UID * 2]) == [UID * 2]
+        assert slices.spooled(connection) == {DIGEST, OTHER}
+        assert slices.take_content(connection, FAR)[0] == entry
+        assert slices.spooled(connection) == set()
+        slices.insert_slice(connection, Slice(1, 1, 1, 1, True), [_segment(1, 0, OTHER, None, 1)])
+        assert slices.unneeded(connection, [OTHER]) == [OTHER]
+
+
+def _batch(n: int, size: int = 1000) -> Batch:
+    return Batch(1, n, DIGEST, LARGE, None, 0, 2, 1, FAR, size, size, 5, 1, 0, NOW + n)
+
+
+def test_batches(store: Store) -> None:
+    segments = [BatchSegment(OTHER, 9, False), BatchSegment(DIGEST, 1, True)]
+    with store.transaction() as connection:
+        for n in (1, 2):
+            batches.insert_batch(connection, _batch(n), segments)
+        batches.mark_sent(connection, 1, 1, 4, True)
+    with store.transaction() as connection:
+        assert batches.batch(connection, 1, 2) == _batch(2)
+        assert batches.batch(connection, 1, 3) is None
+        assert batches.batch_segments(connection, 1, 1) == [
+            BatchSegment(OTHER, 9, False),
+            BatchSegment(DIGEST, 1, True),
+        ]
+        assert [(each.n, each.sent_probe, each.repeated) for each in batches.unacknowledged(connection, 1)] == [
+            (1, 4, True),
+            (2, 1, False),
+        ]
+        assert batches.oldest_at(connection, 1) == NOW + 1
+        assert slices.spooled(connection) == {OTHER}
+        assert batches.drop_batches(connection, 1, 1) == ((1, FAR), 1000, [OTHER])
+        assert batches.drop_batches(connection, 1, 1) == (None, 0, [])
+        assert batches.oldest_at(connection, 2) is None
+
+
+def test_the_queue(store: Store) -> None:
+    with store.transaction() as connection:
+        batches.insert_batch(connection, _batch(1, 2**40), [])
+        assert not batches.waits(connection, 1, [1, 2])
+        batches.enqueue(connection, 1, 1, 2, [(0, 100), (100, 2**40)])
+        batches.enqueue(connection, 1, 1, 2, [(50, 60)])
+        assert [(item.start, item.length) for item in batches.queued(connection, 1, 2)] == [(0, 100), (100, 2**40)]
+        assert batches.waits(connection, 1, [1, 2])
+        assert batches.queue_bytes(connection, 1, [1, 2]) == 100 + 2**40
+        assert batches.queue_bytes(connection, 1, [1]) == 0
+        batches.mark_queue_sent(connection, 1, [2], 7)
+        assert batches.unacknowledged(connection, 1)[0].sent_probe == 7
+        batches.recut(connection, 2, 2**39)
+        assert [item.length for item in batches.queued(connection, 1, 2)] == [100, 2**39, 2**39]
+        batches.dequeue(connection, [item.id for item in batches.queued(connection, 1, 2, 2)])
+        assert len(batches.queued(connection, 1, 2)) == 1
+
+
+def test_digests(store: Store) -> None:
+    with store.transaction() as connection:
+        batches.remember_digest(connection, 1, "in", 1, OTHER)
+        batches.remember_digest(connection, 1, "out", 1, DIGEST)
+        assert batches.digest_of(connection, 1, "in", 1) == OTHER
+        batches.forget_digests(connection, 1, "in")
+        assert batches.digest_of(connection, 1, "in", 1) is None
+        assert batches.digest_of(connection, 1, "out", 1) == DIGEST
+
+
+def test_parts_that_come(store: Store) -> None:
+    epoch, place = (1, 2), InboundBatch(1, (1, 2), 3)
+    with store.transaction() as connection:
+        for offset, length, received in ((50, 50, 50), (50, 50, 50), (0, 40, 90)):
+            part = PartPlace(epoch, 3, 100, offset, (0, 1), None)
+            assert parcels.add_part(connection, 1, part, length).received == received
+        assert parcels.has_part(connection, 1, part, 40)
+        assert not parcels.has_part(connection, 1, part, 41)
+        assert parcels.parts(connection, 1, epoch, 3) == [(0, 40), (50, 50)]
+        found = parcels.parked(connection, 1, epoch, 3)
+        assert found is not None
+        assert parcels.all_parked(connection, 1) == [found]
+        assert parcels.parked_bytes(connection, 1) == 90
+        assert [gap.n for gap in parcels.missing(connection, 1, epoch, 2, 4)] == [3, 4]
+        assert parcels.drop_other_epochs(connection, 1, epoch) == []
+        assert parcels.drop_other_epochs(connection, 1, (2, 1)) == [place]
+        parcels.drop(connection, place)
+        assert parcels.parked_bytes(connection, 1) == 0
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_versions(store: Store) -> None:
+    versions = [Version(1, key, 1, FAR, 0, 2, 3, 1, NOW, "S", LARGE if not key else None) for key in KEYS]
+    changed = [versions[3]._replace(n=8, tie="", at=0), versions[4]._replace(n=9), versions[4]._replace(n=10)]
+    with store.transaction() as connection:
+        rows.save_versions(store.database, connection, versions)
+        rows.save_versions(store.database, connection, changed)
+        expected = {version.key: version for version in [*versions, *changed]}
+        assert rows.load_versions(connection, 1, KEYS) == expected
+        assert rows.versions_of_table(connection, 1, b"", 9) == [expected[key] for key in KEYS[1:]]
+        assert rows.load_versions(connection, 2, KEYS) == {}
+
+
+def test_what_stations_have(store: Store) -> None:
+    with store.transaction() as connection:
+        for _ in range(2):
+            rows.add_link_rows(store.database, connection, 1, 1, KEYS)
+        rows.add_link_rows(store.database, connection, 1, 2, KEYS)
+        assert rows.link_rows(connection, 1, 1, b"", 2) == KEYS[1:3]
+        rows.remove_link_rows(connection, 1, 1, KEYS[:4])
+        assert rows.link_rows(connection, 1, 1, b"", 9) == KEYS[4:]
+        rows.clear_link_rows(connection, 1, 1)
+        assert rows.link_rows(connection, 1, 1, b"", 9) == []
+        rows.clear_all_link_rows(connection, 1)
+        assert rows.link_rows(connection, 1, 2, b"", 9) == []
+
+
+def test_what_was_skipped(store: Store) -> None:
+    with store.transaction() as connection:
+        assert not rows.has_skipped(connection)
+        skipped = {(table, key): ((1, 2), (1, "ä") if key else None) for table in (1, 2) for key in KEYS}
+        rows.keep_skipped(store.database, connection, skipped)
+        assert rows.has_skipped(connection)
+        assert sorted(rows.skipped_keys(connection)) == sorted(skipped)
+        page = rows.skipped_images(connection, (1, KEYS[4]), 2)
+        assert page == [(1, KEYS[5], (1, "ä")), (2, KEYS[1], (1, "ä"))]
+        rows.drop_skipped(connection, list(skipped)[1:])
+        assert rows.skipped_keys(connection) == [(1, b"")]
+
+
+def test_groups_that_were_seen(store: Store) -> None:
+    with store.transaction() as connection:
+        rows.remember_groups(connection, 1, [(UID, (1, FAR)), (b"\0" * 16, (1, 2))])
+        assert rows.seen_groups(connection, 1, [UID, b"\xff" * 16]) == {UID}
+        assert rows.seen_groups(connection, 2, [UID]) == set()
+
+
+def test_conflicts(store: Store) -> None:
+    found = Conflict(1, KEYS[-1], next(iter(ConflictKind)), (1, "a"), None, (1, "ä" * 40_000))
+    with store.transaction() as connection:
+        rows.record_conflicts(connection, 1, (1, FAR), UID, NOW, [found, found._replace(key=b"")])
+        rows.record_conflicts(connection, 0, (1, 3), None, NOW, [found._replace(table=2)])
+        assert conflicts.count(connection) == 3
+        first, second, third = conflicts.recent(connection)
+        assert (first.key, second.key, third.uid, first.n) == (KEYS[-1], b"", None, FAR)
+        assert conflicts.recent(connection, table=1, peer=1, after=first.id) == [second]
+        assert conflicts.load(connection, third.id) == third
+        with pytest.raises(UnknownName):
+            conflicts.load(connection, third.id + 1)
+
+
+def test_keys_of_a_scope(store: Store) -> None:
+    with store.transaction() as connection:
+        for _ in range(2):
+            scope_keys.add(store.database, connection, scope_keys.CONTENT, 1, KEYS)
+        assert scope_keys.there(connection, scope_keys.CONTENT, 1, [*KEYS, b"none"]) == set(KEYS)
+        assert scope_keys.page(connection, scope_keys.CONTENT, 1, KEYS[1], 3) == KEYS[2:5]
+        assert scope_keys.there(connection, scope_keys.UNVERSIONED, 1, KEYS) == set()
+        scope_keys.clear(connection)
+        assert scope_keys.page(connection, scope_keys.CONTENT, 1, b"", 3) == []
+
+
+def test_what_a_peer_had_goes_with_it(store: Store) -> None:
+    with store.transaction() as connection:
+        rows.add_link_rows(store.database, connection, 1, 1, KEYS)
+        batches.insert_batch(connection, _batch(1), [])
+        state.delete_peer(connection, 1)
+        assert rows.link_rows(connection, 1, 1, b"", 9) == []
+        assert batches.batch(connection, 1, 1) is None
