@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from replicator.errors import (
@@ -101,6 +101,7 @@ def test_a_refused_token_is_told_from_a_refused_password() -> None:
     assert "app password" in str(refused(Stage.LOGIN, 535))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(Stage), st.integers(200, 599), st.binary(max_size=300))
 def test_any_reply_gives_one_line_that_says_what_to_do(stage: Stage, code: int, text: bytes) -> None:
     trouble = smtp_refusal(Server(URL), Reply(stage, code, text, "me@example.com", "you@example.com"), "me")
@@ -193,6 +194,7 @@ def test_what_befalls_a_connection(error: BaseException | None, kind: type[Excep
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=6, max_size=40)
 
 
+@settings(deadline=None)
 @given(SECRETS, st.binary(max_size=60), st.binary(max_size=60))
 @example("  spaced  ", b"", b"")
 @example('quo"te"d', b"", b"")
