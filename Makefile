@@ -3,13 +3,14 @@
 PYTHON ?= python3
 SEEDS ?= 1000
 SOAK_SEEDS ?= 20000
+MEGABYTES ?= 200
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 WHEEL := build/wheel
 
-.PHONY: help demo test wheel-test lint sim soak bench docs-check
+.PHONY: help demo test wheel-test lint sim soak trial bench docs-check
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +20,7 @@ help:
 	@echo "make lint        format, style, types and the direction of imports"
 	@echo "make sim         the simulation, $(SEEDS) seeds (SEEDS=n)"
 	@echo "make soak        the simulation, $(SOAK_SEEDS) seeds (SOAK_SEEDS=n)"
+	@echo "make trial       five nodes at real mail servers, all the trouble of mail at once (MEGABYTES=n)"
 	@echo "make bench       the figures, as ratios in one run"
 	@echo "make docs-check  every command in the documentation"
 
@@ -48,6 +50,9 @@ sim: .venv/installed-test
 
 soak: .venv/installed-test
 	$(BIN)/python -m tests.simulation --seeds $(SOAK_SEEDS)
+
+trial: .venv/installed-test
+	$(BIN)/python -m tests.servers.trial --megabytes $(MEGABYTES)
 
 bench: .venv/installed-test
 	$(BIN)/python -m bench

@@ -26,7 +26,7 @@ from tests.servers.token_server import TokenServer
 USERS = ("server", "remote1", "remote2", "remote3", "remote4")
 SMALL_QUOTA_USER = "remote4"
 SMALL_QUOTA = 500_000
-"""Bytes that the mailbox of SMALL_QUOTA_USER holds."""
+"""Bytes that the mailbox of SMALL_QUOTA_USER holds, unless a farm is told otherwise."""
 PREFIX_USER = "remote2"
 """One whose folders all stand below the inbox: their names begin with dovecot.PREFIX."""
 ODD_PASSWORD_USER = "remote3"
@@ -75,9 +75,18 @@ _QUEUE_FOLDERS = (
 
 
 class MailFarm:
-    """Started when made; close it, or use it as a context. `size_limit` is in bytes."""
+    """Started when made; close it, or use it as a context. `size_limit` is in bytes, as is `small_quota`, that of
+    SMALL_QUOTA_USER; `message_rate` mails in postfix.RATE_SECONDS is what one client may send (0: any number)."""
 
-    def __init__(self, *, size_limit: int = 25 * 1024 * 1024, quota: str = "1G") -> None:
+    def __init__(
+        self,
+        *,
+        size_limit: int = 25 * 1024 * 1024,
+        quota: str = "1G",
+        small_quota: int = SMALL_QUOTA,
+        message_rate: int = 0,
+    ) -> None:
+        self._small_quota = small_quota
         # Not below pytest's tmp_path, which is 0700: the users of both servers must get through. And a short path:
         # sockets stand below it, whose paths may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="farm-", dir="/var/tmp"))
@@ -96,7 +105,7 @@ class MailFarm:
             {"MAIL_CONFIG": str(settings)},
         )
         try:
-            self._write(size_limit, quota)
+            self._write(size_limit, quota, message_rate)
             self.start_dovecot()
             self.start_postfix()
         except BaseException:
@@ -205,7 +214,7 @@ class MailFarm:
 
     # --- setting up ---------------------------------------------------------------------------------------------
 
-    def _write(self, size_limit: int, quota: str) -> None:
+    def _write(self, size_limit: int, quota: str, message_rate: int) -> None:
         folder = self.folder
         folder.chmod(0o755)
         self.certificates = Certificates(folder)
@@ -222,7 +231,9 @@ class MailFarm:
             "oauth2.conf.ext", dovecot.token_check(self.tokens.introspection_url, self.certificates.authority)
         )
         (folder / "dovecot.conf").write_text(dovecot.configuration(folder, self.port, quota))
-        (settings / "main.cf").write_text(postfix.main_configuration(folder, self.port, USERS, size_limit))
+        (settings / "main.cf").write_text(
+            postfix.main_configuration(folder, self.port, USERS, size_limit, message_rate)
+        )
         (settings / "master.cf").write_text(postfix.service_configuration(self.port))
         self._make_queue(folder / "queue")
 
@@ -244,7 +255,7 @@ class MailFarm:
         return {user: self.password(user) for user in USERS}
 
     def _quotas(self) -> Mapping[str, str]:
-        return {SMALL_QUOTA_USER: f"{SMALL_QUOTA}B"}
+        return {SMALL_QUOTA_USER: f"{self._small_quota}B"}
 
 
 def _is_whole(file: Path) -> bool:

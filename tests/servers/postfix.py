@@ -20,11 +20,17 @@ DOMAIN = "example.test"
 SMALL_LIMIT = 300_000
 """Bytes of a mail at the listeners `small` (which says so at EHLO) and `silent` (which does not)."""
 
+RATE_SECONDS = 10
+"""In which a client's mails are counted, where their number is limited; each listener counts for itself."""
 
-def main_configuration(folder: Path, ports: Mapping[str, int], users: Sequence[str], size_limit: int) -> str:
-    """main.cf for a farm in `folder`; a mail may have `size_limit` bytes."""
+
+def main_configuration(
+    folder: Path, ports: Mapping[str, int], users: Sequence[str], size_limit: int, message_rate: int
+) -> str:
+    """main.cf for a farm in `folder`; a mail may have `size_limit` bytes, a client send `message_rate` in a while."""
     boxes = ", ".join(f"{{ {user}@{DOMAIN} = {user} }}" for user in users)
-    return _MAIN.format(folder=folder, name=folder.name, domain=DOMAIN, boxes=boxes, size_limit=size_limit, **ports)
+    values = {"folder": folder, "name": folder.name, "domain": DOMAIN, "boxes": boxes, "size_limit": size_limit}
+    return _MAIN.format(**values, message_rate=message_rate, rate_seconds=RATE_SECONDS, **ports)
 
 
 def service_configuration(ports: Mapping[str, int]) -> str:
@@ -90,6 +96,8 @@ smtpd_sender_login_maps = inline:{{ {boxes} }}
 smtpd_error_sleep_time = 0
 smtpd_client_connection_count_limit = 0
 smtpd_client_event_limit_exceptions =
+smtpd_client_message_rate_limit = {message_rate}
+anvil_rate_time_unit = {rate_seconds}s
 smtpd_peername_lookup = no
 in_flow_delay = 0
 queue_run_delay = 2s
