@@ -93,10 +93,13 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 
 @pytest.fixture
 def postgresql_database(postgresql_server: PostgresqlServer) -> Iterator[str]:
-    """Name of an empty database of the test's own."""
+    """Name of an empty database of the test's own. A server that the last test left stopped is started."""
+    if not postgresql_server.server.is_running:
+        postgresql_server.start()
     name = postgresql_server.create_database()
     yield name
-    postgresql_server.drop_database(name)
+    if postgresql_server.server.is_running:
+        postgresql_server.drop_database(name)
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +114,13 @@ def mariadb_server() -> Iterator[MariadbServer]:
 
 @pytest.fixture
 def mariadb_database(mariadb_server: MariadbServer) -> Iterator[str]:
-    """Name of an empty database of the test's own."""
+    """Name of an empty database of the test's own. A server that the last test left stopped is started."""
+    if not mariadb_server.server.is_running:
+        mariadb_server.start()
     name = mariadb_server.create_database()
     yield name
-    mariadb_server.drop_database(name)
+    if mariadb_server.server.is_running:
+        mariadb_server.drop_database(name)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ then no new one starts in that folder.
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import closing
@@ -67,6 +68,7 @@ class PostgresqlServer:
             [f"{programs}/postgres", "-D", str(self._data), "-p", str(self.port)],
             self.folder / "output",
             user=USER,
+            ending=signal.SIGINT,  # SIGTERM would wait for all clients to leave
         )
         try:
             self._make(programs)

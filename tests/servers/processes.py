@@ -21,7 +21,8 @@ PATIENCE = 60
 class Server:
     """One server in a process group of its own; `log` is where it says why it does not start.
 
-    `user`: whose rights it gets, where the tests run as root and the server refuses to.
+    `user`: whose rights it gets, where the tests run as root and the server refuses to. `ending`: the signal that asks
+    for an orderly stop.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Server:
         log: Path,
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
+        ending: signal.Signals = signal.SIGTERM,
     ) -> None:
         self._command = list(command)
         self._log = log
         self._environment = {**os.environ, **(environment or {})}
         self._identity = identity_of(user)
+        self._ending = ending
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +60,7 @@ class Server:
         """In an orderly way: connections are ended, what was taken is on the disk. May be repeated."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+                self._process.send_signal(self._ending)
             self._wait()
 
     def kill(self) -> None:

@@ -1,0 +1,190 @@
+"""PostgreSQL's types, to and from the portable ones: how each value is read, written and declared.
+
+| here | portable value | |
+|---|---|---|
+| smallint, integer, bigint, oid | int | |
+| real, double precision | float | shortest digits that give the same number |
+| numeric | int where there are no digits behind the point and 64 bits do; else str | any precision, NaN, infinity |
+| boolean | 0 or 1 | |
+| text, varchar, citext, name, enums, arrays, ranges, bit, inet, xml and all others | str | as PostgreSQL writes them |
+| char(n) | str | without the padding |
+| bytea | bytes | |
+| date, time, timestamp, interval | str | ISO 8601; infinity and years BC as PostgreSQL writes them |
+| timestamptz | str | in UTC |
+| uuid, json, jsonb | str | |
+
+`money` depends on the server's locale and is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from math import isinf, isnan
+from typing import Any
+
+from replicator.errors import ConstraintViolation
+from replicator.types import ColumnDefinition, ColumnType, TypeKind, Value
+
+Row = tuple[Any, ...]
+
+_KINDS = {
+    "int2": ColumnType(TypeKind.INTEGER, bits=16),
+    "int4": ColumnType(TypeKind.INTEGER, bits=32),
+    "int8": ColumnType(TypeKind.INTEGER, bits=64),
+    "oid": ColumnType(TypeKind.INTEGER, bits=64),
+    "float4": ColumnType(TypeKind.REAL, bits=32),
+    "float8": ColumnType(TypeKind.REAL, bits=64),
+    "numeric": ColumnType(TypeKind.NUMERIC),
+    "bool": ColumnType(TypeKind.BOOLEAN),
+    "bytea": ColumnType(TypeKind.BLOB),
+    "date": ColumnType(TypeKind.DATE),
+    "time": ColumnType(TypeKind.TIME),
+    "timestamp": ColumnType(TypeKind.TIMESTAMP),
+    "timestamptz": ColumnType(TypeKind.TIMESTAMP_WITH_ZONE),
+    "interval": ColumnType(TypeKind.INTERVAL),
+    "uuid": ColumnType(TypeKind.UUID),
+    "json": ColumnType(TypeKind.JSON),
+    "jsonb": ColumnType(TypeKind.JSON),
+}
+"""By the type's name in the catalogue; all others are text."""
+
+REFUSED = {"money"}
+
+_WORDS = {
+    TypeKind.REAL: "double precision",
+    TypeKind.BOOLEAN: "boolean",
+    TypeKind.BLOB: "bytea",
+    TypeKind.DATE: "date",
+    TypeKind.TIME: "time",
+    TypeKind.TIMESTAMP: "timestamp",
+    TypeKind.TIMESTAMP_WITH_ZONE: "timestamptz",
+    TypeKind.INTERVAL: "interval",
+    TypeKind.UUID: "uuid",
+    TypeKind.JSON: "json",
+    TypeKind.ANY: "text",
+}
+_INTEGERS = {16: "smallint", 32: "integer"}
+_DECLARED = re.compile(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
+_BUILT_IN = {
+    "smallint": "int2",
+    "integer": "int4",
+    "bigint": "int8",
+    "real": "float4",
+    "double precision": "float8",
+    "numeric": "numeric",
+    "boolean": "bool",
+    "bytea": "bytea",
+    "date": "date",
+    "time without time zone": "time",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+    "interval": "interval",
+    "uuid": "uuid",
+    "json": "json",
+    "jsonb": "jsonb",
+    "text": "text",
+    "character varying": "varchar",
+    "character": "bpchar",
+}
+"""What `format_type` says, to the catalogue's name: types that every PostgreSQL has."""
+
+
+def column_type(name: str, declared: str) -> ColumnType:
+    """The portable type of a column of type `name` in the catalogue that `format_type` writes as `declared`."""
+    found = _KINDS.get(name, ColumnType(TypeKind.TEXT))
+    match = _DECLARED.fullmatch(declared)
+    length = precision = scale = None
+    if match and match[2] is not None and name in ("varchar", "bpchar"):
+        length = int(match[2])
+    elif match and match[2] is not None and name == "numeric":
+        precision, scale = int(match[2]), int(match[3] or 0)
+    return ColumnType(found.kind, length, precision, scale, found.bits, declared)
+
+
+def type_words(wanted: ColumnType) -> str:
+    """How to declare a column of this type here: in the source's own words if they are PostgreSQL's and built in."""
+    if wanted.declared is not None and (match := _DECLARED.fullmatch(wanted.declared)):
+        name = _BUILT_IN.get(match[1] + (match[4] or ""))
+        if name is not None and column_type(name, wanted.declared) == wanted:
+            return wanted.declared
+    if wanted.kind is TypeKind.INTEGER:
+        return _INTEGERS.get(wanted.bits or 64, "bigint")
+    if wanted.kind is TypeKind.TEXT:
+        return f"varchar({int(wanted.length)})" if wanted.length else "text"
+    if wanted.kind is TypeKind.NUMERIC:
+        return f"numeric({int(wanted.precision)},{int(wanted.scale or 0)})" if wanted.precision else "numeric"
+    return _WORDS[wanted.kind]
+
+
+def catalogue_name(words: str) -> str:
+    """The catalogue's name of a built-in type that `type_words` wrote."""
+    match = _DECLARED.fullmatch(words)
+    name = match[1] + (match[4] or "") if match else words
+    return _BUILT_IN.get(name, name)
+
+
+# --- reading and writing ----------------------------------------------------------------------------------------------
+
+_AS_THEY_ARE = {TypeKind.INTEGER, TypeKind.REAL, TypeKind.BLOB}
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+def reading(column: ColumnDefinition, expression: str) -> str:
+    """SQL that gives the column's value in a form that the driver turns into the portable one (but for numerics)."""
+    if column.type.kind in _AS_THEY_ARE:
+        return expression
+    return f"{expression}::{'integer' if column.type.kind is TypeKind.BOOLEAN else 'text'}"
+
+
+def row_reader(columns: Sequence[ColumnDefinition]) -> Callable[[Row], Row] | None:
+    """A function from what `reading` gives to portable values; None where they are that already."""
+    places = [place for place, column in enumerate(columns) if column.type.kind is TypeKind.NUMERIC]
+    if not places:
+        return None
+
+    def read(row: Row) -> Row:
+        values = list(row)
+        for place in places:
+            values[place] = _number(values[place])
+        return tuple(values)
+
+    return read
+
+
+def _number(text: str | None) -> Value:
+    if text is None or "." in text or text[-1] not in "0123456789":
+        return text
+    number = int(text)
+    return number if _SMALLEST <= number <= _LARGEST else text
+
+
+def writing(column: ColumnDefinition) -> Callable[[Value], str | None]:
+    """A function from portable values to the text that PostgreSQL reads as this column's type.
+
+    It raises ConstraintViolation for values that no text says.
+    """
+    if column.type.kind is TypeKind.BLOB:
+        return _blob_text
+    return _text
+
+
+def _text(value: Value) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        if isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
+        return "NaN" if isnan(value) else repr(value)
+    if isinstance(value, int):
+        return str(int(value))
+    raise ConstraintViolation("A blob stands for a value that isn't binary here: it can't be stored.")
+
+
+def _blob_text(value: Value) -> str | None:
+    if value is None:
+        return None
+    content = value if isinstance(value, bytes) else str(_text(value)).encode("utf-8", "surrogateescape")
+    return f"\\x{content.hex()}"

@@ -1,0 +1,225 @@
+"""PostgreSQL behind the interface of `databases.base`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy import URL, Connection
+from sqlalchemy import Table as OwnTable
+
+from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.postgresql import (
+    apply,
+    capture,
+    catalogue,
+    collect,
+    comparing,
+    definitions,
+    own_tables,
+    roles,
+    transactions,
+)
+from replicator.databases.postgresql.connections import Opener
+from replicator.databases.postgresql.errors import translated
+from replicator.databases.postgresql.outside import foreign_keys_from_outside
+from replicator.databases.postgresql.statements import Driver, driver, execute
+from replicator.databases.postgresql.watching import Watch
+from replicator.runtime import Runtime
+from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
+
+
+class PostgresqlDatabase(Database):
+    """A database on a PostgreSQL server; our tables stand in its schema `replicator`."""
+
+    name = "postgresql"
+    capabilities = Capabilities(
+        transactions_are_groups=True, cascades_are_captured=True, transactional_definitions=True
+    )
+
+    def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:  # noqa: ARG002 - never made by us
+        self.runtime = runtime
+        self._opener = Opener(url)
+        self._inside = False
+        self._exported: str | None = None
+        """Name of the snapshot that this transaction's collect was of."""
+        self._read_through: collect.Place | None = None
+
+    @property
+    def _schema(self) -> str:
+        return self._opener.application_schema
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[Connection]:
+        if self._inside:
+            raise RuntimeError("a transaction of this database is open already")
+        self._inside = True
+        try:
+            with transactions.transaction(self._opener, self.runtime, write=write) as connection:
+                yield connection
+        finally:
+            self._inside = False
+            self._exported = self._read_through = None
+
+    @contextmanager
+    def snapshot(self, held: Connection) -> Iterator[Connection]:
+        if self._exported is None:
+            self._exported = str(_one(driver(held), "SELECT pg_export_snapshot()"))
+        connection = self._opener.another()
+        raw = driver(connection)
+        try:
+            with translated(self._opener.where):
+                execute(raw, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                execute(raw, f"SET TRANSACTION SNAPSHOT '{self._exported}'")
+                yield connection
+        finally:
+            if not raw.closed:
+                execute(raw, "ROLLBACK")
+            connection.close()
+
+    def prepare(self) -> list[str]:
+        with translated(self._opener.where):
+            roles.require_fit(driver(self._opener.kept()), self._opener.where)
+        self._opener.make_schema()
+        with self.transaction() as connection:
+            capture.create_sequence(driver(connection))
+        return []
+
+    def close(self) -> None:
+        self._opener.close()
+
+    def upsert(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        rows: Sequence[tuple[object, ...]],
+        shared: Mapping[str, object] = NOTHING_SHARED,
+    ) -> None:
+        own_tables.upsert(driver(connection), table, rows, shared)
+
+    # --- definitions --------------------------------------------------------------------------------------------
+
+    def table_names(self, connection: Connection) -> list[str]:
+        return catalogue.table_names(driver(connection), self._schema)
+
+    def inspect(self, connection: Connection, name: str) -> TableDefinition:
+        return definitions.inspect(driver(connection), self._schema, name)
+
+    def remarks(self, connection: Connection, name: str) -> list[str]:
+        return definitions.remarks(driver(connection), self._schema, name)
+
+    def create_table(self, connection: Connection, definition: TableDefinition) -> None:
+        definitions.create_table(driver(connection), self._schema, definition)
+
+    def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
+        return comparing.differences(driver(connection), self._schema, definition)
+
+    # --- capture ------------------------------------------------------------------------------------------------
+
+    def install_capture(self, connection: Connection, table: Table) -> None:
+        capture.install(driver(connection), self._schema, table)
+
+    def remove_capture(self, connection: Connection, table: Table) -> None:
+        capture.remove(driver(connection), table)
+
+    def capture_faults(self, connection: Connection, table: Table) -> list[str]:
+        return capture.faults(driver(connection), self._schema, table)
+
+    # --- collect ------------------------------------------------------------------------------------------------
+
+    def outbox_is_empty(self, connection: Connection) -> bool:
+        raw = driver(connection)
+        return collect.is_empty(raw, collect.change_tables(raw))
+
+    def outbox_mark(self, connection: Connection) -> int | None:  # noqa: ARG002 - ids don't follow commits here
+        return None
+
+    def read_outbox(
+        self,
+        connection: Connection,
+        tables: Mapping[int, Table],
+        through: int | None = None,  # noqa: ARG002 - there is no mark here
+    ) -> Iterator[list[Change]]:
+        raw = driver(connection)
+        numbers = collect.change_tables(raw)
+        if numbers:
+            self._exported = collect.note_groups(raw, numbers)
+            yield from collect.changes(raw, tables, numbers, self._note_read)
+
+    def _note_read(self, place: collect.Place) -> None:
+        self._read_through = place
+
+    def clear_outbox(self, connection: Connection) -> None:
+        if self._read_through is not None:
+            raw = driver(connection)
+            collect.clear(raw, collect.change_tables(raw), self._read_through)
+            self._read_through = None
+
+    @contextmanager
+    def watch(self) -> Iterator[Callable[[], bool]]:
+        watch = Watch(self._opener)
+        try:
+            yield watch
+        finally:
+            watch.close()
+
+    def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
+        if not keys:
+            return set()
+        return collect.waiting_keys(driver(connection), table).intersection(keys)
+
+    # --- apply --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def replaying(self, connection: Connection, tables: Collection[Table]) -> Iterator[None]:  # noqa: ARG002 - for all
+        raw = driver(connection)
+        execute(raw, "SET LOCAL session_replication_role = replica")
+        try:
+            yield
+        finally:
+            # After an error nothing can be said in this transaction, and its end undoes the setting.
+            if raw.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
+                execute(raw, "SET LOCAL session_replication_role = origin")
+
+    def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
+        return apply.read_images(driver(connection), self._schema, table, keys)
+
+    def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
+        with translated(self._opener.where):
+            apply.write_images(driver(connection), self._schema, table, images)
+
+    def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None:
+        with translated(self._opener.where):
+            apply.delete_keys(driver(connection), self._schema, table, keys)
+
+    def scan(self, connection: Connection, table: Table) -> Iterator[list[Image]]:
+        return apply.scan(driver(connection), self._schema, table)
+
+    def count(self, connection: Connection, table: Table) -> int:
+        return apply.count(driver(connection), self._schema, table)
+
+    def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
+        return comparing.comparable(table.definition, columns)
+
+    def foreign_keys_from_outside(
+        self, connection: Connection, replicated: Collection[Table]
+    ) -> list[tuple[str, ForeignKey]]:
+        return foreign_keys_from_outside(driver(connection), self._schema, replicated)
+
+    def find_keys(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, Key]:
+        return apply.find_keys(driver(connection), self._schema, table, columns, wanted)
+
+    def count_rows(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, int]:
+        return apply.count_rows(driver(connection), self._schema, table, columns, wanted)
+
+
+def _one(raw: Driver, sql: str) -> object:
+    row = execute(raw, sql).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,184 @@
+"""Portable definitions of PostgreSQL tables: read, made anew.
+
+Not carried, and told by `remarks`: CHECK and exclusion constraints, generated columns, partial and expression indexes,
+default expressions that only PostgreSQL knows. They stay in force where they are.
+"""
+
+from __future__ import annotations
+
+from replicator.databases.postgresql import catalogue
+from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
+from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
+from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
+from replicator.databases.postgresql.statements import Driver, execute, names, quoted
+from replicator.errors import UnfitTable, UnknownName
+from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
+
+MOST_COLUMNS = 750
+"""A captured update has each column twice, and PostgreSQL allows 1,600 columns."""
+_NAME_BYTES = 63
+_NO_TABLE = {"p": "a partitioned table", "v": "a view", "m": "a materialised view", "f": "a foreign table"}
+_ACTIONS = {"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"}
+
+
+def inspect(raw: Driver, schema: str, name: str) -> TableDefinition:
+    return definition_of(read_local(raw, schema, name))
+
+
+def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
+    """The table as it is here. Raises UnknownName, or UnfitTable if it can't be replicated whatever its details."""
+    local = catalogue.read(raw, schema, name)
+    if local is None:
+        raise UnknownName(f"There is no table {name!r} in the schema {schema} of the database: check the name.")
+    if local.kind in _NO_TABLE:
+        raise UnfitTable(f"{name} is {_NO_TABLE[local.kind]}: only ordinary tables can be replicated.")
+    if local.inherits:
+        raise UnfitTable(f"Table {name} inherits from another one, or is inherited from: use ordinary tables.")
+    if local.persistence != "p":
+        raise UnfitTable(f"Table {name} is unlogged, a crash empties it: make it an ordinary one (SET LOGGED).")
+    key = local.primary_key
+    if key is None:
+        raise UnfitTable(f"Table {name} has no primary key: give it one, so that its rows can be told apart.")
+    if key.deferrable:
+        raise UnfitTable(f"The primary key of table {name} is deferrable: make it an ordinary one.")
+    if any(local.column(column).generated for column in key.columns):
+        raise UnfitTable(f"The primary key of table {name} is a generated column: use an ordinary one.")
+    if len(local.columns) > MOST_COLUMNS:
+        raise UnfitTable(f"Table {name} has more than {MOST_COLUMNS} columns: split it.")
+    for name_to_carry in (name, *(column.name for column in local.columns)):
+        quoted(name_to_carry)
+    for column in carried_columns(local):
+        if column.type_name in REFUSED:
+            raise UnfitTable(
+                f"Column {name}.{column.name} is {column.declared}, which depends on the server's locale: use numeric."
+            )
+        if column.declared.endswith("[]") and any(column.name in each.columns for each in local.keys):
+            raise UnfitTable(f"Column {name}.{column.name} is an array in a key, which can't be carried.")
+    return local
+
+
+def carried_columns(local: LocalTable) -> list[LocalColumn]:
+    return [column for column in local.columns if not column.generated]
+
+
+def definition_of(local: LocalTable) -> TableDefinition:
+    key = local.primary_key
+    assert key is not None  # noqa: S101 - read_local sees to it
+    only = local.column(key.columns[0]) if len(key.columns) == 1 else None
+    unique_keys = [
+        UniqueKey(each.columns, None if each.constraint else each.name)
+        for each in local.keys
+        if not each.primary and is_carried(local, each)
+    ]
+    return TableDefinition(
+        name=local.name,
+        columns=tuple(_column(column) for column in carried_columns(local)),
+        primary_key=key.columns,
+        unique_keys=tuple(sorted(unique_keys, key=lambda unique: (unique.columns, unique.name or ""))),
+        foreign_keys=tuple(_foreign_key(local, each) for each in local.foreign_keys),
+        indexes=tuple(Index(index.name, index.columns) for index in local.indexes if index.columns),
+        autoincrement=only is not None and (bool(only.identity) or counts_by_itself(only.default)),
+    )
+
+
+def is_carried(local: LocalTable, key: LocalKey) -> bool:
+    return key.whole and not any(local.column(column).generated for column in key.columns)
+
+
+def _column(column: LocalColumn) -> ColumnDefinition:
+    itself = column.identity or counts_by_itself(column.default)
+    return ColumnDefinition(
+        name=column.name,
+        type=column_type(column.type_name, column.declared),
+        nullable=not column.not_null,
+        default=None if itself else read_default(column.default)[0],
+        collation=column.collation or ("citext" if column.type_name == "citext" else None),
+    )
+
+
+def _foreign_key(local: LocalTable, key: LocalForeignKey) -> ForeignKey:
+    if key.parent_schema != local.schema:
+        raise UnfitTable(
+            f"The foreign key {key.name} of table {local.name} refers to the schema {key.parent_schema}: tables of one "
+            "schema only can be replicated."
+        )
+    return ForeignKey(key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update, key.name, key.deferred)
+
+
+def remarks(raw: Driver, schema: str, name: str) -> list[str]:
+    """What of the table stays behind when its definition travels, one sentence each."""
+    local = read_local(raw, schema, name)
+    found = []
+    for column in local.columns:
+        if column.generated:
+            found.append(f"Column {name}.{column.name} is generated: it isn't carried, each place computes it.")
+        elif not counts_by_itself(column.default) and not read_default(column.default)[1]:
+            found.append(
+                f"The default of column {name}.{column.name} ({column.default}) is known to PostgreSQL only: "
+                "tables made from this definition have none."
+            )
+    if local.checks:
+        found.append(f"The CHECK constraints of table {name} aren't carried: they hold at this place only.")
+    found += [
+        f"The unique key {key.name} is on an expression, on part of the rows or takes NULLs for equal: it isn't "
+        "carried and holds at this place only."
+        for key in local.keys
+        if not key.primary and not is_carried(local, key)
+    ]
+    return found
+
+
+def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
+    for statement in create_statements(schema, definition):
+        execute(raw, statement)
+
+
+def create_statements(schema: str, definition: TableDefinition) -> list[str]:
+    """CREATE TABLE and its indexes. Raises UnfitTable for what PostgreSQL doesn't have."""
+    for name in (definition.name, *definition.column_names):
+        if len(name.encode()) > _NAME_BYTES:
+            raise UnfitTable(
+                f"The name {name} has more than {_NAME_BYTES} bytes, which PostgreSQL cuts off: shorten it."
+            )
+    table = f"{quoted(schema)}.{quoted(definition.name)}"
+    lines = [_column_words(definition, column) for column in definition.columns]
+    lines.append(f"PRIMARY KEY ({names(definition.primary_key)})")
+    lines += [f"UNIQUE ({names(unique.columns)})" for unique in definition.unique_keys if unique.name is None]
+    lines += [_foreign_key_words(schema, key) for key in definition.foreign_keys]
+    body = ",\n  ".join(lines)
+    return [
+        f"CREATE TABLE {table} (\n  {body}\n)",
+        *(
+            f"CREATE UNIQUE INDEX {quoted(unique.name)} ON {table} ({names(unique.columns)})"
+            for unique in definition.unique_keys
+            if unique.name is not None
+        ),
+        *(f"CREATE INDEX {quoted(index.name)} ON {table} ({names(index.columns)})" for index in definition.indexes),
+    ]
+
+
+def _column_words(definition: TableDefinition, column: ColumnDefinition) -> str:
+    words = [quoted(column.name), type_words(column.type)]
+    if not column.nullable or column.name in definition.primary_key:
+        words.append("NOT NULL")
+    if definition.autoincrement and (column.name,) == definition.primary_key:
+        words.append("GENERATED BY DEFAULT AS IDENTITY")
+    elif column.default is not None and (default := default_words(column.default)):
+        words.append(f"DEFAULT {default}")
+    return " ".join(words)
+
+
+def _foreign_key_words(schema: str, key: ForeignKey) -> str:
+    if not {key.on_delete, key.on_update} <= _ACTIONS:
+        raise UnfitTable(
+            f"The foreign key to {key.parent} does something on delete or update that PostgreSQL doesn't know."
+        )
+    parent = f"{quoted(schema)}.{quoted(key.parent)}"
+    words = [
+        f"CONSTRAINT {quoted(key.name)}" if key.name else "",
+        f"FOREIGN KEY ({names(key.columns)}) REFERENCES {parent} ({names(key.parent_columns)})",
+        f"ON DELETE {key.on_delete}" if key.on_delete != "NO ACTION" else "",
+        f"ON UPDATE {key.on_update}" if key.on_update != "NO ACTION" else "",
+        "DEFERRABLE INITIALLY DEFERRED" if key.deferred else "",
+    ]
+    return " ".join(word for word in words if word)

@@ -1,0 +1,43 @@
+"""What the replicator's role must be allowed to do, and what to say where it isn't."""
+
+from __future__ import annotations
+
+from replicator.databases.postgresql.statements import SCHEMA, Driver, fetch, scalar
+from replicator.errors import ConfigurationError
+
+OLDEST = 14
+_GRANTABLE = 15
+"""Since this version a role that is no superuser can be given a setting."""
+
+
+def require_fit(raw: Driver, where: str) -> None:
+    """Raises ConfigurationError with what an administrator has to do."""
+    version = int(scalar(raw, "SHOW server_version_num")) // 10000
+    if version < OLDEST:
+        raise ConfigurationError(
+            f"The server of {where} is PostgreSQL {version}: the replicator needs {OLDEST} or newer."
+        )
+    if scalar(raw, "SHOW server_encoding") != "UTF8":
+        raise ConfigurationError(
+            f"The database {where} does not keep its text as UTF-8: copy it into one with ENCODING 'UTF8'."
+        )
+    role, superuser = fetch(raw, "SELECT current_user::text, rolsuper FROM pg_roles WHERE rolname = current_user")[0]
+    if superuser:
+        return
+    if version < _GRANTABLE:
+        raise ConfigurationError(
+            f"The role {role} must be a superuser of {where}: before PostgreSQL {_GRANTABLE} no other may keep "
+            "triggers silent while changes of other places are written."
+        )
+    if not scalar(raw, "SELECT has_parameter_privilege('session_replication_role', 'SET')"):
+        raise ConfigurationError(
+            f"The role {role} of {where} may not keep triggers silent while changes of other places are written. Let "
+            f'an administrator say: GRANT SET ON PARAMETER session_replication_role TO "{role}"'
+        )
+    if scalar(raw, "SELECT to_regnamespace(%s)", (SCHEMA,)) is None and not scalar(
+        raw, "SELECT has_database_privilege(current_database(), 'CREATE')"
+    ):
+        raise ConfigurationError(
+            f"The role {role} may not make the schema {SCHEMA} in {where}. Let an administrator say: "
+            f'CREATE SCHEMA {SCHEMA} AUTHORIZATION "{role}"'
+        )
