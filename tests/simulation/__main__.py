@@ -74,7 +74,7 @@ def _many(seeds: range, jobs: int, focus: Focus) -> int:
         f"{failed} bad, {seconds:.0f} s"
     )
     for what, number in kinds.most_common():
-        print(f"  {number:5}  {what}   (seeds {', '.join(map(str, sorted(examples[what])[:6]))})")
+        print(f"  {number:5}  {what}   (seeds {', '.join(map(str, sorted(examples[what])[:20]))})")
     return int(failed > 0)
 
 
