@@ -12,20 +12,31 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from replicator.config_values import (
     Address,
+    AddressOrNone,
     FilePath,
     FolderName,
+    MailboxName,
     Name,
     checked_authority,
     checked_database,
     checked_mailbox,
     checked_send,
 )
-from replicator.errors import ConfigurationError
+from replicator.errors import ConfigurationError, UnknownName
 from replicator.types import Role
 
 FORMAT = 1
@@ -42,8 +53,8 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, str_max_length=2000)
 
 
-class Account(_Section):
-    """The mail account of this node."""
+class MailAccess(_Section):
+    """A mailbox: where it is, and how one gets at it."""
 
     title: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
         default="", description="A title for people."
@@ -73,6 +84,33 @@ class Account(_Section):
         default="https://login.microsoftonline.com/organizations",
         description="oauth2: who gives the tokens. Put your tenant in place of organizations where it is the only one.",
     )
+    stations: list[Name] = Field(
+        default=[], description="At a host: the stations that are sent to by this mailbox; empty: all of them."
+    )
+
+    @property
+    def name(self) -> str:
+        """Of a further mailbox; empty: the account's own."""
+        return ""
+
+    @property
+    def is_folder(self) -> bool:
+        return self.mailbox.startswith("folder:")
+
+    @property
+    def sends(self) -> bool:
+        return self.is_folder or self.send is not None
+
+    @model_validator(mode="after")
+    def _complete(self) -> MailAccess:
+        if self.auth == "oauth2" and self.oauth_client_id is None:
+            raise ValueError("the key 'oauth_client_id' is missing: auth = \"oauth2\" needs it, see docs/mail.md")
+        return self
+
+
+class Account(MailAccess):
+    """The mail account of this node."""
+
     unrecognised: Literal["leave", "move", "forward"] = Field(
         default="leave",
         description="What becomes of mail that is not the replicator's: leave it in the mailbox, move it to a folder "
@@ -87,11 +125,9 @@ class Account(_Section):
     )
 
     @model_validator(mode="after")
-    def _complete(self) -> Account:
-        if self.send is None and not self.mailbox.startswith("folder:"):
+    def _sensible(self) -> Account:
+        if not self.sends:
             raise ValueError("the key 'send' is missing: where mail is sent, such as smtps://USER@HOST")
-        if self.auth == "oauth2" and self.oauth_client_id is None:
-            raise ValueError("the key 'oauth_client_id' is missing: auth = \"oauth2\" needs it, see docs/mail.md")
         if self.unrecognised == "move" and self.mailbox.startswith("pop3"):
             raise ValueError(NO_FOLDERS)
         if self.unrecognised == "forward" and self.unrecognised_to is None:
@@ -99,6 +135,17 @@ class Account(_Section):
         if self.unrecognised_to is not None and self.unrecognised_to.casefold() == self.address.casefold():
             raise ValueError("unrecognised_to is this node's own address: mail would go in a circle; name another one")
         return self
+
+
+class FurtherMailbox(MailAccess):
+    """One more mailbox: what is sent goes by each of them. Without send, a server's is only fetched from."""
+
+    address: AddressOrNone = Field(default="", description="Its own e-mail address; the account's where none is given.")
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        return self._name
 
 
 class Run(_Section):
@@ -158,6 +205,9 @@ class Configuration(_Section):
     )
     host_account: Account | None = Field(default=None, alias="SERVER", description="The mail account of a host.")
     station_account: Account | None = Field(default=None, alias="REMOTE", description="The mail account of a station.")
+    further: dict[MailboxName, FurtherMailbox] = Field(
+        default={}, alias="MAILBOX", description="Further mailboxes, each a section [MAILBOX.NAME]."
+    )
     run: Run = Run()
     limits: Limits = Limits()
 
@@ -169,7 +219,29 @@ class Configuration(_Section):
             raise ValueError(f"the section [{wanted}] is missing: it holds the mail account of a {self.role}")
         if accounts[other] is not None:
             raise ValueError(f"the section [{other}] does not belong to a {self.role}; take it out")
+        for name, box in self.further.items():
+            box._name = name
+        if self.role is Role.STATION and any(account.stations for account in (self.account, *self.further.values())):
+            raise ValueError("the key 'stations' belongs to a host; a station sends to its host only: take it out")
+        to = self.account.unrecognised_to
+        circle = next((name for name, box in self.further.items() if to and box.address.lower() == to.lower()), None)
+        if circle is not None:
+            raise ValueError(f"unrecognised_to is the address of the mailbox {circle}: mail would go in a circle")
         return self
+
+    def account_of(self, name: str) -> MailAccess:
+        """The account's own mailbox for '', else a further one, its address filled in. Raises UnknownName."""
+        if not name:
+            return self.account
+        found = self.further.get(name)
+        if found is None:
+            raise UnknownName(f"there is no mailbox '{name}'; see: replicator account show")
+        return found.model_copy(update={"address": found.address or self.account.address})
+
+    @property
+    def accounts(self) -> list[MailAccess]:
+        """Of all mailboxes, the account's own first."""
+        return [self.account, *(self.account_of(name) for name in self.further)]
 
     @property
     def account(self) -> Account:
@@ -235,7 +307,7 @@ def _sentence(kind: str, location: tuple[int | str, ...], message: str, source: 
 def _suggestion(word: str) -> str:
     known = [
         field.alias or name
-        for section in (Configuration, Account, Run, Limits)
+        for section in (Configuration, Account, FurtherMailbox, Run, Limits)
         for name, field in section.model_fields.items()
     ]
     close = get_close_matches(word, known, n=1)

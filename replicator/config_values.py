@@ -15,6 +15,7 @@ from pydantic import AfterValidator
 FETCH_SCHEMES = ("folder", "pop3", "pop3s", "imap", "imaps")
 SEND_SCHEMES = ("folder", "smtp", "smtps")
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+_MAILBOX_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _ADDRESS_CHARACTER = r"[^\s@/\\\x00-\x1f\x7f<>\"(),:;]"
 _ADDRESS = re.compile(rf"(?!\.){_ADDRESS_CHARACTER}{{1,64}}@(?!\.){_ADDRESS_CHARACTER}{{1,253}}")
 _USER_AND_SECRET = re.compile(r":(?!\d+(/|$)).*@")
@@ -98,7 +99,18 @@ def _checked_path(text: str) -> str:
     return text
 
 
+def checked_mailbox_name(text: str) -> str:
+    """The name of a further mailbox: also part of a file's name and of an environment variable's. Raises ValueError."""
+    if not _MAILBOX_NAME.fullmatch(text):
+        raise ValueError(
+            "a mailbox's name has 1 to 32 letters from a to z, digits, '-' or '_', and begins with a letter"
+        )
+    return text
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(checked_name)]
+MailboxName: TypeAlias = Annotated[str, AfterValidator(checked_mailbox_name)]
 Address: TypeAlias = Annotated[str, AfterValidator(checked_address)]
+AddressOrNone: TypeAlias = Annotated[str, AfterValidator(lambda text: text and checked_address(text))]
 FolderName: TypeAlias = Annotated[str, AfterValidator(checked_folder)]
 FilePath: TypeAlias = Annotated[str, AfterValidator(_checked_path)]

@@ -50,23 +50,24 @@ UnrecognisedTo: TypeAlias = Annotated[
 ]
 
 
-def obtain_secret(home: Home, *, anew: bool) -> None:
-    """At a terminal, ask for the account's password and keep it in the keyring, or let somebody sign in (OAuth2).
+def obtain_secret(home: Home, *, anew: bool, name: str = "") -> None:
+    """At a terminal, ask for the account's password, or that of the further mailbox `name`, and keep it in the keyring,
+    or let somebody sign in (OAuth2).
 
     `anew`: also where there is one. Without a terminal or a keyring, say how to give it. A folder needs none.
     """
-    if account_admin.uses_oauth(home):
-        if anew or not account_admin.has_tokens(home):
-            _sign_in(home)
+    if account_admin.uses_oauth(home, name):
+        if anew or not account_admin.has_tokens(home, name):
+            _sign_in(home, name)
         return
-    keys = account_admin.password_keys(home)
-    if not keys or not (anew or account_admin.lacks_password(home)):
+    keys = account_admin.password_keys(home, name)
+    if not keys or not (anew or account_admin.lacks_password(home, name)):
         return
     if not sys.stdin.isatty() or not account_admin.can_keep_passwords():
         where = "this machine has no keyring for it" if sys.stdin.isatty() else "there is no terminal to ask at"
         say(
-            f"The password is still missing, and {where}: set REPLICATOR_PASSWORD, or name a file of mode 0600 with "
-            f"'replicator account set --password-file FILE'."
+            f"The password is still missing, and {where}: set {account_admin.password_variable(home, name)}, or name "
+            f"a file of mode 0600 with 'replicator account set {f'{name} ' if name else ''}--password-file FILE'."
         )
         return
     for key in keys:
@@ -75,13 +76,13 @@ def obtain_secret(home: Home, *, anew: bool) -> None:
         say(f"The password for {key} is in the keyring.")
 
 
-def after_set_up(home: Home) -> None:
+def after_set_up(home: Home, name: str = "") -> None:
     """Say what the provider wants, ask for the secret, and name the test. Nothing of it for a folder.
 
     The node stands already: trouble is told and doesn't end the command.
     """
     try:
-        shown = account_admin.show_account(home)
+        shown = account_admin.show_account(home, name)
         servers = [server for server in (shown.fetching, shown.sending) if server is not None]
         if not servers:
             return
@@ -90,16 +91,16 @@ def after_set_up(home: Home) -> None:
         for server in servers:
             if server.warning:
                 say(server.warning)
-        obtain_secret(home, anew=False)
+        obtain_secret(home, anew=False, name=name)
     except ReplicatorError as error:
         say(f"The secret for the mail account is still missing: {str(error).rstrip('.')}.")
-    say("Then try the mail account: replicator account test")
+    say(f"Then try the mail account: replicator account test{' ' if name else ''}{name}")
 
 
-def _sign_in(home: Home) -> None:
-    who = account_admin.sign_in(home, _show)
+def _sign_in(home: Home, name: str) -> None:
+    who = account_admin.sign_in(home, _show, name)
     say(f"Signed in as {who}." if who else "Signed in.")
-    shown = account_admin.show_account(home).fetching
+    shown = account_admin.show_account(home, name).fetching
     if who and shown is not None and who.casefold() != shown.user.casefold():
         say(f"The mailbox is {shown.user}'s: unless it is shared with {who}, sign in again, as its user.")
 

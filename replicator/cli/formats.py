@@ -117,6 +117,6 @@ def record(value: Any) -> Any:
 
 
 def _field(name: str, value: Any) -> Any:
-    if (name == "at" or name.endswith("_at")) and isinstance(value, int):
+    if (name == "at" or name.endswith(("_at", "_since"))) and isinstance(value, int):
         return moment(value)
     return record(value)

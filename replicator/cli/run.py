@@ -20,6 +20,7 @@ from replicator.cli.console import AsJson, console, human_size, human_span, mome
 from replicator.cli.formats import counted, record, say
 from replicator.cli.session import session_of
 from replicator.cli.status import WAITS_FOR_A_PERSON
+from replicator.engine.mailboxes import OWN, AwayMailbox
 from replicator.errors import ReplicatorError, WrongUse
 from replicator.operations.running import Arriving, Outcome, Runs, run_every
 from replicator.types import Role
@@ -132,6 +133,7 @@ class _Teller:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._needs: set[int] = set()
+        self._away: set[str] = set()
         self._enabled = True
 
     def ran(self, outcome: Outcome) -> None:
@@ -149,6 +151,12 @@ class _Teller:
         done = [f"{side} {what}" for side, what in _lines(outcome)]
         if done:
             self._say("; ".join(done))
+        away = {box.name: box for box in outcome.summary.away}
+        for name in sorted(away.keys() - self._away):
+            self._say(f"away {_away(away[name])}")
+        for name in sorted(self._away - away.keys()):
+            self._say(f"the mailbox {name or OWN} is there again")
+        self._away = set(away)
         told = {notice.id for notice in outcome.news}
         for notice in [*outcome.news, *outcome.needs]:
             if notice.id in told or notice.id not in self._needs:
@@ -182,6 +190,8 @@ def _print(outcome: Outcome) -> None:
     lines = _lines(outcome)
     for side, what in lines:
         say(f"{side:<10}{what}")
+    for box in outcome.summary.away:
+        say(f"{'away':<10}{_away(box)}")
     for notice in reversed(outcome.news):
         say(f"{'note':<10}{notice.message}")
     if not lines and not outcome.news:
@@ -214,6 +224,15 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
             text += f"; {counted(done.sent.held_back, 'more mail')} with the next run, as the limits of mails are set"
         found.append(("sent", text))
     return found
+
+
+def _away(box: AwayMailbox) -> str:
+    waits = ""
+    if box.waiting_bytes:
+        count = box.waiting_mails
+        what = f"{counted(count, 'mail')}, {human_size(box.waiting_bytes)}"
+        waits = f"; {what} wait{'s' * (count == 1)} for it"
+    return f"mailbox {box.label}: {box.reason.rstrip('.')}{waits}"
 
 
 def _arriving(each: Arriving) -> str:

@@ -120,6 +120,11 @@ def _row(link: LinkStatus, now: int) -> dict[str, Any]:
     }
 
 
+def full_mailbox(link: LinkStatus) -> str:
+    at = moment(link.full_since)
+    return f"mailbox of {link.name} is full since {at.astimezone():%Y-%m-%d %H:%M}" if at else ""
+
+
 def _state(link: LinkStatus) -> str:
     state = "joined" if link.joined else "invited"
     return state if link.enabled else f"{state}, off"
@@ -146,6 +151,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "last heard": moment(link.heard_at),
             "last sent": moment(link.sent_at),
             "next run": "sends everything in its rules" if link.starts_anew else None,
+            "mailbox": full_mailbox(link).removeprefix(f"mailbox of {link.name} ") or None,
             "batches sent": f"{link.made} in epoch {position_text(link.out_epoch)}",
             "acknowledged": f"{link.acknowledged}, journal up to {position_text(link.covered)}",
             "on its way": human_size(link.unacknowledged_bytes),

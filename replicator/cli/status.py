@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from replicator.cli.console import AsJson, moment, print_json, print_record
+from replicator.cli.console import AsJson, human_size, moment, print_json, print_record
 from replicator.cli.formats import counted, position_text, record, say
 from replicator.cli.session import session_of
-from replicator.cli.station import print_links
+from replicator.cli.station import full_mailbox, print_links
 from replicator.operations import status
 from replicator.operations.opening import open_node, open_view
-from replicator.operations.status import Status
+from replicator.operations.status import MailboxStatus, Status
 
 WAITS_FOR_A_PERSON = 3
 
@@ -57,7 +57,7 @@ def _print(found: Status, now: int) -> None:
             "address": found.address,
             "home": found.home,
             "database": found.database,
-            "mailbox": found.mailbox,
+            **{f"mailbox {box.name}".strip(): _mailbox(box) for box in found.mailboxes},
             "host's position": position_text(found.position),
             "applied here": ", ".join(f"{origin} {n}" for origin, n in found.vector.items()),
             "conflicts on record": found.conflicts,
@@ -67,6 +67,9 @@ def _print(found: Status, now: int) -> None:
     )
     print()
     print_links(found.links, False, now)
+    for link in found.links:
+        if link.full_since is not None:
+            say(full_mailbox(link))
     if not found.needs:
         say("Nothing waits for a person.")
         return
@@ -78,6 +81,20 @@ def _print(found: Status, now: int) -> None:
     numbers = [need.number for need in found.needs if need.number is not None]
     if numbers:
         say(f"When it is seen to: replicator status --done {numbers[0]}")
+
+
+def _mailbox(box: MailboxStatus) -> str:
+    text = box.mailbox
+    if box.name and not box.enabled:
+        text += ", switched off"
+    if box.name and not box.sends:
+        text += ", only fetched from"
+    at = moment(box.away_since)
+    if at:
+        text += f", away since {at.astimezone():%Y-%m-%d %H:%M}"
+        if box.waiting_bytes:
+            text += f"; {counted(box.waiting_mails, 'mail')} for it, {human_size(box.waiting_bytes)}"
+    return text
 
 
 def join(program: typer.Typer) -> None:

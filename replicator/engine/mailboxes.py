@@ -17,6 +17,8 @@ from replicator.transport.base import Mailbox
 Trouble = MailboxTrouble | ConfigurationError
 """Why a mailbox can't be used: a configuration error is one of a file or a password that it names."""
 TROUBLE = (MailboxTrouble, ConfigurationError)
+OWN = "of the account"
+"""Stands for the name of the account's own mailbox."""
 
 
 @dataclass(slots=True)
@@ -28,21 +30,27 @@ class NodeMailbox:
     mailbox: Mailbox
     number: int = 0
     """In replicator_mailbox; 0: not given yet."""
+    address: str = ""
+    """That its mail comes from; empty: the node's."""
     sends: bool = True
     """False: it is only fetched from."""
     stations: frozenset[str] = frozenset()
     """At a host: whom it serves; empty: everybody."""
-    limited: bool = True
-    """Whether the limits of mails a run and an hour hold for it."""
+    is_folder: bool = False
 
     @property
     def is_main(self) -> bool:
         return self.number == MAIN
 
     @property
+    def limited(self) -> bool:
+        """Whether the limits of mails a run and an hour hold for it: a provider sets them, and a stick has none."""
+        return self.is_main or not self.is_folder
+
+    @property
     def label(self) -> str:
         """To follow 'mailbox' in a sentence."""
-        return self.name or "of the account"
+        return self.name or OWN
 
     def serves(self, peer: str) -> bool:
         return self.sends and (not self.stations or peer in self.stations)
@@ -75,3 +83,7 @@ class AwayMailbox:
     waiting_mails: int
     waiting_bytes: int
     """Of batches, once for each peer that they are for."""
+
+    @property
+    def label(self) -> str:
+        return self.name or OWN

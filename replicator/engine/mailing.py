@@ -130,6 +130,7 @@ def _page(unit: Unit, letter: Letter, box: NodeMailbox, most: int, *, alone: boo
     `alone`: where nothing waits, a mail goes that carries the acknowledgement only.
     """
     peer, connection, page = letter.peer.id, unit.connection, _Page()
+    sender = box.address or letter.address
     queue = batches.queued(connection, peer, box.number, limit=LOOK_AHEAD)
     mails = list(packed(queue, unit.part_bytes_at(box.number), letter.envelope)) if queue else []
     if len(queue) == LOOK_AHEAD and len(mails) > 1:
@@ -144,10 +145,11 @@ def _page(unit: Unit, letter: Letter, box: NodeMailbox, most: int, *, alone: boo
     for mail in mails:
         items = [item for item in mail if item.n in page.frozen]
         if items:
-            message_id = mime.new_message_id(unit.node.runtime, letter.address)
-            page.mails.append(_Due(message_id, items, weight(items, letter.envelope)))
+            page.mails.append(
+                _Due(mime.new_message_id(unit.node.runtime, sender), items, weight(items, letter.envelope))
+            )
     if not page.mails and alone:
-        page.mails.append(_Due(mime.new_message_id(unit.node.runtime, letter.address)))
+        page.mails.append(_Due(mime.new_message_id(unit.node.runtime, sender)))
     outgoing.remember_mails(connection, [_record(letter, box, due) for due in page.mails], unit.now)
     return page
 
@@ -181,7 +183,7 @@ def _send_due(node: Node, errand: Errand, box: NodeMailbox, page: _Page, due: _D
         place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
         headers.append((replace(letter.header, part=place), payload))
     sealed = tuple(seal(header, payload, letter.secret, letter.public, node.runtime) for header, payload in headers)
-    box.mailbox.send(_mail(node, letter, due.message_id, sealed))
+    box.mailbox.send(_mail(node, letter, box, due.message_id, sealed))
     sent.mails += 1
     sent.bytes += sum(map(len, sealed))
     _count_rows(errand, page, due, sent)
@@ -196,10 +198,10 @@ def _count_rows(errand: Errand, page: _Page, due: _Due, sent: Sent) -> None:
             sent.rows += page.frozen[item.n].row_count
 
 
-def _mail(node: Node, letter: Letter, message_id: str, sealed: tuple[bytes, ...]) -> Mail:
+def _mail(node: Node, letter: Letter, box: NodeMailbox, message_id: str, sealed: tuple[bytes, ...]) -> Mail:
     sender, receiver = letter.header.sender, letter.header.receiver
     return Mail(
-        sender=letter.address,
+        sender=box.address or letter.address,
         recipient=letter.peer.address,
         subject=f"Replicator: {sender} to {receiver}",
         sentence=mime.sentence_for_people(sender, receiver),

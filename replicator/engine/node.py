@@ -82,11 +82,13 @@ class Node:
     """Mailboxes besides the account's own."""
     stations: frozenset[str] = frozenset()
     """At a host: whom the account's own mailbox serves; empty: everybody."""
+    is_folder: bool = False
+    """Of the account's own mailbox."""
 
     @property
     def mailboxes(self) -> list[NodeMailbox]:
         """All of them, the account's own first."""
-        return [NodeMailbox("", self.mailbox, MAIN, stations=self.stations), *self.further]
+        return [NodeMailbox("", self.mailbox, MAIN, stations=self.stations, is_folder=self.is_folder), *self.further]
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:

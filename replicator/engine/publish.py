@@ -156,5 +156,5 @@ def freeze(
     stored = [BatchSegment(entry.digest, entry.size, in_journal) for entry, in_journal in segments]
     batches.insert_batch(unit.connection, batch, stored)
     batches.remember_digest(unit.connection, state.peer, "out", n, digest)
-    queue_parts(unit, state.peer, n, [(0, size)])
+    queue_parts(unit, state.peer, n, [(0, size)], is_new=True)
     return batch

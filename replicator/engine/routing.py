@@ -40,20 +40,43 @@ def settle_routes(unit: Unit) -> None:
             queue_parts(unit, peer, batch.n, [(0, batch.size)], only=mailbox)
 
 
-def queue_parts(unit: Unit, peer: int, n: int, ranges: Iterable[tuple[int, int]], *, only: int | None = None) -> None:
+def queue_parts(
+    unit: Unit,
+    peer: int,
+    n: int,
+    ranges: Iterable[tuple[int, int]],
+    *,
+    only: int | None = None,
+    is_new: bool = False,
+) -> None:
     """These byte ranges (start, length) of a batch are to go by every mailbox of the peer, or by one only, cut to what
-    each takes."""
+    each takes. What waits for one already is not queued twice, which needs not be looked up for a batch that `is_new`.
+    """
     ranges = list(ranges)
     for route in unit.routes(peer):
         if only is None or route.mailbox == only:
             part = unit.part_bytes_of(route.part_bytes)
             pieces = [(start + offset, size) for start, length in ranges for offset, size in part_ranges(length, part)]
-            batches.enqueue(unit.connection, peer, n, route.mailbox, pieces)
+            waiting = [] if is_new else batches.waiting_ranges(unit.connection, peer, n, route.mailbox)
+            batches.enqueue(unit.connection, peer, n, route.mailbox, not_covered(pieces, waiting))
 
 
 def part_ranges(size: int, part_bytes: int) -> list[tuple[int, int]]:
     """(start, length) of the parts that a stream of this size is mailed in."""
     return [(start, min(part_bytes, size - start)) for start in range(0, size, part_bytes)]
+
+
+def not_covered(ranges: list[tuple[int, int]], waiting: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of the (start, length) that are not wholly within what waits, however that is cut."""
+    there: list[tuple[int, int]] = []
+    for start, length in sorted(waiting):
+        first, end = there.pop() if there and start <= there[-1][1] else (start, start)
+        there.append((first, max(end, start + length)))
+    return [
+        (start, length)
+        for start, length in ranges
+        if not any(first <= start and start + length <= end for first, end in there)
+    ]
 
 
 # --- mailboxes that are away ------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
-from replicator.config import Account
+from replicator.config import MailAccess
 from replicator.errors import LoginRefused, ReplicatorError
 from replicator.operations import account_login
 from replicator.operations.account_login import AccountServer
@@ -36,25 +36,41 @@ class Finding:
     """sending, fetching or round trip."""
     good: bool | None
     sentence: str
+    mailbox: str = ""
+    """Of a further mailbox; empty: the account's own."""
 
 
-def check_account(home: Home, runtime: Runtime, tell: Callable[[Finding], None], *, patience: float = PATIENCE) -> bool:
+def check_account(
+    home: Home,
+    runtime: Runtime,
+    tell: Callable[[Finding], None],
+    *,
+    patience: float = PATIENCE,
+    name: str | None = None,
+) -> bool:
     """Try the account from the servers' names to a mail that comes back; `tell` hears each finding as it comes.
 
-    Gives whether all works. What goes wrong with the mailbox is a finding and no error. Takes no lock: a run may go on
-    meanwhile. Raises ConfigurationError (no node here, a file that can't be used), StorageTrouble.
+    All mailboxes that are switched on, one after the other, or the one of this `name` ('': the account's own). Gives
+    whether all works. What goes wrong with a mailbox is a finding and no error. Takes no lock: a run may go on
+    meanwhile. Raises ConfigurationError (no node here, a file that can't be used), UnknownName, StorageTrouble.
     """
-    account = home.load_configuration().account
-    check = _Check(account, home, runtime, tell)
-    usable = check.servers()
-    if usable:
-        check.round_trip(patience)
-    return check.works
+    configuration = home.load_configuration()
+    if name is None:
+        accounts = [account for account in configuration.accounts if account.enabled or not account.name]
+    else:
+        accounts = [configuration.account_of(name)]
+    works = True
+    for account in accounts:
+        check = _Check(account, home, runtime, tell)
+        if check.servers():
+            check.round_trip(patience)
+        works = works and check.works
+    return works
 
 
 @dataclass
 class _Check:
-    account: Account
+    account: MailAccess
     home: Home
     runtime: Runtime
     tell: Callable[[Finding], None]
@@ -72,6 +88,9 @@ class _Check:
         return self.works
 
     def round_trip(self, patience: float) -> None:
+        if not self.account.sends:
+            self._say(Finding(ROUND_TRIP, None, "no mail is sent by this mailbox: it is only fetched from"))
+            return
         self._collect(ROUND_TRIP, self._round_trip(patience))
 
     def _collect(self, part: str, findings: Iterator[Finding]) -> None:
@@ -87,7 +106,7 @@ class _Check:
 
     def _say(self, finding: Finding) -> None:
         self.works = self.works and finding.good is not False
-        self.tell(finding)
+        self.tell(replace(finding, mailbox=self.account.name))
 
     # --- a server -------------------------------------------------------------------------------------------------
 

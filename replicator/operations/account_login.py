@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from replicator.config import Account, Environment
+from replicator.config import MailAccess
 from replicator.runtime import Runtime
 from replicator.store import credentials
 from replicator.store.credentials import Password, TokenFile
@@ -18,7 +19,7 @@ from replicator.transport.oauth import OAuthLogin, OAuthSettings
 from replicator.transport.urls import ServerUrl
 
 TOKENS = "tokens"
-"""The file of the home folder that keeps OAuth2 tokens."""
+"""The file of the home folder that keeps OAuth2 tokens; a further mailbox has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,16 @@ class AccountServer:
         return self.keys[0]
 
 
-def fetch_server(account: Account) -> AccountServer | None:
+def fetch_server(account: MailAccess) -> AccountServer | None:
     """Where mail is fetched; None: from a folder. Raises ConfigurationError."""
-    if account.mailbox.startswith("folder:"):
+    if account.is_folder:
         return None
     url = ServerUrl.parse(account.mailbox)
     user = url.user or account.address
     return AccountServer(url, user, (credentials.keyring_key(user, url.host, url.port),))
 
 
-def send_server(account: Account) -> AccountServer | None:
+def send_server(account: MailAccess) -> AccountServer | None:
     """Where mail is sent; None: into a folder. A password of its own comes before the one for fetching."""
     if account.send is None or account.send.startswith("folder:"):
         return None
@@ -57,14 +58,15 @@ def send_server(account: Account) -> AccountServer | None:
     return AccountServer(url, user, (key, *fetch.keys) if fetch is not None and same else (key,))
 
 
-def open_account(account: Account, home: Home, runtime: Runtime) -> Mailbox:
+def open_account(account: MailAccess, home: Home, runtime: Runtime) -> Mailbox:
     """The account's mailbox; servers are connected, and secrets looked for, when it is first used.
 
     Raises ConfigurationError, and MailboxTrouble where a folder isn't there.
     """
     fetch, send = fetch_server(account), send_server(account)
+    further = bool(account.name)
     if fetch is None and send is None:
-        return open_mailbox(account.mailbox, account.address, runtime)
+        return open_mailbox(account.mailbox, account.address, runtime, further=further)
     return open_mailbox(
         account.mailbox,
         account.address,
@@ -73,31 +75,54 @@ def open_account(account: Account, home: Home, runtime: Runtime) -> Mailbox:
         login=None if fetch is None else login_of(account, fetch, home),
         send_login=None if send is None else login_of(account, send, home),
         ca=account.ca,
+        further=further,
     )
 
 
-def login_of(account: Account, server: AccountServer, home: Home) -> Login:
+def make_folder(account: MailAccess, runtime: Runtime) -> None:
+    """Make the folder of a further mailbox, where it is one: by it a run knows that the drive is there.
+
+    Raises MailboxTrouble where its drive is not, and ConfigurationError.
+    """
+    if account.is_folder:
+        open_mailbox(account.mailbox, account.address, runtime).close()
+
+
+def login_of(account: MailAccess, server: AccountServer, home: Home) -> Login:
     """What logs in at the server; nothing is looked up before it is needed."""
     if account.auth == "oauth2":
-        return OAuthLogin(server.user, oauth_settings(account), token_file(home))
+        return OAuthLogin(server.user, oauth_settings(account), token_file(home, account))
     return PasswordLogin(server.user, lambda: _secret(account, server).get_secret_value())
 
 
-def find_password(account: Account, server: AccountServer) -> Password | None:
+def find_password(account: MailAccess, server: AccountServer) -> Password | None:
     """Raises ConfigurationError where a password file or the keyring can't be used."""
     file = Path(account.password_file) if account.password_file else None
-    return credentials.find_password(server.keys, environment=Environment().password, file=file)
+    return credentials.find_password(server.keys, environment=environment_password(account), file=file)
 
 
-def oauth_settings(account: Account) -> OAuthSettings:
+def oauth_settings(account: MailAccess) -> OAuthSettings:
     return OAuthSettings(account.oauth_client_id or "", account.oauth_authority, account.ca)
 
 
-def token_file(home: Home) -> TokenFile:
-    return TokenFile(home.path / TOKENS, home.files)
+def token_file(home: Home, account: MailAccess) -> TokenFile:
+    return TokenFile(home.path / f"{TOKENS}{'-' if account.name else ''}{account.name}", home.files)
 
 
-def _secret(account: Account, server: AccountServer) -> SecretStr:
-    # The environment is read here and not handed down, as most commands come to no mail server at all.
+def password_variable(account: MailAccess) -> str:
+    """The environment variable for its password."""
+    return credentials.variable_of(account.name)
+
+
+def environment_password(account: MailAccess) -> SecretStr | None:
+    """Read here and not handed down, as most commands come to no mail server at all."""
+    found = os.environ.get(password_variable(account))
+    return SecretStr(found) if found else None
+
+
+def _secret(account: MailAccess, server: AccountServer) -> SecretStr:
     file = Path(account.password_file) if account.password_file else None
-    return credentials.require_password(server.keys, environment=Environment().password, file=file).secret
+    found = credentials.require_password(
+        server.keys, environment=environment_password(account), file=file, mailbox=account.name
+    )
+    return found.secret

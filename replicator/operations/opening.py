@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from replicator.config import Configuration
+from replicator.config import Configuration, MailAccess
 from replicator.databases import open_database
 from replicator.databases.base import Database
+from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node, Settings, Unrecognised
 from replicator.errors import ConfigurationError, WrongUse
 from replicator.operations.account_login import open_account
@@ -37,14 +38,22 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
         with database.transaction(write=False) as connection:
             migrate.check(connection)
             require_own(state.load_node(connection), configuration, home)
-        account = configuration.account
-        mailbox = DeferredMailbox(account.address, lambda: open_account(account, home, runtime))
-        with mailbox:
+        boxes = [
+            node_mailbox(account, home, runtime)
+            for account in configuration.accounts
+            if account.enabled or not account.name
+        ]
+        with ExitStack() as stack:
+            for box in boxes:
+                stack.enter_context(box.mailbox)
             yield Node(
                 role=configuration.role,
                 name=configuration.name,
                 database=database,
-                mailbox=mailbox,
+                mailbox=boxes[0].mailbox,
+                further=tuple(boxes[1:]),
+                stations=boxes[0].stations,
+                is_folder=boxes[0].is_folder,
                 spool=home.spool(configuration.limits.reserve_bytes),
                 aside=home.aside_folder,
                 side_file=home.side_file,
@@ -53,6 +62,18 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
                 runtime=runtime,
                 settings=settings_of(configuration),
             )
+
+
+def node_mailbox(account: MailAccess, home: Home, runtime: Runtime) -> NodeMailbox:
+    """One of the node's mailboxes; nothing is connected, opened or looked up before it is used."""
+    return NodeMailbox(
+        account.name,
+        DeferredMailbox(account.address, lambda: open_account(account, home, runtime)),
+        address=account.address,
+        sends=account.sends,
+        stations=frozenset(account.stations),
+        is_folder=account.is_folder,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,18 @@ from typing import Protocol
 from replicator.config import Configuration
 from replicator.databases import open_database
 from replicator.engine import session
+from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.session import Summary
 from replicator.errors import AlreadyRunning, ReplicatorError, Transient, WrongUse
+from replicator.operations.listening import wait_for_mail
 from replicator.operations.noticing import Pace, Written
 from replicator.operations.opening import open_node
 from replicator.runtime import Runtime
 from replicator.store import notices, parcels
 from replicator.store.home import Home
 from replicator.store.notices import Notice
-from replicator.transport.base import Mailbox
 from replicator.types import Role
 
 SHORTEST_WAIT = 1.0
@@ -88,7 +89,7 @@ class Runs:
         self._home = home
         self._runtime = runtime
         self._role = role
-        self._mailbox: Mailbox | None = None
+        self._mailboxes: list[NodeMailbox] = []
         self._unswept = True
         self._pace = Pace()
         self.configuration = self._configure()
@@ -100,7 +101,7 @@ class Runs:
             return Outcome(self.configuration.name, self._role, enabled=False)
         began = self._runtime.now()
         with open_node(self._home, self._runtime) as node:
-            self._mailbox = node.mailbox
+            self._mailboxes = node.mailboxes
             outcome = self._run(node, began, resend_now, progress or Silent())
         self._pace.ran()
         _log.info("%s", log_line(outcome))
@@ -109,11 +110,11 @@ class Runs:
     def wait(self, seconds: float, stop: Event) -> None:
         """Until mail comes that the last run did not see, a run is due for what the application has written, `seconds`
         are over, or `stop` is set."""
-        if self._mailbox is None or not self.configuration.account.enabled:
+        if not self._mailboxes or not self.configuration.account.enabled:
             stop.wait(seconds)
             return
-        with self._written(stop) as ended, self._mailbox as mailbox:
-            mailbox.wait(seconds, ended)
+        with self._written(stop) as ended:
+            wait_for_mail(self._mailboxes, seconds, ended)
 
     @contextmanager
     def _written(self, stop: Event) -> Iterator[Event]:
@@ -192,6 +193,7 @@ def log_line(outcome: Outcome) -> str:
         f" applied {done.applied.batches} batches, {done.applied.rows} rows; collected {done.collected} changes;"
         f" made {done.batches} batches, {done.snapshots} initial loads;"
         f" sent {done.sent.mails} mails, {done.sent.bytes} bytes, {done.sent.rows} rows;"
+        f" away: {', '.join(box.label for box in done.away) or 'none'};"
         f" {len(outcome.needs)} things wait for a person"
     )
 

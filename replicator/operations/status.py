@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
 from replicator.store import batches, conflicts, notices, parcels, routes, slices, state
+from replicator.store.outgoing import MAIN
 from replicator.store.routes import Route
 from replicator.store.state import Peer
 from replicator.types import HOST_PEER, NOWHERE, Epoch, Position, Role
@@ -63,6 +65,24 @@ class LinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """One of the node's mailboxes. Moments are microseconds since 1970 UTC."""
+
+    name: str
+    """Empty: the account's own."""
+    mailbox: str
+    """URL."""
+    enabled: bool
+    sends: bool
+    away_since: int | None
+    """Since when runs could not use it, where there are several; None: the last one could."""
+    waiting_mails: int
+    """About."""
+    waiting_bytes: int
+    """Of batches, once for each peer that they are for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """Something that waits for a person."""
 
@@ -81,6 +101,8 @@ class Status:
     home: Path
     database: str
     mailbox: str
+    mailboxes: list[MailboxStatus]
+    """All of them, the account's own first."""
     enabled: bool
     position: Position
     """At the host: of its log. At a station: up to where the host's log is applied here."""
@@ -113,6 +135,7 @@ def status_of(view: View) -> Status:
         home=view.home.path,
         database=view.configuration.database,
         mailbox=account.mailbox,
+        mailboxes=_mailboxes(view),
         enabled=account.enabled,
         position=position,
         sequence=node.last_n,
@@ -158,6 +181,21 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         parked_bytes=parcels.parked_bytes(connection, peer.id),
         sequence=found.applied_n if view.is_host else found.judged_n,
     )
+
+
+def _mailboxes(view: View) -> list[MailboxStatus]:
+    known = routes.known(view.connection)
+    there: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for peer in view.peers:
+        for route in routes.of_peer(view.connection, peer):
+            there[route.mailbox].append(_waiting(view, peer, route))
+    found = []
+    for account in view.configuration.accounts:
+        number, _, since = known.get(account.name, (MAIN if not account.name else 0, "", 0))
+        mails, size = (sum(each) for each in zip(*there.get(number, [(0, 0)]), strict=True))
+        shown = MailboxStatus(account.name, account.mailbox, account.enabled, account.sends, since or None, mails, size)
+        found.append(shown)
+    return found
 
 
 def _waiting(view: View, peer: int, route: Route) -> tuple[int, int]:

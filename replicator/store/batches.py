@@ -148,36 +148,23 @@ _SELECT_QUEUED = f"SELECT {', '.join(Queued._fields)} FROM replicator_send_queue
 
 
 def enqueue(connection: Connection, peer: int, n: int, mailbox: int, ranges: Iterable[tuple[int, int]]) -> None:
-    """What waits for the mailbox already is not queued twice, however it is cut."""
-    waiting = sql.rows(
-        connection,
-        "SELECT start, length FROM replicator_send_queue WHERE peer = ? AND mailbox = ? AND n = ?",
-        (peer, mailbox, n),
-    )
-    there = _merged(waiting)
-    new = [
-        (start, length)
-        for start, length in ranges
-        if not any(first <= start and start + length <= end for first, end in there)
-    ]
+    """(start, length) of a batch's stream wait for the mailbox."""
     sql.insert(
         connection,
         tables.send_queue,
         ("peer", "n", "start", "length", "mailbox"),
-        [(peer, n, start, length, mailbox) for start, length in new],
+        [(peer, n, start, length, mailbox) for start, length in ranges],
     )
 
 
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """(start, length) as (first, end), those that touch as one."""
-    merged: list[tuple[int, int]] = []
-    for start, length in sorted(ranges):
-        if merged and start <= merged[-1][1]:
-            first, end = merged.pop()
-            merged.append((first, max(end, start + length)))
-        else:
-            merged.append((start, start + length))
-    return merged
+def waiting_ranges(connection: Connection, peer: int, n: int, mailbox: int) -> list[tuple[int, int]]:
+    """(start, length) of what waits of a batch for the mailbox."""
+    found = sql.rows(
+        connection,
+        "SELECT start, length FROM replicator_send_queue WHERE peer = ? AND mailbox = ? AND n = ?",
+        (peer, mailbox, n),
+    )
+    return [(start, length) for start, length in found]
 
 
 def queued(connection: Connection, peer: int, mailbox: int, limit: int = 1_000_000) -> list[Queued]:

@@ -28,7 +28,21 @@ PASSWORD_LIMIT = 4096
 TOKENS_LIMIT = 1_000_000
 """Bytes of the file with OAuth2 tokens that are read at most."""
 
-_OTHER_WAYS = "set REPLICATOR_PASSWORD, or name a file of mode 0600 with 'replicator account set --password-file FILE'"
+VARIABLE = "REPLICATOR_PASSWORD"
+"""The environment's; that of a further mailbox is named after it."""
+
+
+def variable_of(mailbox: str) -> str:
+    """`mailbox`: a further one, whose server must never get another one's password; empty: the account's own."""
+    return f"{VARIABLE}{'_' if mailbox else ''}{mailbox.upper().replace('-', '_')}"
+
+
+def _other_ways(mailbox: str = "") -> str:
+    command = f"replicator account set{' ' if mailbox else ''}{mailbox}"
+    return f"set {variable_of(mailbox)}, or name a file of mode 0600 with '{command} --password-file FILE'"
+
+
+_OTHER_WAYS = _other_ways()
 
 
 class Source(StrEnum):
@@ -71,12 +85,15 @@ def find_password(
 
 
 def require_password(
-    keys: Sequence[str], *, environment: SecretStr | None = None, file: Path | None = None
+    keys: Sequence[str], *, environment: SecretStr | None = None, file: Path | None = None, mailbox: str = ""
 ) -> Password:
-    """As `find_password`; where there is none, a ConfigurationError names the ways to give one."""
+    """As `find_password`; where there is none, a ConfigurationError names the ways to give one to this mailbox."""
     found = find_password(keys, environment=environment, file=file)
     if found is None:
-        ways = f"put it into the keyring with 'replicator account set', {_OTHER_WAYS}" if has_keyring() else _OTHER_WAYS
+        ways = _other_ways(mailbox)
+        if has_keyring():
+            command = f"replicator account set{' ' if mailbox else ''}{mailbox}"
+            ways = f"put it into the keyring with '{command}', {ways}"
         raise ConfigurationError(f"there is no password for {keys[0]}: {ways}")
     return found
 

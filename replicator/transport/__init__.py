@@ -18,7 +18,7 @@ from replicator.transport.folder_files import folder_path
 from replicator.transport.imap import ImapFetcher
 from replicator.transport.login import Login
 from replicator.transport.pop3 import Pop3Fetcher
-from replicator.transport.server import Fetcher, Sender, ServerMailbox
+from replicator.transport.server import Fetcher, NoSender, Sender, ServerMailbox
 from replicator.transport.smtp import SmtpSender
 from replicator.transport.urls import FETCH_SCHEMES, SEND_SCHEMES, ServerUrl
 
@@ -34,28 +34,32 @@ def open_mailbox(
     login: Login | None = None,
     send_login: Login | None = None,
     ca: str | None = None,
+    further: bool = False,
 ) -> Mailbox:
     """The mailbox at `url` for our `address`.
 
     `url` is 'folder:PATH' (relative to the current folder, ~ for the home folder), or pop3s:, pop3:, imaps: or imap: as
     `ServerUrl.parse` takes them; mail is then sent by `send`, smtps: or smtp:. `login` says who we are at the servers,
     `send_login` at the one that sends where it is another. `ca` is the path of a PEM file with authorities to trust
-    besides the system's. Servers are connected to when they are first needed.
+    besides the system's. Servers are connected to when they are first needed. A `further` mailbox, beside another,
+    may do without `send`: then it is only fetched from; and a folder of such a one has to be there already.
 
     Raises ConfigurationError for a URL, address or file that can't be used, MailboxTrouble when a folder isn't there.
     The URL itself is never repeated in an error beyond its scheme, since a mail server's may hold a password.
     """
     if _scheme(url) == "folder" and send is None:
-        return FolderMailbox(folder_path(url), address, runtime)
+        return FolderMailbox(folder_path(url), address, runtime, create=not further)
     if send is None:
         # A URL of no known kind is the greater fault.
         _checked(url, FETCH_SCHEMES)
+    if send is None and not further:
         raise ConfigurationError(
             "A mailbox at a server needs to be told where mail is sent, such as smtps://USER@HOST."
         )
     context = tls.context(ca)
     fetcher = _fetcher(url, address, runtime, login, context)
-    return ServerMailbox(address, fetcher, _sender(send, address, runtime, send_login or login, context))
+    sender = NoSender() if send is None else _sender(send, address, runtime, send_login or login, context)
+    return ServerMailbox(address, fetcher, sender)
 
 
 def _fetcher(url: str, address: str, runtime: Runtime, login: Login | None, context: ssl.SSLContext) -> Fetcher:

@@ -43,7 +43,9 @@ class FolderMailbox(Mailbox):
     """`folder:PATH` for one address. Opening it makes PATH (not its parents) and our own folder in it where missing.
 
     PATH's parents are not made, and PATH itself only at opening: when a drive isn't connected, mail must not be written
-    to the empty place where it usually appears. `durable=False` leaves fsync out, which only the simulation may do.
+    to the empty place where it usually appears. That place itself may be there, always and empty; who knows of a drive
+    says `create=False`: then nothing is made, and nothing is sent, where our own folder is missing. `durable=False`
+    leaves fsync out, which only the simulation may do.
     """
 
     has_folders = True
@@ -56,14 +58,19 @@ class FolderMailbox(Mailbox):
         *,
         durable: bool = True,
         size_limit: int | None = LARGEST_MAIL,
+        create: bool = True,
     ) -> None:
         self.address = address
         self.size_limit = size_limit
+        self._create = create
         self._path = path
         self._runtime = runtime
         self._durable = durable
         self._own = path / directory_name(address)
         self._listed: frozenset[str] = frozenset()
+        if not create:
+            self._require_there()
+            return
         try:
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
@@ -86,6 +93,7 @@ class FolderMailbox(Mailbox):
             )
         name = self._new_name()
         half_written, whole = folder / "tmp" / name, folder / "new" / name
+        self._require_there()
         try:
             self._make_folders(folder)
             try:
@@ -103,6 +111,15 @@ class FolderMailbox(Mailbox):
 
     def _new_name(self) -> str:
         return f"{self._runtime.now():016d}-{self._runtime.random(8).hex()}.eml"
+
+    def _require_there(self) -> None:
+        """The folder that was made when the mailbox was set up shows that this is the drive, and not its place."""
+        if self._create or (self._own / "new").is_dir():
+            return
+        raise MailboxTrouble(
+            f"The mail folder {self._own} is not there: connect its drive, or set the mailbox up on this one with "
+            f"'replicator account set'."
+        )
 
     def _make_folders(self, folder: Path) -> None:
         """Make an address's folder; PATH is there already, or the drive is not connected."""

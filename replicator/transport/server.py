@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from threading import Event
 from typing import Protocol
 
-from replicator.errors import MailboxTrouble
+from replicator.errors import ConfigurationError, MailboxTrouble
 from replicator.transport.base import LARGEST_MAIL, Composed, Fetched, Mail, Mailbox
 
 
@@ -18,6 +18,18 @@ class Sender(Protocol):
     def send(self, mail: Mail | Composed) -> None: ...
 
     def close(self) -> None: ...
+
+
+class NoSender:
+    """Of a mailbox that is only fetched from."""
+
+    size_limit: int | None = None
+
+    def send(self, mail: Mail | Composed) -> None:
+        raise ConfigurationError(f"The mailbox of {mail.sender} is only fetched from: it has no server to send by.")
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Fetcher(Protocol):

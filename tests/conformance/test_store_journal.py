@@ -142,7 +142,8 @@ def test_the_queue(store: Store) -> None:
         batches.insert_batch(connection, _batch(1, 2**40), [])
         assert not batches.waits(connection, 1, [1, 2])
         batches.enqueue(connection, 1, 1, 2, [(0, 100), (100, 2**40)])
-        batches.enqueue(connection, 1, 1, 2, [(50, 60)])
+        assert sorted(batches.waiting_ranges(connection, 1, 1, 2)) == [(0, 100), (100, 2**40)]
+        assert batches.waiting_ranges(connection, 1, 1, 1) == []
         assert [(item.start, item.length) for item in batches.queued(connection, 1, 2)] == [(0, 100), (100, 2**40)]
         assert batches.waits(connection, 1, [1, 2])
         assert batches.queue_bytes(connection, 1, [1, 2]) == 100 + 2**40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -203,6 +204,76 @@ def test_a_bounce_says_whose_mailbox_is_full(office: Place, koeln: Place) -> Non
     koeln.run()
     office.run()
     assert "bounce-full" not in known(office), "the station was heard again"
+
+
+def test_a_bounce_leads_to_the_batches_and_status_says_since_when(office: Place, koeln: Place) -> None:
+    for _ in range(2):
+        fill_one(office)
+        with opened(office) as (node, mailbox):
+            mailbox.refuses = frozenset([ADDRESSES["koeln"]])
+            run_session(node)
+    office.run()
+    first = office.sql("SELECT min(n) FROM replicator_batch_out")[0][0]
+    inbox = office.folder / "mail" / ADDRESSES["office"] / "new"
+    (inbox / "bounce.eml").write_bytes(bounce(sent_message_id(office), "5.2.2"))
+    office.run()
+    assert known(office)["bounce-full"].startswith(
+        f"batches {first} to {first + 1} to Köln <koeln@example.com> came back"
+    )
+    told = office.call("status").out
+    assert re.search(r"^mailbox of Köln is full since \d{4}-\d\d-\d\d \d\d:\d\d$", told, re.MULTILINE)
+    assert re.search(r"full since \d{4}-\d\d-\d\d", office.done("station", "show", "Köln").out)
+    since = office.call("status", "--json").json["links"][0]["full_since"]
+    (inbox / "bounce.eml").write_bytes(bounce(sent_message_id(office), "5.2.2"))
+    office.run()
+    assert office.call("status", "--json").json["links"][0]["full_since"] == since
+    koeln.run()
+    office.run()
+    assert "full since" not in office.done("status").out
+    assert office.done("status", "--json").json["links"][0]["full_since"] is None
+
+
+@pytest.mark.parametrize("status", ["5.2.2", "5.1.1"])
+def test_what_came_back_goes_again_once_the_mailbox_takes_mail(office: Place, koeln: Place, status: str) -> None:
+    fill(office, 1)
+    office.run()
+    inbox = office.folder / "mail" / ADDRESSES["office"] / "new"
+    (inbox / "bounce.eml").write_bytes(bounce(sent_message_id(office), status))
+    for file in (office.folder / "mail" / ADDRESSES["koeln"] / "new").iterdir():
+        file.unlink()  # that was the mail that came back
+    assert office.run().sent.mails == 0, "nothing is sent because of a bounce"
+    later(office, minutes=20)
+    later(koeln, minutes=21)
+    later(office, minutes=22)
+    later(koeln, minutes=23)
+    assert koeln.sql("SELECT count(*) FROM orders") == office.sql("SELECT count(*) FROM orders")
+    later(office, minutes=24)
+    assert office.done("status").code == 0
+
+
+def later(place: Place, minutes: int) -> Summary:
+    """A run at another time."""
+    real = Runtime()
+    runtime = Runtime(now=lambda: real.now() + minutes * 60_000_000)
+    with open_node(Home(place.home, Files(runtime)), runtime) as node:
+        return run_session(node)
+
+
+def fill_one(place: Place) -> None:
+    (number,) = place.sql("SELECT max(id) FROM orders")[0]
+    place.sql("INSERT INTO orders VALUES (?, 1, NULL, NULL)", number + 1)
+
+
+def test_what_was_too_large_goes_again_at_once(office: Place, koeln: Place) -> None:
+    fill(office, 4)
+    office.run()
+    inbox = office.folder / "mail" / ADDRESSES["office"] / "new"
+    (inbox / "bounce.eml").write_bytes(bounce(sent_message_id(office), "5.3.4"))
+    for file in (office.folder / "mail" / ADDRESSES["koeln"] / "new").iterdir():
+        file.unlink()
+    assert office.run().sent.mails >= 2
+    koeln.run()
+    assert koeln.sql("SELECT count(*) FROM orders") == office.sql("SELECT count(*) FROM orders")
 
 
 def test_a_bounce_of_a_large_mail_makes_smaller_ones(office: Place, koeln: Place) -> None:

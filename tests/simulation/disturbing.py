@@ -48,9 +48,10 @@ def some_rule(world: World) -> Rule:
 
 
 def replay(world: World) -> None:
-    if world.post.sent:
-        letter = world.dice.choice(world.post.sent)
-        world.post.deliver(letter)
+    post = world.dice.choice(world.posts)
+    if post.sent:
+        letter = world.dice.choice(post.sent)
+        post.deliver(letter)
         world.tell_mail(letter, "comes once more")
 
 
@@ -66,9 +67,11 @@ def reflect(world: World) -> None:
     before = fingerprint(node)
 
     def deed(node: SimulatedNode) -> None:
-        node.mailbox.only = name
+        for mailbox in node.mailboxes:
+            mailbox.only = name
         receive(node.process)
-        node.mailbox.only = None
+        for mailbox in node.mailboxes:
+            mailbox.only = None
 
     world.tell("%s: finds its own mail %s", node.name, letter.number)
     deed(node)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from replicator.errors import MailboxTrouble, MailTooLarge, RecipientRefused
 from replicator.protocol.envelope import KEY_ID_SIZE, MAGIC
@@ -60,6 +61,22 @@ class SimulatedMailbox(FolderMailbox):
         if self._takes is not None and len(mime.content_of(mail)) > self._takes:
             raise MailTooLarge("too large", self._takes if self._dice.chance(0.5) else None)
         super().send(mail)
+
+
+class SimulatedStick(SimulatedMailbox):
+    """A folder on a stick that is at one place at a time, or nowhere."""
+
+    def __init__(self, *arguments: Any, there: Callable[[], bool], **options: Any) -> None:
+        self._there = there
+        super().__init__(*arguments, **options)
+
+    def _require_there(self) -> None:
+        if not self._there():
+            raise MailboxTrouble("the stick is not here")
+
+    def _list(self) -> list[str]:
+        self._require_there()
+        return super()._list()
 
 
 class Post:
@@ -161,6 +178,12 @@ class Post:
 
     def empty(self) -> bool:
         return not self._held and not any(os.listdir(box) for box in self._boxes.values())
+
+    def lose_all(self) -> None:
+        """The whole drive is gone, with all that lies on it."""
+        for node in self._boxes:
+            self.clear(node)
+        self._held = []
 
     def reflect(self, letter: Letter) -> str:
         """The sender finds its own mail in its mailbox, with the outside forged so that it seems to be the peer's."""

@@ -28,7 +28,10 @@ def settle(world: World) -> bool:
     for node in world.nodes:
         if node.application.open:
             world.commit(node)
-    world.post.release()
+    for post in world.posts:
+        post.release()
+    if world.traveller is not None:
+        world.traveller.at_rest()
     for station in world.stations:
         if world.chance(0.4):
             # With all kinds both ways a table must become equal.
@@ -74,8 +77,9 @@ def _falls_silent(world: World) -> None:
             break
     else:
         world.expect(False, "an idle run sends mail")
-    world.post.tidy_up()
-    world.expect(world.post.empty(), "mail is left over")
+    for post in world.posts:
+        post.tidy_up()
+        world.expect(post.empty(), "mail is left over")
 
 
 def restless(world: World) -> list[str]:
@@ -110,6 +114,8 @@ _QUESTIONS = {
     "outbox": "SELECT count(*) FROM replicator_outbox",
     "requests": "SELECT count(*) FROM replicator_outbox_control",
     "send queue": "SELECT count(*) FROM replicator_send_queue",
+    "owed": "SELECT count(*) FROM replicator_route WHERE owed AND mailbox IN"
+    " (SELECT id FROM replicator_mailbox WHERE away_since = 0)",
     "batches out": "SELECT count(*) FROM replicator_batch_out",
     "parked": "SELECT count(*) FROM replicator_batch_in",
     "content": "SELECT count(*) FROM replicator_content",
@@ -136,10 +142,10 @@ def _streams(node: SimulatedNode, peer: int) -> tuple[Stream, Stream]:
 def replay_everything(world: World, *, most: int | None) -> None:
     """Mails that were sent at any time come once more, in any order: nothing changes."""
     before = {node.name: fingerprint(node)[:1] + fingerprint(node)[2:4] for node in world.nodes}
-    letters = list(world.post.sent)
+    letters = [(post, letter) for post in world.posts for letter in post.sent]
     world.dice.shuffle(letters)
-    for letter in letters[:most]:
-        world.post.deliver(letter)
+    for post, letter in letters[:most]:
+        post.deliver(letter)
     world.tell("--- %d old mails come once more", len(letters[:most]))
     for node in world.nodes:
         world.act(node, "receive and apply", _receive_and_apply)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import make_url
 
 from replicator.databases.sqlite import SqliteDatabase
 from replicator.engine import session
+from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node, Settings
 from replicator.engine.progress import Silent
+from replicator.engine.routing import settle_routes
 from replicator.runtime import Runtime
 from replicator.store.files import Files
 from replicator.store.home import Home
@@ -20,7 +24,7 @@ from replicator.types import Role
 from tests.simulation.application import Application
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.ledger import Write
-from tests.simulation.post import SimulatedMailbox, address
+from tests.simulation.post import SimulatedMailbox, SimulatedStick, address
 
 HOST = "host"
 
@@ -60,6 +64,8 @@ class SimulatedNode:
         self._copy: Path | None = None
         self.undurable: list[Write] = []
         """The application's commits behind our last one."""
+        self.stick: Stick | None = None
+        """Its second mailbox."""
 
     @property
     def is_host(self) -> bool:
@@ -72,16 +78,16 @@ class SimulatedNode:
     @property
     def process(self) -> Node:
         if self._process is None:
-            self._process = open_process(
-                self.name, self.folder, self._mail, self._clockwork, self._faults, self.settings, self._runtime
+            mailbox = SimulatedMailbox(
+                self._mail, address(self.name), self._clockwork, self._faults, runtime=self._runtime
             )
+            further = (self.stick.box(self._clockwork, self._faults, self._runtime),) if self.stick else ()
+            self._process = open_process(self.name, self.folder, mailbox, further, self.settings, self._runtime)
         return self._process
 
     @property
-    def mailbox(self) -> SimulatedMailbox:
-        mailbox = self.process.mailbox
-        assert isinstance(mailbox, SimulatedMailbox)
-        return mailbox
+    def mailboxes(self) -> list[SimulatedMailbox]:
+        return [cast(SimulatedMailbox, box.mailbox) for box in self.process.mailboxes]
 
     def identity(self) -> Identity:
         return IdentityFile(self.folder / "home" / "identity.key", Files(Runtime(), durable=False)).read()
@@ -132,12 +138,27 @@ class SimulatedNode:
         return lost
 
 
+@dataclass(frozen=True)
+class Stick:
+    """What a node has of the stick that travels between some of them."""
+
+    folder: Path
+    owner: str
+    stations: frozenset[str]
+    """At the host: the others that know of it."""
+    there: Callable[[], bool]
+    sends: bool = True
+
+    def box(self, clockwork: Clockwork, faults: set[str], runtime: Runtime) -> NodeMailbox:
+        mailbox = SimulatedStick(self.folder, address(self.owner), clockwork, faults, runtime=runtime, there=self.there)
+        return NodeMailbox("stick", mailbox, sends=self.sends, stations=self.stations, is_folder=True)
+
+
 def open_process(
     name: str,
     folder: Path,
-    mail: Path,
-    clockwork: Clockwork,
-    faults: set[str],
+    mailbox: SimulatedMailbox,
+    further: tuple[NodeMailbox, ...],
     settings: Settings,
     runtime: Runtime,
 ) -> Node:
@@ -146,8 +167,7 @@ def open_process(
     home = Home(folder / "home", files)
     database = SqliteDatabase(make_url(f"sqlite:///{folder / 'app.db'}"), runtime)
     database.busy_timeout = 0
-    mailbox = SimulatedMailbox(mail, address(name), clockwork, faults, runtime=runtime)
-    return Node(
+    node = Node(
         role=Role.HOST if name == HOST else Role.STATION,
         name=name,
         database=database,
@@ -159,4 +179,14 @@ def open_process(
         identity=home.identity.read(),
         runtime=runtime,
         settings=settings,
+        further=further,
+        is_folder=True,
     )
+    try:
+        # As a run does first of all; here single steps of one follow.
+        with node.unit() as unit:
+            settle_routes(unit)
+    except BaseException:
+        database.close()
+        raise
+    return node

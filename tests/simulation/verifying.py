@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replicator.engine import forwarding, unrecognised
+from replicator.engine import bounced, forwarding, unrecognised
 from replicator.types import Kinds, Rule
 from tests.simulation.disturbing import ALL
 from tests.simulation.ledger import Write
@@ -43,7 +43,7 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
     """Nobody has cause to call a person."""
     # A bounce is settled when its station is heard of again, the next day at last.
     strangers = (*unrecognised.IN_MAILBOX, unrecognised.MOVED, forwarding.FORWARDED, forwarding.NOT_YET)
-    usual = ("set-aside", "mail-size", "bounce", *strangers)
+    usual = ("set-aside", "mail-size", *bounced.KINDS, *strangers)
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual:
             continue

@@ -24,6 +24,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.post import Letter, Post
 from tests.simulation.simnode import HOST, SimulatedNode
 from tests.simulation.strangers import Strangers
+from tests.simulation.travelling import Traveller
 from tests.simulation.watching import Watcher
 
 FAULTS = (
@@ -46,6 +47,7 @@ FAULTS = (
     "refused",
     "bounced",
     "strangers",
+    "second",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -75,6 +77,7 @@ class World:
         self.watcher = Watcher(self)
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
         self.strangers = Strangers(folder / "mail", clockwork.dice)
+        self.posts = [self.post]
         self.nodes = [
             SimulatedNode(
                 name,
@@ -90,6 +93,7 @@ class World:
             for name in [HOST, *stations]
         ]
         self.host, self.stations = self.nodes[0], self.nodes[1:]
+        self.traveller = Traveller(self, folder / "stick") if "second" in faults else None
         self.away: set[str] = set()
         self.table_numbers = self._table_numbers()
         self.at_first = self.host.application.content()
@@ -169,7 +173,8 @@ class World:
         finally:
             self._stepping = None
             self.watcher.forget(node)
-        self.post.look(node.name)
+        for post in self.posts:
+            post.look(node.name)
         if node.is_host:
             self._note_snapshots()
         return result
@@ -221,13 +226,15 @@ class World:
 
     def receive(self, node: SimulatedNode) -> None:
         def deed(node: SimulatedNode) -> None:
-            node.mailbox.most = self.dice.choice([1, 2, 3, None])
+            for mailbox in node.mailboxes:
+                mailbox.most = self.dice.choice([1, 2, 3, None])
             session.start(node.process, Summary())
             receive(node.process, progress=node.progress)
 
         self.act(node, "receive", deed)
         if node.running:
-            node.mailbox.most = None
+            for mailbox in node.mailboxes:
+                mailbox.most = None
 
     def apply(self, node: SimulatedNode) -> None:
         self.act(node, "apply", lambda node: apply_ready(node.process, node.progress))
@@ -310,7 +317,8 @@ class World:
         """What the world does besides."""
         faults, chance = self.faults, self.chance
         if "reorder" in faults and chance(0.2):
-            self.post.release(0.5)
+            for post in self.posts:
+                post.release(0.5)
         if "replay" in faults and chance(0.1):
             disturbing.replay(self)
         if "reflect" in faults and chance(0.05):
@@ -327,3 +335,5 @@ class World:
         if "offline" in faults and chance(0.05):
             self.away = set() if self.away else {self.dice.choice(self.nodes).name}
             self.tell("offline: %s", ", ".join(self.away) or "nobody")
+        if self.traveller is not None:
+            self.traveller.happenings()
