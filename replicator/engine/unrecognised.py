@@ -59,15 +59,16 @@ class Known(Container[str]):
 
 
 def subject_of(box: NodeMailbox, hint: str) -> str:
-    """Of a notice about a mail in this mailbox."""
-    return hint if box.is_main else f"{_prefix(box)}{hint}"
+    """Of a notice about a mail in this mailbox: what every database takes as text, whatever a file is called."""
+    text = hint.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+    plain = box.is_main and not text.startswith(_FURTHER)
+    return (text if plain else f"{_prefix(box)}{text}")[: notices.SUBJECT_LENGTH]
 
 
 def lie_in(box: NodeMailbox, subjects: set[str]) -> set[str]:
     """Those of mails in this mailbox."""
-    if box.is_main:
-        return {each for each in subjects if not each.startswith(_FURTHER)}
-    return {each for each in subjects if each.startswith(_prefix(box))}
+    own = {each for each in subjects if each.startswith(_prefix(box))}
+    return own | {each for each in subjects if not each.startswith(_FURTHER)} if box.is_main else own
 
 
 _FURTHER = "mailbox "

@@ -9,6 +9,9 @@ from sqlalchemy import Connection
 
 from replicator.store import sql
 
+SUBJECT_LENGTH = 500
+"""Characters; what is longer is cut."""
+
 
 class Notice(NamedTuple):
     id: int
@@ -22,7 +25,7 @@ class Notice(NamedTuple):
 
 def add(connection: Connection, now: int, kind: str, subject: str, message: str, waiting: bool) -> bool:
     """Whether it is new: the same subject of the same kind is told once."""
-    subject = subject[:500]
+    subject = subject[:SUBJECT_LENGTH]
     there = sql.one(
         connection, "SELECT 1 FROM replicator_notice WHERE kind = ? AND subject = ? LIMIT 1", (kind, subject)
     )
@@ -77,7 +80,7 @@ def settle(connection: Connection, kinds: Sequence[str], subject: str) -> None:
     sql.run(
         connection,
         f"DELETE FROM replicator_notice WHERE kind IN ({sql.marks(len(kinds))}) AND subject = ?",
-        (*kinds, subject[:500]),
+        (*kinds, subject[:SUBJECT_LENGTH]),
     )
 
 
@@ -86,7 +89,7 @@ def since(connection: Connection, kinds: Sequence[str], subject: str) -> int | N
     row = sql.one(
         connection,
         f"SELECT min(at) FROM replicator_notice WHERE kind IN ({sql.marks(len(kinds))}) AND subject = ?",
-        (*kinds, subject[:500]),
+        (*kinds, subject[:SUBJECT_LENGTH]),
     )
     return row[0] if row else None
 

@@ -19,7 +19,7 @@ MOST_PARTS = 50
 REPORT = Bounds(LONGEST, lines=20_000, headers=1_000, parts=MOST_PARTS)
 
 _STATUS = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
-_MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 
 
 @dataclass(frozen=True, slots=True)

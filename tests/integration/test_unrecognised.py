@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from replicator.store.files import Files
 from replicator.store.home import Home
 from replicator.transport.base import Composed, Fetched, Mail
 from replicator.transport.folder import FolderMailbox
+from replicator.transport.mime import compose
+from replicator.transport.origin import ACCOUNT_TEST
 
 OWN, TO = "office@example.com", "anna@example.com"
 LETTER = b"From: aunt@example.net\r\nSubject: Greetings\r\n\r\nHow are you?\r\n"
@@ -183,6 +186,23 @@ def test_an_automatic_answer_to_a_mail_of_ours_is_told_as_one(office: Office) ->
     assert office.run()[1] == [
         "an automatic answer from koeln@example.com is left alone: it holds no data of the replicator"
     ]
+
+
+@pytest.mark.parametrize("way", ["leave", "move", "forward"])
+def test_a_mail_of_the_account_test_is_left_alone_and_not_told(office: Office, way: str) -> None:
+    """A run may go on meanwhile."""
+    office.set(way, "--unrecognised-to", TO)
+    office.put(compose(Mail(OWN, OWN, "test", "test", (ACCOUNT_TEST + bytes(16),), "<test@example.com>", 0)))
+    summary, told = office.run()
+    assert (summary.received.foreign, told, len(office.lies())) == (0, [], 1)
+
+
+def test_whatever_a_file_is_called_it_is_told_once(office: Office) -> None:
+    folder = os.fsencode(office.folder())
+    for name in (b"\xff\xfe.eml", b"x\ny", b"z" * 255, b"mailbox 2: x"):
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(LETTER)
+    assert len(office.run()[1]) == 4
+    assert (office.run()[1], office.box.reads) == ([], 0)
 
 
 # --- moved ------------------------------------------------------------------------------------------------------------

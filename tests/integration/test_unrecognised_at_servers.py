@@ -13,6 +13,7 @@ from processes import PATIENCE, Computer, equal
 
 from tests.servers.dovecot import PREFIX
 from tests.servers.farm import PREFIX_USER, SMALL_QUOTA, SMALL_QUOTA_USER, MailFarm
+from tests.servers.mailboxes import JUNK
 
 LETTER = b"Return-Path: <remote2@example.test>\nFrom: aunt@example.net\nSubject: Greetings\n\nHow are you?\n"
 ANNA = "remote3"
@@ -73,6 +74,19 @@ def test_a_letter_is_forwarded_bit_for_bit_and_deleted(farm: MailFarm, office: C
     assert LETTER in whole
     assert b"Content-Type: application/octet-stream" in encoded
     assert run(office, farm) == "nothing to do\n"
+
+
+@pytest.mark.parametrize("way", ["move", "forward"])
+def test_what_lies_in_the_folder_for_junk_is_neither_moved_nor_forwarded(
+    farm: MailFarm, office: Computer, way: str
+) -> None:
+    office.here("account", "set", "--unrecognised", way, "--unrecognised-to", farm.address(ANNA))
+    junk = b"From: x@example.net\nSubject: Replicator at half the price\n\nBuy\n"
+    farm.mailboxes.put("server", junk, JUNK)
+    assert "is left alone" in run(office, farm)
+    assert run(office, farm) == "nothing to do\n"
+    assert farm.mailboxes.contents("server", JUNK) == [junk]
+    assert farm.mailboxes.contents(ANNA) == []
 
 
 @pytest.mark.parametrize("fetches", ["imaps", "pop3s"])

@@ -61,6 +61,7 @@ def test_every_author_counts() -> None:
 def test_what_it_refers_to() -> None:
     raw = b"In-Reply-To: <a@x>\nReferences: <b@x>\n\t<a@x>\n\n"
     assert read_head(raw).refers_to == ("<a@x>", "<b@x>", "<a@x>")
+    assert read_head(b"References: <a\0b@x> <\xff@x> <a b@x>\n\n").refers_to == ()
     assert len(read_head(b"References: " + b"<a@x>" * 700 + b"\n\n").refers_to) == 100
 
 
@@ -89,3 +90,4 @@ def test_any_bytes_are_read_without_an_error(raw: bytes) -> None:
     head = read_head(raw)
     assert head.title.isprintable()
     assert len(head.title) <= 3 * SHOWN
+    assert all(each.isascii() and each.isprintable() for each in head.refers_to), "fit for every database"
