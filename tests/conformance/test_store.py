@@ -144,6 +144,15 @@ def test_mailboxes_and_routes(store: Store) -> None:
         assert routes.known(connection)["second"].away_since == NOW
 
 
+def test_the_count_of_forwarded_mails_is_no_mailbox(store: Store) -> None:
+    with store.transaction() as connection:
+        outgoing.save(connection, MailboxState(0, NOW, 3), outgoing.FORWARDING)
+        assert routes.add_mailbox(connection, "") == 1
+        assert routes.add_mailbox(connection, "stick") == 2
+        assert routes.known(connection)[""].number == 1
+        assert outgoing.load(connection, outgoing.FORWARDING) == MailboxState(0, NOW, 3)
+
+
 def test_sent_mails(store: Store) -> None:
     mail = SentMail("<a@example.com>", 1, 1, 100, (1, 2), 3, FAR)
     with store.transaction() as connection:
