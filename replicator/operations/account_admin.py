@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +10,12 @@ from pydantic import SecretStr
 
 from replicator import config_text
 from replicator.config import Configuration, MailAccess
-from replicator.databases import open_database
 from replicator.errors import ConfigurationError, StorageTrouble, WrongUse
-from replicator.operations import account_login, account_options, account_sections
+from replicator.operations import account_facts, account_login, account_options, account_sections
 from replicator.operations.account_login import AccountServer
 from replicator.operations.account_options import AS_IT_IS, NOTHING, LoginOptions, UnrecognisedOptions
-from replicator.operations.opening import require_own
 from replicator.runtime import Runtime
-from replicator.store import credentials, migrate, state
+from replicator.store import credentials
 from replicator.store.credentials import Source
 from replicator.store.home import Home
 from replicator.transport import oauth
@@ -122,7 +119,9 @@ def set_account(home: Home, runtime: Runtime, change: AccountChange, name: str =
         if name and change.mailbox is not None:
             account_login.make_folder(after.account_of(name), runtime)
         if after.account.address != before.account.address:
-            _readdress(home, runtime, after)
+            account_facts.readdress(home, runtime, after)
+        if account_login.goes_to(after.account_of(name)) != account_login.goes_to(account):
+            account_facts.forget_size(home, runtime, after, name)
         changed = after.further[name] if name else after.account
         keys = {key for key in type(changed).model_fields if getattr(changed, key) != getattr(written, key)}
         if keys:
@@ -219,16 +218,6 @@ def _merged(account: MailAccess, change: AccountChange, address: str) -> dict[st
         if (value := getattr(change, key)) is not None:
             content[key] = value
     return {key: value for key, value in content.items() if value is not None}
-
-
-def _readdress(home: Home, runtime: Runtime, configuration: Configuration) -> None:
-    """The address that our mails come from stands in the database, too: in its row of this node."""
-    with closing(open_database(configuration.database, runtime)) as database, database.transaction() as connection:
-        migrate.check(connection)
-        node = state.load_node(connection)
-        require_own(node, configuration, home)
-        node.address = configuration.account.address
-        state.save_node(connection, node)
 
 
 # --- telling ------------------------------------------------------------------------------------------------------

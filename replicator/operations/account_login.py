@@ -58,6 +58,12 @@ def send_server(account: MailAccess) -> AccountServer | None:
     return AccountServer(url, user, (key, *fetch.keys) if fetch is not None and same else (key,))
 
 
+def goes_to(account: MailAccess) -> str:
+    """Which server takes what is sent by it, or which folder; whoever logs in there."""
+    server = send_server(account)
+    return f"{server.url.host}:{server.url.port}" if server is not None else account.send or account.mailbox
+
+
 def open_account(account: MailAccess, home: Home, runtime: Runtime) -> Mailbox:
     """The account's mailbox; servers are connected, and secrets looked for, when it is first used.
 

@@ -67,6 +67,11 @@ def save(connection: Connection, found: MailboxState, number: int = MAIN) -> Non
         sql.insert(connection, tables.mailbox, columns, [(*values, name)])
 
 
+def forget_size(connection: Connection, number: int) -> None:
+    """Another server takes the mail from now on."""
+    sql.run(connection, "UPDATE replicator_mailbox SET part_bytes = 0 WHERE id = ?", (number,))
+
+
 class SentMail(NamedTuple):
     """A mail of ours, as far as it is told again when it comes back."""
 

@@ -137,6 +137,8 @@ def test_mailboxes_and_routes(store: Store) -> None:
             outgoing.save(connection, MailboxState(30_000, NOW, 6), number)
             assert outgoing.load(connection, number) == MailboxState(30_000, NOW, 6)
             outgoing.save(connection, MailboxState(30_000, NOW, 6), number)
+        outgoing.forget_size(connection, 9)
+        assert outgoing.load(connection, 9) == MailboxState(0, NOW, 6)
     with store.transaction() as connection:
         assert [(route.mailbox, route.owed) for route in routes.of_peer(connection, 1)] == [(1, True), (2, False)]
         routes.remove(connection, [(1, 2)])

@@ -94,6 +94,32 @@ def test_parts_are_halved_until_the_mailbox_takes_them(office: Place, koeln: Pla
         assert unit.part_bytes == learned, "remembered"
 
 
+def test_what_a_server_takes_is_forgotten_when_another_one_is_set(
+    office: Place, koeln: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLICATOR_PASSWORD", "no keyring is asked for one")
+
+    def learned() -> int:
+        with opened(office) as (node, _), node.database.transaction(write=False) as connection:
+            return outgoing.load(connection).part_bytes
+
+    fill(office)
+    with opened(office) as (node, mailbox):
+        mailbox.takes = 30_000
+        run_session(node)
+    assert learned() > 0
+    office.done("account", "set", "--title", "Office", "--mailbox", f"folder:{office.folder / 'mail'}")
+    assert learned() > 0
+    office.done("account", "set", "--send", "smtps://smtp.example.com")
+    assert learned() == 0
+    with opened(office) as (node, _), node.unit() as unit:
+        outgoing.save(unit.connection, outgoing.MailboxState(20_000))
+    office.done("account", "set", "--send", "smtps://somebody@smtp.example.com", "--auth", "password")
+    assert learned() == 20_000, "the same server"
+    office.done("account", "set", "--send", "smtp://smtp.example.com")
+    assert learned() == 0
+
+
 def test_a_limit_that_the_mailbox_tells_is_used_at_once(office: Place, koeln: Place) -> None:
     fill(office)
     with opened(office) as (node, mailbox):
