@@ -93,9 +93,11 @@ class Strangers:
     def __init__(self, node: Node, box: NodeMailbox) -> None:
         self._node, self._box, self._mailbox = node, box, box.mailbox
         self._set = node.settings.unrecognised
+        # What can't be moved here is left.
+        way = "leave" if self._set.way == "move" and not box.mailbox.has_folders else self._set.way
         with node.database.transaction(write=False) as connection:
             self._on_record = {kind: lie_in(box, notices.known(connection, kind)) for kind in IN_MAILBOX}
-        self.known = Known(box, set().union(*(self._on_record[kind] for kind in _KNOWN[self._set.way])))
+        self.known = Known(box, set().union(*(self._on_record[kind] for kind in _KNOWN[way])))
         self._seen: set[str] = set()
         self._to_move: list[_Stranger] = []
         self._to_note: list[tuple[str, str, str]] = []

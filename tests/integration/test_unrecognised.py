@@ -12,6 +12,7 @@ import pytest
 from command_line import Place, new_office
 
 from replicator.engine import forwarding, unrecognised
+from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node
 from replicator.engine.session import Summary
 from replicator.engine.session import run as run_session
@@ -80,6 +81,7 @@ class Office:
     folders: bool = True
     now: int = field(default_factory=lambda: Runtime().now())
     box: Box = field(init=False)
+    further: tuple[NodeMailbox, ...] = ()
 
     def __post_init__(self) -> None:
         runtime = Runtime(now=lambda: self.now)
@@ -90,7 +92,7 @@ class Office:
     def node(self, **limits: int) -> Iterator[Node]:
         runtime = Runtime(now=lambda: self.now)
         with open_node(Home(self.place.home, Files(runtime)), runtime) as node:
-            node.mailbox = self.box
+            node.mailbox, node.further = self.box, self.further
             for name, value in limits.items():
                 object.__setattr__(node.settings, name, value)
             yield node
@@ -349,6 +351,59 @@ def test_the_replicators_own_mail_goes_first(forwarding_office: Office) -> None:
     office.run(mails_per_hour=100)
     assert office.lies() == []
     assert office.run(mails_per_hour=4)[0].forwarded.mails == 0
+
+
+# --- several mailboxes ------------------------------------------------------------------------------------------------
+
+
+def with_stick(office: Office, *, folders: bool) -> Box:
+    """A further mailbox of the office's."""
+    stick = Box(office.place.folder / "stick", OWN, Runtime(now=lambda: office.now))
+    stick.has_folders = folders
+    office.further = (NodeMailbox("stick", stick, 2),)
+    return stick
+
+
+def put_into(box: Box, raw: bytes, name: str = "letter") -> Path:
+    file = box._own / "new" / name
+    file.write_bytes(raw)
+    return file
+
+
+def test_what_lies_in_two_mailboxes_is_told_and_forgotten_for_each(office: Office) -> None:
+    stick = with_stick(office, folders=False)
+    file = put_into(stick, LETTER)
+    os.utime(file, ns=(1, 1))
+    office.put(LETTER)
+    os.utime(office.folder() / "letter", ns=(1, 1))  # the hints are the same
+    assert len(office.run()[1]) == 2
+    stick.reads = 0
+    assert (office.run()[1], office.box.reads, stick.reads) == ([], 0, 0)
+    (office.folder() / "letter").unlink()
+    office.run()
+    assert (office.run()[1], stick.reads) == ([], 0), "that one is still known"
+
+
+def test_what_lies_in_a_further_mailbox_is_forwarded_by_the_accounts_own(forwarding_office: Office) -> None:
+    office = forwarding_office
+    stick = with_stick(office, folders=False)
+    file = put_into(stick, LETTER)
+    put_into(stick, VACATION, "vacation")
+    assert office.run()[0].forwarded.mails == 1
+    assert (len(office.forwarded), file.exists(), office.run()[1]) == (1, False, [])
+    assert (stick._own / "new" / "vacation").exists()
+
+
+def test_a_further_mailbox_without_folders_keeps_what_others_move(office: Office) -> None:
+    office.set("move")
+    stick = with_stick(office, folders=False)
+    file = put_into(stick, LETTER)
+    office.put(LETTER)
+    told = office.run()[1]
+    assert (file.exists(), office.lies(), office.lies("Unrecognised")) == (True, [], [LETTER])
+    assert len(told) == 2
+    stick.reads = 0
+    assert (office.run()[1], stick.reads) == ([], 0)
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------
