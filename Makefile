@@ -4,13 +4,14 @@ PYTHON ?= python3
 SEEDS ?= 1000
 SOAK_SEEDS ?= 20000
 MEGABYTES ?= 200
+MINUTES ?= 30
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 WHEEL := build/wheel
 
-.PHONY: help demo test wheel-test lint sim soak trial bench docs-check
+.PHONY: help demo test wheel-test lint sim soak trial fuzz bench docs-check
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +22,7 @@ help:
 	@echo "make sim         the simulation, $(SEEDS) seeds (SEEDS=n)"
 	@echo "make soak        the simulation, $(SOAK_SEEDS) seeds (SOAK_SEEDS=n)"
 	@echo "make trial       five nodes at real mail servers, all the trouble of mail at once (MEGABYTES=n)"
+	@echo "make fuzz        coverage-guided fuzzing, $(MINUTES) minutes for each target (MINUTES=n)"
 	@echo "make bench       the figures, as ratios in one run"
 	@echo "make docs-check  every command in the documentation"
 
@@ -54,6 +56,10 @@ soak: .venv/installed-test
 trial: .venv/installed-test
 	$(BIN)/python -m tests.servers.trial --megabytes $(MEGABYTES)
 
+fuzz: .venv/installed-fuzz
+	@for target in mime envelope codec exchange; do \
+	  $(BIN)/python -m tests.fuzzing $$target --minutes $(MINUTES) || exit 1; done
+
 bench: .venv/installed-test
 	$(BIN)/python -m bench
 
@@ -70,6 +76,11 @@ docs-check: .venv/installed-test
 .venv/installed-lint: pyproject.toml | .venv/bin/pip
 	@echo "Installing the replicator and what its tests and checks need into .venv ..."
 	@$(INSTALL) '.[test,lint]'
+	@touch $@
+
+.venv/installed-fuzz: pyproject.toml | .venv/bin/pip
+	@echo "Installing the replicator and what fuzzing needs into .venv ..."
+	@$(INSTALL) '.[test,fuzz]'
 	@touch $@
 
 # pip is the last thing that venv installs, so a half-made environment is made again.

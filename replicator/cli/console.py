@@ -112,9 +112,18 @@ def one_line(text: str) -> str:
     )
 
 
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2, 9999))
+"""A year's room on both sides for time zones."""
+
+
 def moment(microseconds: int | None) -> datetime | None:
-    """The protocol's time as a datetime in UTC, for listings; None and 0 (never) give None."""
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC) if microseconds else None
+    """The protocol's time as a datetime in UTC, for listings; None and 0 (never) give None.
+
+    A peer may say any time of its changes: one that no calendar has becomes the first or last that ours has.
+    """
+    if not microseconds:
+        return None
+    return datetime.fromtimestamp(min(max(microseconds / 1_000_000, _FIRST), _LAST), UTC)
 
 
 def human_size(size: int) -> str:

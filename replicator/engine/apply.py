@@ -14,11 +14,14 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress
 from replicator.engine.replay import replay_batch
 from replicator.engine.soundness import blaming_tables
-from replicator.errors import ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss
+from replicator.errors import ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss, UnfitTable
 from replicator.protocol import link as links
-from replicator.store import batches, parcels
+from replicator.store import batches, notices, parcels
 from replicator.store.parcels import Parked
 from replicator.store.state import LinkState
+
+REFUSED = "refused-batch"
+"""Kind of the notice about a batch that waits."""
 
 
 @dataclass(slots=True)
@@ -47,23 +50,23 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     if parked is None:
         return False
     try:
-        done = _apply(node, parked, applied, progress, careful=False)
-    except ConstraintViolation:
-        # Decided on in sets, a key was hit that could not be foreseen; change by change it is.
-        done = _apply(node, parked, applied, progress, careful=True)
+        try:
+            done = _apply(node, parked, applied, progress, careful=False)
+        except ConstraintViolation:
+            # Decided on in sets, a key was hit that could not be foreseen; change by change it is.
+            done = _apply(node, parked, applied, progress, careful=True)
     except DatabaseBusy as busy:
         applied.waiting = str(busy)
         return False
     except SpoolLoss as loss:
         with node.unit() as unit:
             done = _drop(unit, unit.link(peer), parked, str(loss))
-    except PeerFault as fault:
-        # Authentic, and yet not what the protocol allows: this link waits for a person, the others go on.
+    except (PeerFault, ConstraintViolation, UnfitTable) as fault:
+        # Authentic, and yet not what the protocol allows, or a row or a table that can't be had in this database:
+        # this link waits for a person, the others go on.
         with node.unit() as unit:
             name = unit.peers[peer].name
-            unit.notice(
-                "refused-batch", f"{name} {parked.n}", f"batch {parked.n} of {name} waits: {fault}", waiting=True
-            )
+            unit.notice(REFUSED, f"{name} {parked.n}", f"batch {parked.n} of {name} waits: {fault}", waiting=True)
         return False
     if done:
         node.spool.delete_batch(parked.place)
@@ -92,6 +95,7 @@ def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, *, 
         links.applied(state.link, parked.n, batch.digest)
         batches.remember_digest(unit.connection, parked.peer, "in", parked.n, batch.digest)
         parcels.drop(unit.connection, parked.place)
+        notices.settle(unit.connection, (REFUSED,), f"{unit.peers[parked.peer].name} {parked.n}")
     applied.batches += 1
     applied.rows += batch.rows
     return True

@@ -15,8 +15,8 @@ from replicator.engine.backfill import send_upward
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
-from replicator.errors import DatabaseTrouble, PeerFault
-from replicator.protocol.definitions import table_from_plain
+from replicator.errors import PeerFault, UnfitTable
+from replicator.protocol.control_bodies import rule_body, snapshot_body
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.protocol.order import may_come_late, parents_first
@@ -64,30 +64,26 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     """The first record of a new epoch of the host's stream: everything in scope at one position."""
     unit = replaying.unit
     link = unit.link(HOST_PEER)
-    try:
-        version = (int(body["version"][0]), int(body["version"][1]))
-        epoch, judged = (int(body["epoch"][0]), int(body["epoch"][1])), int(body["judged"])
-    except (TypeError, KeyError, IndexError, ValueError) as error:
-        raise PeerFault("a snapshot record is malformed") from error
-    rules, tables, count, _ = _rule_body(body)
-    if epoch == link.link.out.epoch:
-        replaying.judged = max(replaying.judged, judged)
+    told = snapshot_body(body)
+    version, rules = told.version, told.rule.rules
+    if told.epoch == link.link.out.epoch:
+        replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
-    _make_tables(unit, tables)
+    _make_tables(unit, told.rule.tables)
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
-    _change(replaying, position, version, old, rules, sorted(rules), count)
+    _change(replaying, position, version, old, rules, sorted(rules), told.rule.content)
 
 
 def apply_rule(replaying: Replaying, position: Position, body: Any) -> None:
     """A rule changes from here on; its version is the record's position."""
     unit = replaying.unit
-    rules, tables, count, scope = _rule_body(body)
+    told = rule_body(body)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
-    _make_tables(unit, tables)
-    for table, rule in rules.items():
+    _make_tables(unit, told.tables)
+    for table, rule in told.rules.items():
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, position, rule)
-    _change(replaying, position, position, old, rules, scope, count)
+    _change(replaying, position, position, old, told.rules, told.scope, told.content)
 
 
 def _change(
@@ -119,31 +115,16 @@ def _change(
     replaying.look_for_pending()
 
 
-def _rule_body(body: Any) -> tuple[dict[int, Rule], list[Table], int, list[int]]:
-    try:
-        rules = {int(table): Rule(Kinds(down), Kinds(up)) for table, down, up in body["rules"]}
-        tables = [table_from_plain(plain) for plain in body["tables"]]
-        scope = [int(table) for table in body.get("scope", ())]
-        count = int(body["content"])
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise PeerFault("a rule record is malformed") from error
-    return rules, tables, count, scope
-
-
-def tables_of(body: Any) -> list[Table]:
-    """The tables that a rule record brings along."""
-    return _rule_body(body)[1]
-
-
 def _make_tables(unit: Unit, tables: list[Table]) -> None:
     """Tables that are missing are made from the host's definitions; those that are there must fit them."""
     known, database, connection = unit.tables, unit.database, unit.connection
     existing = set(database.table_names(connection))
+    _check_tables(known, tables)
     for table in parents_first(tables):
         if table.name in existing:
             differences = database.differences(connection, table.definition)
             if differences:
-                raise DatabaseTrouble(
+                raise UnfitTable(
                     f"table {table.name} here is not like the host's: {'; '.join(differences)}; "
                     f"change it, or rename it, and run again"
                 )
@@ -153,6 +134,18 @@ def _make_tables(unit: Unit, tables: list[Table]) -> None:
             catalogue.save_table(connection, table, unit.now)
             database.install_capture(connection, table)
     unit.forget_catalogue()
+
+
+def _check_tables(known: dict[int, Table], tables: list[Table]) -> None:
+    """Raises PeerFault where tables don't fit each other, or those that are known under their numbers."""
+    definitions = {table.name: table.definition for table in (*known.values(), *tables)}
+    for table in tables:
+        if table.id in known and known[table.id].name != table.name:
+            raise PeerFault(f"table {table.name} comes under the number of {known[table.id].name}")
+        for key in table.definition.foreign_keys:
+            parent = definitions.get(key.parent)
+            if parent is not None and not set(key.parent_columns) <= set(parent.column_names):
+                raise PeerFault(f"a foreign key of table {table.name} names columns that {key.parent} does not have")
 
 
 def _replace_scope(replaying: Replaying, position: Position, tables: list[Table], entries: list[SegmentEntry]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Connection
 
 from replicator.engine.node import Node
+from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.store import rows
@@ -47,7 +48,9 @@ class _Packer:
     def __init__(self, node: Node, host_epoch: int, table: Table) -> None:
         self._node, self._host_epoch, self._table = node, host_epoch, table
         self._waiting: list[Image] = []
-        self._rows = 2000
+        # Columns of NULLs weigh nothing, and yet a receiver holds every value in memory.
+        self._most = max(1, min(20_000, BOUNDS.cells // 2 // len(table.definition.columns)))
+        self._rows = min(2000, self._most)
 
     def add(self, images: list[Image]) -> Iterator[SegmentEntry]:
         self._waiting += images
@@ -69,7 +72,7 @@ class _Packer:
             if raw <= 2 * target or len(images) <= SMALLEST:
                 break
             count = fitting
-        self._rows = min(fitting, 20_000)
+        self._rows = min(fitting, self._most)
         del self._waiting[: len(images)]
         size = self._node.spool.add_segment(digest, frame)
         yield SegmentEntry(digest, size, raw, SegmentKind.CONTENT, len(images))

@@ -19,6 +19,7 @@ from replicator.engine.unrolling import Step, windows
 from replicator.engine.unsettled import Unsettled, row_of, sought_parents
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack
+from replicator.protocol.control_bodies import acknowledgement_body
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord
 from replicator.protocol.questions import Questions
@@ -185,7 +186,7 @@ class Replaying:
             if isinstance(step, Record):
                 replay.record(step)
             else:
-                acknowledged, sequence = _ack(step.body)
+                acknowledged, sequence = acknowledgement_body(step.body)
                 if acknowledged == epoch:
                     replay.acknowledge(sequence)
         self.judged = replay.judged
@@ -234,12 +235,3 @@ class Replaying:
             if (table, key) not in open_now and not journal.pending(unit.connection, self.judged, table, [key]):
                 settled.append((table, key))
         rows.drop_skipped(unit.connection, settled)
-
-
-def _ack(body: object) -> tuple[tuple[int, int], int]:
-    """((epoch of this station's stream), sequence number judged)."""
-    if isinstance(body, (list, tuple)) and len(body) == 2 and isinstance(body[1], int):
-        epoch = body[0]
-        if isinstance(epoch, (list, tuple)) and len(epoch) == 2 and all(isinstance(part, int) for part in epoch):
-            return (epoch[0], epoch[1]), body[1]
-    raise PeerFault("an acknowledgement in the host's log is malformed")

@@ -7,10 +7,10 @@ from itertools import repeat
 from operator import itemgetter
 from typing import TypeAlias
 
-from replicator.engine.content import tables_of
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.errors import PeerFault
+from replicator.protocol.control_bodies import rule_body
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import ControlRecord, Segment, SegmentKind, TableBlock
 from replicator.protocol.replaying import Record
@@ -57,7 +57,7 @@ def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
     controls = [record for segment in window for record in segment.controls]
     for record in controls:
         if record.kind == "rule":
-            tables.update((table.id, table) for table in tables_of(record.body))
+            tables.update((table.id, table) for table in rule_body(record.body).tables)
     blocks = [
         (block, _records(tables[block.table], block, segment.host_epoch))
         for segment in window

@@ -29,12 +29,14 @@ class Bounds:
     """Segment before compression, one large blob included; checked against a decompression bomb before inflating."""
     blocks: int = 10_000
     """Table blocks of a segment; one for each table and kind of record is usual."""
-    entries: int = 1_000_000
-    """Row changes of a block; each takes at least a byte on the wire."""
+    entries: int = 200_000
+    """Row changes of a segment, ten times what a sender cuts. Each takes a byte on the wire before compression, which
+    makes next to nothing of a million like ones, and some 150 in memory."""
     groups: int = 200_000
     """Group heads or control records of a segment; each takes some 300 bytes in memory."""
-    cells: int = 4_000_000
-    """Values of a segment in all. A column of NULLs costs no byte on the wire but eight each in memory."""
+    cells: int = 2_000_000
+    """Values of a segment in all, twice what a sender puts into one. A column of NULLs costs no byte on the wire but
+    eight each in memory, and one of small numbers up to forty."""
     columns: int = 2_000
     """Columns of a table: SQLite's own limit, and above PostgreSQL's and MariaDB's."""
     name: int = 200
@@ -48,7 +50,9 @@ class Bounds:
     control: int = 1_000_000
     """Packed body of one control record or request; table content goes into content segments instead."""
     control_bodies: int = 4_000_000
-    """All packed bodies of a segment: nested lists take up to 60 times their packed size in memory."""
+    """All packed bodies of a segment."""
+    containers: int = 500_000
+    """Lists and maps in all bodies of a segment: an empty one is a byte on the wire and sixty in memory."""
     blob: int = 256_000_000
     """Packed plain data of our own journal and settings."""
     depth: int = 16

@@ -39,7 +39,8 @@ def unpack(data: bytes, longest: int = BOUNDS.blob) -> Any:
         value = msgpack.unpackb(
             data, unicode_errors="surrogateescape", strict_map_key=False, ext_hook=_no_extension, timestamp=0
         )
-        return _canonical(value, BOUNDS.depth)
+        _containers(value, BOUNDS.depth)
+        return value
     except _FAULTS as error:
         raise PeerFault("The plain data is damaged: it can't be unpacked.") from error
 
@@ -57,12 +58,39 @@ def _canonical(value: Any, depth: int) -> Any:
         if not all(type(key) in (str, int, bytes) for key in value):
             raise ValueError("a map key is neither text, integer nor bytes")
         return {key: _canonical(value[key], depth - 1) for key in sorted(value, key=_pack_any)}
+    _check_scalar(value)
+    return value
+
+
+def _containers(value: Any, depth: int) -> int:
+    """How many lists and maps there are in plain data; ValueError where it isn't plain. Copies nothing."""
+    kind = type(value)
+    if kind is list:
+        if not depth:
+            raise ValueError("nested too deeply")
+        return 1 + sum(_containers(item, depth - 1) for item in value)
+    if kind is dict:
+        if not depth:
+            raise ValueError("nested too deeply")
+        if not all(type(key) in (str, int, bytes) for key in value):
+            raise ValueError("a map key is neither text, integer nor bytes")
+        return 1 + sum(_containers(item, depth - 1) for item in value.values())
+    _check_scalar(value)
+    return 0
+
+
+def _check_scalar(value: Any) -> None:
+    kind = type(value)
     if kind is int:
         if not SMALLEST <= value <= LARGEST:
             raise ValueError("an integer has more than 64 bits")
     elif value is not None and kind not in (str, bytes, float, bool):
         raise ValueError(f"{kind.__name__} is not plain data")
-    return value
+
+
+def count_containers(value: Any) -> int:
+    """How many lists and maps there are in what `unpack` gave."""
+    return _containers(value, BOUNDS.depth)
 
 
 def _pack_any(value: Any) -> bytes:

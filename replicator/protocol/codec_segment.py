@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from replicator.protocol.bounds import Bounds
 from replicator.protocol.codec_columns import columns_of, put_column, read_column
 from replicator.protocol.codec_numbers import put_integers, put_places, read_integers, read_places
-from replicator.protocol.codec_plain import pack, unpack
+from replicator.protocol.codec_plain import count_containers, pack, unpack
 from replicator.protocol.codec_texts import put_blobs, put_texts, read_blobs, read_texts
 from replicator.protocol.messages import ControlRecord, GroupHead, Segment, SegmentKind, TableBlock
 from replicator.protocol.tape import COUNT, LARGEST, TapeReader, TapeWriter
@@ -33,10 +33,10 @@ def check_size(segment: Segment, bounds: Bounds) -> None:
     for block in segment.blocks:
         cells += sum(len(rows) * len(rows[0]) for rows in (block.rows, block.keys) if rows)
         cells += sum(map(len, block.before or ()))
-    entries = max((len(block.classes) for block in segment.blocks), default=0)
+    entries = sum(len(block.classes) for block in segment.blocks)
     for name, number, most in (
         ("blocks", len(segment.blocks), bounds.blocks),
-        ("entries in a block", entries, bounds.entries),
+        ("entries", entries, bounds.entries),
         ("groups", len(segment.groups), bounds.groups),
         ("control records", len(segment.controls), bounds.groups),
         ("values", cells, bounds.cells),
@@ -58,9 +58,10 @@ def read_segment(tape: TapeReader, kind: SegmentKind, bounds: Bounds) -> Segment
     """Read a segment of that kind to its end. Every fault is a PeerFault."""
     tape.integer("layout version", LAYOUT, LAYOUT)
     segment = Segment(tape.integer("host epoch"), tape.integer("origin"))
-    cells = bounds.cells
+    entries, cells = bounds.entries, bounds.cells
     for _ in range(tape.integer("number of blocks", 0, bounds.blocks)):
-        block, cells = _read_block(tape, kind, bounds, cells)
+        block, cells = _read_block(tape, kind, bounds, entries, cells)
+        entries -= len(block.classes)
         segment.blocks.append(block)
     segment.groups = _read_groups(tape, bounds)
     segment.controls = _read_controls(tape, bounds)
@@ -105,10 +106,12 @@ def _put_block(tape: TapeWriter, block: TableBlock) -> None:
         raise ValueError("old values without masks")
 
 
-def _read_block(tape: TapeReader, kind: SegmentKind, bounds: Bounds, cells: int) -> tuple[TableBlock, int]:
+def _read_block(
+    tape: TapeReader, kind: SegmentKind, bounds: Bounds, entries: int, cells: int
+) -> tuple[TableBlock, int]:
     block = TableBlock(tape.integer("table", 0, LARGEST))
     flags = tape.integer("block flags", 0, _ALL_FLAGS)
-    classes = tape.blob("classes", bounds.entries)
+    classes = tape.blob("classes", entries)
     if classes.translate(None, b"NCD"):
         raise tape.fault("a class is none of N, C, D")
     count, changed, deleted = len(classes), classes.count(b"C"), classes.count(b"D")
@@ -279,7 +282,15 @@ def _read_bodies(tape: TapeReader, field: str, count: int, bounds: Bounds) -> li
     bodies = read_blobs(tape, field, count)
     if sum(map(len, bodies)) > bounds.control_bodies:
         raise tape.fault(f"the {field} are too long")
-    return [(kind, unpack(body, bounds.control)) for kind, body in zip(kinds, bodies, strict=True)]
+    found: list[tuple[str, Any]] = []
+    room = bounds.containers
+    for kind, packed in zip(kinds, bodies, strict=True):
+        body = unpack(packed, bounds.control)
+        room -= count_containers(body)
+        if room < 0:
+            raise tape.fault(f"the {field} hold more lists than they may")
+        found.append((kind, body))
+    return found
 
 
 def put_pairs(tape: TapeWriter, pairs: Sequence[Position]) -> None:

@@ -149,6 +149,7 @@ def _list(value: Any) -> list[Any]:
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not value or len(value) > BOUNDS.name or "\x00" in value:
         raise ValueError("a name is expected")
+    value.encode()  # a ValueError where it is not Unicode: no database has such a name
     return value
 
 

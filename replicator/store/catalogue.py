@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -26,7 +27,26 @@ def load_tables(connection: Connection) -> dict[int, Table]:
 @lru_cache(maxsize=1024)
 def _definition(text: str) -> TableDefinition:
     """Every transaction asks for the tables anew, and they hardly ever change."""
-    return definition_from_plain(json.loads(text))
+    return definition_from_plain(json.loads(text, object_hook=_from_hex))
+
+
+def _text(definition: TableDefinition) -> str:
+    """As JSON. A default may be bytes, and its text any bytes too: both go as escapes, which JSON reads back."""
+    plain = definition_to_plain(definition)
+    text = json.dumps(plain, ensure_ascii=False, default=_as_hex)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(plain, default=_as_hex)
+    return text
+
+
+def _as_hex(value: Any) -> dict[str, str]:
+    return {"hex": value.hex()}
+
+
+def _from_hex(found: dict[str, Any]) -> Any:
+    return bytes.fromhex(found["hex"]) if found.keys() == {"hex"} else found
 
 
 def find_table(connection: Connection, name: str) -> Table:
@@ -38,7 +58,7 @@ def find_table(connection: Connection, name: str) -> Table:
 
 def save_table(connection: Connection, table: Table, now: int) -> None:
     """Insert the table, or take over its changed definition, area or policy."""
-    definition = json.dumps(definition_to_plain(table.definition), ensure_ascii=False)
+    definition = _text(table.definition)
     sql.run(connection, "DELETE FROM replicator_table WHERE id = ?", (table.id,))
     sql.run(
         connection,

@@ -24,8 +24,12 @@ class Notice(NamedTuple):
 
 
 def add(connection: Connection, now: int, kind: str, subject: str, message: str, waiting: bool) -> bool:
-    """Whether it is new: the same subject of the same kind is told once."""
-    subject = subject[:SUBJECT_LENGTH]
+    """Whether it is new: the same subject of the same kind is told once.
+
+    What a peer sent may be quoted in it: bytes that are not UTF-8 (surrogate escapes) are told as such, and it ends
+    where nobody would read on.
+    """
+    subject, message = _fit(subject, SUBJECT_LENGTH), _fit(message, 2_000)
     there = sql.one(
         connection, "SELECT 1 FROM replicator_notice WHERE kind = ? AND subject = ? LIMIT 1", (kind, subject)
     )
@@ -37,6 +41,10 @@ def add(connection: Connection, now: int, kind: str, subject: str, message: str,
         (now, kind, subject, message, int(waiting)),
     )
     return True
+
+
+def _fit(text: str, longest: int) -> str:
+    return text[:longest].encode("utf-8", "backslashreplace").decode("utf-8")[:longest]
 
 
 def known(connection: Connection, kind: str) -> set[str]:

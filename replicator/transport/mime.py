@@ -136,7 +136,7 @@ def extract(raw: bytes, magic: bytes, bounds: Bounds | None = None) -> Extracted
     bounds = bounds or Bounds(size=LARGEST_MAIL)
     if len(raw) > bounds.size:
         return Extracted((), f"it is larger than {bounds.size} bytes")
-    ours = _our_payloads(raw)
+    ours = _our_payloads(raw, min(MOST_PAYLOADS, bounds.parts))
     if ours and all(payload.startswith(magic) for payload in ours):
         return Extracted(tuple(ours))
     payloads, reason = candidates(raw, magic, bounds)
@@ -145,7 +145,7 @@ def extract(raw: bytes, magic: bytes, bounds: Bounds | None = None) -> Extracted
     return Extracted((), reason or "it holds no data of the replicator")
 
 
-def _our_payloads(raw: bytes) -> list[bytes] | None:
+def _our_payloads(raw: bytes, most: int) -> list[bytes] | None:
     """The fast way: our attachments, as we wrote them, whatever stands before the first and after the last.
 
     None where anything is not as we wrote it, be it only a part between them or behind them: it may hold an attachment
@@ -156,7 +156,7 @@ def _our_payloads(raw: bytes) -> list[bytes] | None:
         return None
     boundary = head[1]
     payloads: list[bytes] = []
-    while head is not None and head[1] == boundary and len(payloads) < MOST_PAYLOADS:
+    while head is not None and head[1] == boundary and len(payloads) < most:
         end = raw.find(b"\n--" + boundary, head.end() - 1)
         if end < 0:
             return None

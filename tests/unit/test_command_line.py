@@ -264,6 +264,8 @@ def test_values_for_people() -> None:
     assert [human_span(s) for s in (8, 180, 7200, 86400 * 3)] == ["8 s", "3 min", "2 h", "3 days"]
     assert moment(0) is None
     assert moment(1_000_000) == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert cell(moment(2**63 - 1))[:2] in ("99", "10")
+    assert cell(moment(-(2**63))).lstrip("0")[:1] in ("1", "2")
     assert cell(datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)).endswith(":04:05")
     assert cell([1, None, b"\x01", {"b", "a"}]) == "1, , 0x01, a, b"
     assert one_line("a\udcff\u202eb\tc") == "a\\udcff\\u202eb\\tc"

@@ -162,4 +162,5 @@ def default_words(default: Default) -> str:
     """The default as SQL for DEFAULT; '' for an expression that this program doesn't know."""
     if default.expression is not None:
         return _EXPRESSION_WORDS.get(default.expression, "")
-    return literal(default.literal)
+    words = literal(default.literal)
+    return f"({words})" if words.startswith("CAST") else words

@@ -146,8 +146,14 @@ def remarks(raw: sqlite3.Connection, name: str) -> list[str]:
 
 
 def create_table(raw: sqlite3.Connection, definition: TableDefinition) -> None:
+    """Raises UnfitTable where SQLite can't have it, sqlite3.Error for any other trouble."""
     for statement in create_statements(definition):
-        raw.execute(statement)
+        try:
+            raw.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+                raise
+            raise UnfitTable(f"Table {definition.name} can't be made in this database: {error}.") from error
 
 
 def create_statements(definition: TableDefinition) -> list[str]:

@@ -1,0 +1,90 @@
+"""Bodies of the host's control records, held against their types and ranges before anything is done with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from replicator.errors import PeerFault
+from replicator.protocol.bounds import BOUNDS
+from replicator.protocol.definitions import table_from_plain
+from replicator.protocol.tape import COUNT
+from replicator.types import Epoch, Kinds, Position, Rule, Table
+
+_MOST_TABLES = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBody:
+    """A rule that changes, or all rules of a snapshot."""
+
+    rules: dict[int, Rule]
+    tables: list[Table]
+    """Definitions that come along: of all tables that have a rule now."""
+    content: int
+    """How many content segments belong to it."""
+    scope: list[int]
+    """Numbers of the tables that the content replaces; not said in a snapshot, which replaces all that have a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBody:
+    version: Position
+    """Of the rules."""
+    epoch: Epoch
+    """Of the station's stream, as the host had it."""
+    judged: int
+    """Sequence number in that epoch up to which the content knows the station's changes."""
+    rule: RuleBody
+
+
+def rule_body(body: Any) -> RuleBody:
+    """Raises PeerFault."""
+    try:
+        rules = {
+            _integer(table, 1, _MOST_TABLES): Rule(_kinds(down), _kinds(up)) for table, down, up in _list(body["rules"])
+        }
+        tables = [table_from_plain(plain) for plain in _list(body["tables"])]
+        scope = [_integer(table, 1, _MOST_TABLES) for table in _list(body.get("scope", []))]
+        return RuleBody(rules, tables, _integer(body["content"], 0, BOUNDS.segments), scope)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise PeerFault("a rule record is malformed") from error
+
+
+def snapshot_body(body: Any) -> SnapshotBody:
+    """Raises PeerFault."""
+    try:
+        version, epoch, judged = _pair(body["version"]), _pair(body["epoch"]), _integer(body["judged"], 0, COUNT)
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("a snapshot record is malformed") from error
+    return SnapshotBody(version, epoch, judged, rule_body(body))
+
+
+def acknowledgement_body(body: Any) -> tuple[Epoch, int]:
+    """((epoch of the station's stream), sequence number judged). Raises PeerFault."""
+    try:
+        epoch, sequence = _list(body)
+        return _pair(epoch), _integer(sequence, 0, COUNT)
+    except (TypeError, ValueError) as error:
+        raise PeerFault("an acknowledgement in the host's log is malformed") from error
+
+
+def _integer(value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError("a number is expected")
+    return value
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, second = _list(value)
+    return _integer(first, 0, COUNT), _integer(second, 0, COUNT)
+
+
+def _kinds(value: Any) -> Kinds:
+    return Kinds(_integer(value, int(Kinds.NONE), int(Kinds.ALL)))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list is expected")
+    return list(value)
