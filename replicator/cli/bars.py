@@ -75,13 +75,23 @@ class Bars:
         task = self._tasks.get((what, peer))
         if task is not None and done < self._bars.tasks[self._bars.task_ids.index(task)].completed:
             # The next batch: its time left has nothing to do with the last one's.
-            self._bars.remove_task(task)
+            self._remove(what, peer)
             task = None
+        amount = {"completed": done, "total": total, "rows": rows, "size": size}
         if task is None:
-            task = self._bars.add_task(one_line(f"{what} {peer}".strip()), total=total, unit=unit, rows=rows, size=size)
+            self._remove_done(what)
+            task = self._bars.add_task(one_line(f"{what} {peer}".strip()), unit=unit, **amount)
             self._tasks[what, peer] = task
-        self._bars.update(task, completed=done, total=total, rows=rows, size=size)
+        self._bars.update(task, **amount)
         if done >= total and unit == "bytes" and rows is None:
-            # Hundreds of batches may come: a bar for each would fill the screen.
-            self._bars.remove_task(task)
-            del self._tasks[what, peer]
+            self._remove(what, peer)
+
+    def _remove_done(self, what: str) -> None:
+        """Hundreds of batches may come, and go to hundreds of stations: all their bars would fill the screen."""
+        for task in self._bars.tasks:
+            key = next(key for key, identity in self._tasks.items() if identity == task.id)
+            if key[0] == what and task.finished:
+                self._remove(*key)
+
+    def _remove(self, what: str, peer: str) -> None:
+        self._bars.remove_task(self._tasks.pop((what, peer)))

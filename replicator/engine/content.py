@@ -158,7 +158,6 @@ def _replace_scope(replaying: Replaying, position: Position, tables: list[Table]
     for table in reversed(ordered):
         if not _is_new(unit, table):
             _remove_missing(replaying, position, table)
-    done, total = 0, sum(entry.rows for entry in entries)
     for table in ordered:
         pack_key = key_packer(table.definition)
         for images in replaying.content.images(entries, table):
@@ -166,8 +165,7 @@ def _replace_scope(replaying: Replaying, position: Position, tables: list[Table]
                 page = images[start : start + PAGE]
                 records = [Record(position, table.id, "C", pack_key(image), image, False) for image in page]
                 _replay(replaying, records, late=late)
-            done += len(images)
-            replaying.progress.applied(unit.peers[HOST_PEER].name, done, total)
+            replaying.count(len(images))
     scope_keys.clear(unit.connection)
 
 

@@ -36,15 +36,13 @@ def replay_batch(unit: Unit, batch: InboundBatch, progress: Progress, *, careful
     """Apply a batch of the host at this station. Raises PeerFault where it breaks the protocol."""
     collect(unit)
     content = Content(batch)
-    total, done = batch.rows, 0
     with working.Silence(unit) as silence:
-        replaying = Replaying(unit, silence, content, progress)
+        replaying = Replaying(unit, silence, content, progress, batch.rows)
         size = 1 if careful else CHUNK
         for window in windows(unit, batch):
             for start in range(0, len(window), size):
                 replaying.steps(window[start : start + size])
-            done += len(window)
-            progress.applied(unit.peers[HOST_PEER].name, done, total)
+            replaying.count(len(window))
         replaying.finish()
     link = unit.link(HOST_PEER)
     link.seen = max(link.seen, batch.manifest.high)
@@ -58,6 +56,9 @@ class Replaying:
     silence: working.Silence
     content: Content
     progress: Progress
+    total: int
+    """Rows of the batch."""
+    done: int = 0
     judged: int = 0
     pending: bool = False
     """Own changes await a verdict."""
@@ -75,6 +76,11 @@ class Replaying:
         self.pending = journal.has_pending(unit.connection, self.judged)
         requests = journal.open_requests(unit.connection, unit.link(HOST_PEER).judged_n, "refresh")
         self.questions = Questions.of((n, row_of(body)) for n, body in requests)
+
+    def count(self, rows: int) -> None:
+        """So many more are applied: records, or rows of a content."""
+        self.done = min(self.done + rows, self.total)
+        self.progress.applied(self.unit.peers[HOST_PEER].name, self.done, self.total)
 
     def steps(self, steps: list[Step]) -> None:
         """Decide on a run of records; a rule or a snapshot in between is a step of its own."""
