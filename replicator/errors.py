@@ -45,6 +45,10 @@ class DatabaseBusy(Transient):
     """Somebody else holds a lock that we need."""
 
 
+class ChangedMeanwhile(DatabaseBusy):
+    """The application has changed what we decided on between our look and our write: collect, and decide anew."""
+
+
 class DatabaseTrouble(ReplicatorError):
     """The database can't be used: missing, damaged, full, no permission, our tables missing."""
 

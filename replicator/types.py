@@ -15,6 +15,9 @@ Value: TypeAlias = Any
 """A portable value: None, int (64 bits), float, str, bytes. Text that is not valid UTF-8 is a str with surrogate
 escapes (PEP 383), so that it comes through bit for bit."""
 
+DOUBLE_DIGITS = 15
+"""Decimal digits that a float always gives back as they were."""
+
 Image: TypeAlias = tuple[Value, ...]
 """A whole row, in the order of `TableDefinition.columns`."""
 

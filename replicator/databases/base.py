@@ -1,7 +1,8 @@
 """The interface that every database fills, and nobody above it asks for a database's name.
 
 Written with PostgreSQL's and MariaDB's concurrent writers in mind (protocol.md 7.1 to 7.6): collect is by removal of
-exactly what one snapshot saw; apply locks, then looks, then writes. SQLite's one writer makes much of that trivial.
+exactly what one snapshot saw; apply decides, writes, which locks, and looks again before it commits (engine.working).
+SQLite's one writer makes much of that trivial.
 
 All methods that take a `Connection` run inside a transaction of `Database.transaction`. All bulk methods read and write
 in sets. Errors of the driver are turned into `errors.*` by code (never by text) inside `transaction`.
@@ -33,6 +34,8 @@ class Capabilities:
     """Captured changes carry a transaction; else everything one collect finds is one merged group (protocol.md 7.5)."""
     cascades_are_captured: bool
     transactional_definitions: bool
+    others_write_meanwhile: bool
+    """The application may write between two statements of our transaction; else nobody may as long as it lasts."""
 
 
 class Change(NamedTuple):
@@ -214,9 +217,19 @@ class Database(ABC):
 
     @abstractmethod
     def find_keys(
-        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        wanted: Collection[tuple[Value, ...]],
+        *,
+        hold: bool = False,
     ) -> dict[Hashable, Key]:
-        """Rows by the values of a unique set of columns: {comparable(values): key} for those that exist."""
+        """Rows by the values of a unique set of columns: {comparable(values): key} for those that exist.
+
+        `hold`: they are parents of rows to be written; until this transaction ends nobody deletes them or changes these
+        columns. Raises DatabaseBusy where somebody is about to.
+        """
 
     @abstractmethod
     def count_rows(

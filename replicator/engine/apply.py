@@ -14,7 +14,7 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress
 from replicator.engine.replay import replay_batch
 from replicator.engine.soundness import blaming_tables
-from replicator.errors import ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss, UnfitTable
+from replicator.errors import ChangedMeanwhile, ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss, UnfitTable
 from replicator.protocol import link as links
 from replicator.store import batches, notices, parcels
 from replicator.store.parcels import Parked
@@ -22,6 +22,9 @@ from replicator.store.state import LinkState
 
 REFUSED = "refused-batch"
 """Kind of the notice about a batch that waits."""
+
+TRIES = 6
+"""Of one batch in one run. An application that changes the same rows all the time is met by the next run."""
 
 
 @dataclass(slots=True)
@@ -50,11 +53,7 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     if parked is None:
         return False
     try:
-        try:
-            done = _apply(node, parked, applied, progress, careful=False)
-        except ConstraintViolation:
-            # Decided on in sets, a key was hit that could not be foreseen; change by change it is.
-            done = _apply(node, parked, applied, progress, careful=True)
+        done = _persist(node, parked, applied, progress)
     except DatabaseBusy as busy:
         applied.waiting = str(busy)
         return False
@@ -71,6 +70,23 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     if done:
         node.spool.delete_batch(parked.place)
     return done
+
+
+def _persist(node: Node, parked: Parked, applied: Applied, progress: Progress) -> bool:
+    """Apply the batch; again where the application changed meanwhile what was decided on, which is collected then."""
+    careful, tries = False, TRIES
+    while True:
+        try:
+            return _apply(node, parked, applied, progress, careful=careful)
+        except ConstraintViolation:
+            if careful:
+                raise
+            # Decided on in sets, a key was hit that could not be foreseen; change by change it is.
+            careful = True
+        except ChangedMeanwhile:
+            tries -= 1
+            if not tries:
+                raise
 
 
 def _next(unit: Unit, peer: int) -> Parked | None:

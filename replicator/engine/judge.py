@@ -207,9 +207,7 @@ class _Judging:
             self._flush()
 
     def _flush(self) -> None:
-        for state in self.working.tables.values():
-            working.flush_rows(self.unit, state, self.silence)
-            working.flush_versions(self.unit, state)
+        working.flush(self.unit, self.working, self.silence)
         self.recipients.flush()
         working.forget(self.working)
 

@@ -211,9 +211,7 @@ class Replaying:
             if rows.has_skipped(unit.connection):
                 done = [(table, key) for key, planned in plans.items() if not planned.refused]
                 rows.drop_skipped(unit.connection, done)
-        for state in self.working.tables.values():
-            working.flush_rows(unit, state, self.silence)
-            working.flush_versions(unit, state)
+        working.flush(unit, self.working, self.silence)
         rows.keep_skipped(unit.database, unit.connection, replay.skipped)
         for table, key in replay.refreshes:
             request(unit, "refresh", pack([table, key]))

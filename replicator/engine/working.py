@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from replicator.engine.node import Unit
+from replicator.engine.written import Written
 from replicator.protocol import working_set as sets
 from replicator.protocol.keys import key_packer
 from replicator.protocol.working_set import ChildCount, KeyIndex, TableState, Version, WorkingSet
@@ -104,7 +105,8 @@ def load_parents(unit: Unit, state: TableState, images: Collection[Image]) -> No
         if not wanted:
             continue
         parent = link.parent
-        found = unit.database.find_keys(unit.connection, parent.table, link.foreign_key.parent_columns, wanted)
+        columns = link.foreign_key.parent_columns
+        found = unit.database.find_keys(unit.connection, parent.table, columns, wanted, hold=True)
         for value, key in found.items():
             if key not in parent.dirty_rows:
                 link.index.holders.setdefault(value, key)
@@ -145,6 +147,19 @@ def _count_children(unit: Unit, count: ChildCount, wanted: set[tuple[Value, ...]
         parent_value: Hashable | None = count.comparable(values)
         if parent_value is not None:
             count.counts[parent_value] = found.get(as_child(values), 0)
+
+
+def flush(unit: Unit, working: WorkingSet, silence: Silence) -> None:
+    """Write all that changed, and see that what it was decided on still stood. Raises ChangedMeanwhile."""
+    cautious = unit.database.capabilities.others_write_meanwhile
+    written: list[Written] = []
+    for state in working.tables.values():
+        if cautious and state.dirty_rows:
+            written.append(Written.of(unit, state))
+        flush_rows(unit, state, silence)
+        flush_versions(unit, state)
+    for each in written:
+        each.require_unchanged(unit)
 
 
 def flush_rows(unit: Unit, state: TableState, silence: Silence) -> None:

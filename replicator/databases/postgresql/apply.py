@@ -110,14 +110,6 @@ def read_images(raw: Driver, schema: str, table: Table, keys: Collection[Key]) -
     return found
 
 
-def lock_rows(raw: Driver, schema: str, table: Table, keys: Collection[Key]) -> None:
-    """Lock those that are there, in the order of their keys, without waiting (protocol.md 7.4)."""
-    columns = table.definition.primary_key
-    after = f"ORDER BY {names(columns, 't.')} FOR UPDATE NOWAIT"
-    for some in _chunks(unpack_keys(keys)):
-        _fetch_by_values(raw, schema, table, columns, some, "SELECT 1", after)
-
-
 def write_images(raw: Driver, schema: str, table: Table, images: Sequence[Image]) -> None:
     """Insert or update by primary key. A row whose key the database only calls equal takes over the key as well."""
     if not images:
@@ -199,14 +191,21 @@ def count(raw: Driver, schema: str, table: Table) -> int:
 
 
 def find_keys(
-    raw: Driver, schema: str, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    raw: Driver,
+    schema: str,
+    table: Table,
+    columns: Sequence[str],
+    wanted: Collection[tuple[Value, ...]],
+    *,
+    hold: bool,
 ) -> dict[Hashable, Key]:
     select, read = _select(table)
+    after = "FOR KEY SHARE OF t" if hold else ""
     compare, key_of = comparable(table.definition, columns), key_packer(table.definition)
     places = table.definition.indexes_of(columns)
     found: dict[Hashable, Key] = {}
     for some in _chunks(values for values in wanted if None not in values):
-        for row in _portable(_fetch_by_values(raw, schema, table, columns, some, select), read):
+        for row in _portable(_fetch_by_values(raw, schema, table, columns, some, select, after), read):
             found[compare([row[place] for place in places])] = key_of(row)
     return found
 

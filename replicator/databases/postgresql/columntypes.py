@@ -4,7 +4,8 @@
 |---|---|---|
 | smallint, integer, bigint, oid | int | |
 | real, double precision | float | shortest digits that give the same number |
-| numeric | int where there are no digits behind the point and 64 bits do; else str | any precision, NaN, infinity |
+| numeric(p, s) of at most 15 digits | int, or float where there is a fraction | as SQLite keeps them, exactly |
+| numeric of more digits, or of any | str | any precision, NaN, infinity |
 | boolean | 0 or 1 | |
 | text, varchar, citext, name, enums, arrays, ranges, bit, inet, xml and all others | str | as PostgreSQL writes them |
 | char(n) | str | without the padding |
@@ -20,11 +21,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isinf, isnan
 from typing import Any
 
 from replicator.errors import ConstraintViolation
-from replicator.types import ColumnDefinition, ColumnType, TypeKind, Value
+from replicator.types import DOUBLE_DIGITS, ColumnDefinition, ColumnType, TypeKind, Value
 
 Row = tuple[Any, ...]
 
@@ -99,7 +101,11 @@ def column_type(name: str, declared: str) -> ColumnType:
         length = int(match[2])
     elif match and match[2] is not None and name == "numeric":
         precision, scale = int(match[2]), int(match[3] or 0)
-    return ColumnType(found.kind, length, precision, scale, found.bits, declared)
+    made = ColumnType(found.kind, length, precision, scale, found.bits, declared)
+    if made.kind is TypeKind.NUMERIC and not _is_short(made):
+        # SQLite would take the words for its own and make a double of the value.
+        return replace(made, declared=None)
+    return made
 
 
 def type_words(wanted: ColumnType) -> str:
@@ -127,7 +133,6 @@ def catalogue_name(words: str) -> str:
 # --- reading and writing ----------------------------------------------------------------------------------------------
 
 _AS_THEY_ARE = {TypeKind.INTEGER, TypeKind.REAL, TypeKind.BLOB}
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
 def reading(column: ColumnDefinition, expression: str) -> str:
@@ -139,7 +144,7 @@ def reading(column: ColumnDefinition, expression: str) -> str:
 
 def row_reader(columns: Sequence[ColumnDefinition]) -> Callable[[Row], Row] | None:
     """A function from what `reading` gives to portable values; None where they are that already."""
-    places = [place for place, column in enumerate(columns) if column.type.kind is TypeKind.NUMERIC]
+    places = [place for place, column in enumerate(columns) if _is_short(column.type)]
     if not places:
         return None
 
@@ -152,11 +157,17 @@ def row_reader(columns: Sequence[ColumnDefinition]) -> Callable[[Row], Row] | No
     return read
 
 
+def _is_short(kind: ColumnType) -> bool:
+    """A double holds every number of this type, and gives its digits back."""
+    return kind.kind is TypeKind.NUMERIC and kind.precision is not None and kind.precision <= DOUBLE_DIGITS
+
+
 def _number(text: str | None) -> Value:
-    if text is None or "." in text or text[-1] not in "0123456789":
+    """The same value, whoever stored it: 12 for 12.00, 12.5 for 12.50, as a key must be the same bytes everywhere."""
+    if text is None or text[-1] not in "0123456789":
         return text
-    number = int(text)
-    return number if _SMALLEST <= number <= _LARGEST else text
+    whole, _, fraction = text.partition(".")
+    return float(text) if fraction.strip("0") else int(whole)
 
 
 def writing(column: ColumnDefinition) -> Callable[[Value], str | None]:

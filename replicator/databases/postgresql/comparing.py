@@ -85,7 +85,7 @@ def _column(table: str, here: ColumnDefinition, wanted: ColumnDefinition) -> lis
     result = []
     words = type_words(wanted.type)
     if here.type != wanted.type and _bare_type(here.type) != _bare_type(column_type(catalogue_name(words), words)):
-        result.append(f"Column {table}.{wanted.name} has the type {here.type.declared}, not {words}.")
+        result.append(f"Column {table}.{wanted.name} has the type {type_words(here.type)}, not {words}.")
     if here.nullable != wanted.nullable:
         result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
     return result

@@ -35,7 +35,10 @@ class PostgresqlDatabase(Database):
 
     name = "postgresql"
     capabilities = Capabilities(
-        transactions_are_groups=True, cascades_are_captured=True, transactional_definitions=True
+        transactions_are_groups=True,
+        cascades_are_captured=True,
+        transactional_definitions=True,
+        others_write_meanwhile=True,
     )
 
     def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:  # noqa: ARG002 - never made by us
@@ -210,9 +213,16 @@ class PostgresqlDatabase(Database):
         return foreign_keys_from_outside(driver(connection), self._schema, replicated)
 
     def find_keys(
-        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        wanted: Collection[tuple[Value, ...]],
+        *,
+        hold: bool = False,
     ) -> dict[Hashable, Key]:
-        return apply.find_keys(driver(connection), self._schema, table, columns, wanted)
+        with translated(self._opener.where):
+            return apply.find_keys(driver(connection), self._schema, table, columns, wanted, hold=hold)
 
     def count_rows(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]

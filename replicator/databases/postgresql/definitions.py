@@ -10,7 +10,7 @@ from replicator.databases.postgresql import catalogue
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
 from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
-from replicator.databases.postgresql.statements import Driver, execute, names, quoted
+from replicator.databases.postgresql.statements import Driver, execute, names, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
 
@@ -129,8 +129,17 @@ def remarks(raw: Driver, schema: str, name: str) -> list[str]:
 
 
 def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
+    """The table is to belong to whom the schema belongs: the application could do nothing with a table of ours."""
     for statement in create_statements(schema, definition):
         execute(raw, statement)
+    owner = scalar(
+        raw,
+        "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s AND nspowner <> current_user::regrole"
+        " AND pg_has_role(nspowner, 'MEMBER')",
+        (schema,),
+    )
+    if owner is not None:
+        execute(raw, f"ALTER TABLE {quoted(schema)}.{quoted(definition.name)} OWNER TO {owner}")
 
 
 def create_statements(schema: str, definition: TableDefinition) -> list[str]:

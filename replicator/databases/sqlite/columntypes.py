@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from replicator.databases.sqlite.statements import literal
-from replicator.types import ColumnType, Default, TypeKind
+from replicator.types import DOUBLE_DIGITS, ColumnType, Default, TypeKind
 
 _DECLARED = re.compile(r"([A-Za-z_][A-Za-z0-9_ ]*?)\s*(?:\(\s*([+-]?\d+)\s*(?:,\s*([+-]?\d+)\s*)?\))?\s*")
 _NEVER_IN_A_TYPE = re.compile(
@@ -103,6 +103,9 @@ def type_words(wanted: ColumnType, *, strict: bool = False) -> str:
         return declared
     if wanted.kind is TypeKind.TEXT and wanted.length is not None:
         return f"VARCHAR({int(wanted.length)})"
+    if wanted.kind is TypeKind.NUMERIC and (wanted.precision or DOUBLE_DIGITS + 1) > DOUBLE_DIGITS:
+        # SQLite would make a double of it: more digits than that holds are kept as text.
+        return "TEXT"
     if wanted.kind is TypeKind.NUMERIC and wanted.precision is not None:
         return f"NUMERIC({int(wanted.precision)}, {int(wanted.scale or 0)})"
     return _WORDS[wanted.kind]

@@ -30,7 +30,10 @@ class SqliteDatabase(Database):
 
     name = "sqlite"
     capabilities = Capabilities(
-        transactions_are_groups=False, cascades_are_captured=True, transactional_definitions=True
+        transactions_are_groups=False,
+        cascades_are_captured=True,
+        transactional_definitions=True,
+        others_write_meanwhile=False,
     )
 
     def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:
@@ -273,7 +276,13 @@ class SqliteDatabase(Database):
         return tables.foreign_keys_from_outside(driver(connection), replicated)
 
     def find_keys(
-        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        wanted: Collection[tuple[Value, ...]],
+        *,
+        hold: bool = False,  # noqa: ARG002 - the write lock holds everything
     ) -> dict[Hashable, Key]:
         return apply.find_keys(driver(connection), table, columns, wanted)
 
