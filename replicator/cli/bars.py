@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -77,7 +77,7 @@ class Bars:
             # The next batch: its time left has nothing to do with the last one's.
             self._remove(what, peer)
             task = None
-        amount = {"completed": done, "total": total, "rows": rows, "size": size}
+        amount: dict[str, Any] = {"completed": done, "total": total, "rows": rows, "size": size}
         if task is None:
             self._remove_done(what)
             task = self._bars.add_task(one_line(f"{what} {peer}".strip()), unit=unit, **amount)
