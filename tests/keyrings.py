@@ -9,9 +9,12 @@ from pathlib import Path
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
+_CHOSEN_ONLY = 0.5
+"""Below 1 a backend is never taken by itself: whoever defines these here must not make them the process's keyring."""
+
 
 class MemoryKeyring(KeyringBackend):
-    priority = 1
+    priority = _CHOSEN_ONLY
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +33,7 @@ class MemoryKeyring(KeyringBackend):
 class LockedKeyring(KeyringBackend):
     """Says more than it should of what it was given."""
 
-    priority = 1
+    priority = _CHOSEN_ONLY
 
     def get_password(self, service: str, username: str) -> str | None:
         raise KeyringLocked("locked")
@@ -45,7 +48,7 @@ class LockedKeyring(KeyringBackend):
 class FileKeyring(KeyringBackend):
     """In the file that TEST_KEYRING names: {'service user': password}. For PYTHON_KEYRING_BACKEND."""
 
-    priority = 1
+    priority = _CHOSEN_ONLY
 
     def get_password(self, service: str, username: str) -> str | None:
         return self._entries().get(f"{service} {username}")

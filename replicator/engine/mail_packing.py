@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -12,6 +12,8 @@ from replicator.transport.base import MOST_PAYLOADS
 
 MOST_PARTS = MOST_PAYLOADS
 """In one mail, each sealed by itself."""
+PAGE_BYTES = 8_000_000
+"""Of content."""
 ENVELOPE = 600
 """Bytes that a part costs beside its content, where no header is at hand to measure."""
 
@@ -27,6 +29,17 @@ def packed(items: Iterable[Queued], room: int, envelope: int) -> Iterator[list[Q
         mail.append(item)
     if mail:
         yield mail
+
+
+def first_page(mails: Sequence[list[Queued]], most: int) -> list[list[Queued]]:
+    """Those that go before the queue is told: `most` at most, and of no more than PAGE_BYTES, as a run that dies
+    meanwhile sends them again."""
+    size = 0
+    for count, mail in enumerate(mails[:most]):
+        size += sum(item.length for item in mail)
+        if count and size > PAGE_BYTES:
+            return list(mails[:count])
+    return list(mails[:most])
 
 
 def weight(mail: list[Queued], envelope: int) -> int:

@@ -5,6 +5,7 @@ Frozen batches stay as they are: only how they are cut into mails changes, and w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replicator.engine.mailboxes import NodeMailbox
@@ -85,7 +86,13 @@ def note_refused(node: Node, peer: Peer, box: NodeMailbox, refused: RecipientRef
 
 def note_taken(node: Node, peer: Peer, box: NodeMailbox) -> None:
     with node.unit() as unit:
-        notices.settle(unit.connection, (REFUSED, REFUSED_FULL), subject(peer, box))
+        settle_refused(unit, [subject(peer, box)])
+
+
+def settle_refused(unit: Unit, subjects: Iterable[str]) -> None:
+    """Nobody needs to see to these any more."""
+    for each in subjects:
+        notices.settle(unit.connection, (REFUSED, REFUSED_FULL), each)
 
 
 def refused_before(unit: Unit) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from replicator.engine.mail_packing import packed, weight
+from replicator.engine.mail_packing import first_page, packed, weight
 from replicator.engine.mailbox_limits import Budget, learn_size
 from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node, Unit
@@ -135,7 +135,7 @@ def _page(unit: Unit, letter: Letter, box: NodeMailbox, most: int, *, alone: boo
     mails = list(packed(queue, unit.part_bytes_at(box.number), letter.envelope)) if queue else []
     if len(queue) == LOOK_AHEAD and len(mails) > 1:
         mails.pop()  # more may fit into it
-    mails = mails[:most]
+    mails = first_page(mails, most)
     for n in sorted({item.n for mail in mails for item in mail}):
         batch = batches.batch(connection, peer, n)
         if batch is not None:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from replicator.engine.mail_packing import mails_waiting
-from replicator.engine.mailbox_limits import Budget, note_refused, note_taken, refused_before, subject
+from replicator.engine.mailbox_limits import (
+    Budget,
+    note_refused,
+    note_taken,
+    refused_before,
+    settle_refused,
+    subject,
+)
 from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox, Trouble
 from replicator.engine.mailing import Errand, Letter, Sent, mail_all
 from replicator.engine.node import Node, Unit
@@ -77,7 +84,20 @@ class _Run:
         self.boxes = [box for box in self.node.mailboxes if box.sends]
         self.budgets = {box.number: Budget.of(unit, box) for box in self.boxes}
         self.refused = refused_before(unit)
+        self._settle_needless(unit, peers)
         _note_unserved(unit, peers, self.boxes)
+
+    def _settle_needless(self, unit: Unit, peers: list[Peer]) -> None:
+        """That a mailbox takes no mail for a peer needs nobody where nothing waits there, as the peer got all another
+        way, nor where the mailbox is no longer there."""
+        needed = set()
+        for peer in peers if self.refused else ():
+            boxes = [box for box in self.boxes if box.serves(peer.name)]
+            only = len(boxes) == 1
+            needed |= {
+                subject(peer, box) for box in boxes if only or batches.waits(unit.connection, peer.id, [box.number])
+            }
+        settle_refused(unit, self.refused - needed)
 
     def usable(self, peer: Peer) -> list[NodeMailbox]:
         return [

@@ -86,6 +86,8 @@ def compose(mail: Mail) -> bytes:
         f"Message-ID: <{header_word(mail.message_id).strip('<>')}>",
         # RFC 3834: no holiday notice comes back.
         "Auto-Submitted: auto-generated",
+        # Exchange heeds only its own; bounces are wanted, so not "All".
+        "X-Auto-Response-Suppress: OOF, AutoReply",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/mixed; boundary="{boundary}"',
         "",

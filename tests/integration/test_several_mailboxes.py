@@ -13,12 +13,17 @@ import pytest
 from command_line import Place, join, new_office
 
 from replicator.engine.mailboxes import NodeMailbox
+from replicator.errors import RecipientRefused
 from replicator.operations.listening import Looking, wait_for_mail
 from replicator.operations.opening import open_node
+from replicator.operations.running import Runs
 from replicator.runtime import Runtime
 from replicator.store.files import Files
 from replicator.store.home import Home
+from replicator.store.notices import Notice
+from replicator.transport.base import Mail
 from replicator.transport.folder import FolderMailbox
+from replicator.types import Role
 
 ADDRESSES = {"office": "office@example.com", "koeln": "koeln@example.com"}
 
@@ -98,6 +103,12 @@ def queue(place: Place) -> list[tuple[int, int]]:
     return place.sql("SELECT mailbox, n FROM replicator_send_queue ORDER BY mailbox, n")
 
 
+def told(place: Place) -> list[Notice]:
+    """What waits for a person after a run."""
+    runs = Runs(Home(place.home, Files(Runtime())), Runtime(), Role.HOST)
+    return runs.once().needs
+
+
 # --- a stick ----------------------------------------------------------------------------------------------------------
 
 
@@ -130,6 +141,27 @@ def test_a_stick_brings_what_the_mail_lost(office: Place, koeln: Place, stick: S
     lose(sizes(koeln, "office"))
     office.run()
     assert office.done("status", "--json").json["links"][0]["unacknowledged_bytes"] == 0, "the answer by the stick"
+
+
+def test_a_stick_that_takes_no_mail_for_somebody_calls_nobody_once_all_is_there(
+    office: Place, koeln: Place, stick: Stick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.done("account", "add", "stick", "--mailbox", stick.url)
+    rest(office, koeln)
+    send = FolderMailbox.send
+
+    def full(mailbox: FolderMailbox, mail: Mail) -> None:
+        if mailbox._path.is_relative_to(stick.place):
+            raise RecipientRefused(f"the mailbox of {mail.recipient} is full", mail.recipient, full=True)
+        send(mailbox, mail)
+
+    monkeypatch.setattr(FolderMailbox, "send", full)
+    add(office, 100)
+    assert [notice.kind for notice in told(office)] == ["refused-full"]
+    assert "by the mailbox stick" in told(office)[0].message
+    rest(koeln, office)
+    assert 100 in customers(koeln)
+    assert told(office) == [], "it got all by mail"
 
 
 @pytest.mark.parametrize("leaves", [False, True])
