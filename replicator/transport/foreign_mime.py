@@ -6,9 +6,12 @@ quadratic in the length of a header. So its hooks count, and end it by an except
 
 from __future__ import annotations
 
+import binascii
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import policy
+from email.errors import InvalidBase64LengthDefect
 from email.feedparser import BytesFeedParser
 from email.message import Message
 from typing import Any
@@ -137,4 +140,14 @@ def _contents(mail: Message[Any, Any]) -> Iterator[bytes]:
             except Exception:  # noqa: BLE001 - as above; the other parts may be sound
                 continue
             if isinstance(content, bytes):
-                yield content
+                yield _of_cut_base64(content) if _cut_in_base64(part) else content
+
+
+def _cut_in_base64(part: Message[Any, Any]) -> bool:
+    return any(isinstance(defect, InvalidBase64LengthDefect) for defect in part.defects)
+
+
+def _of_cut_base64(text: bytes) -> bytes:
+    """What the parser gives up: base64 that was cut just behind the first of four characters."""
+    characters = re.sub(rb"[^A-Za-z0-9+/]", b"", text)
+    return binascii.a2b_base64(characters[: len(characters) // 4 * 4])
