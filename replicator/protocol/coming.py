@@ -19,13 +19,18 @@ def is_coming(link: ParentLink, child: Image, context: GroupContext) -> bool:
     The rules let it pass, nothing at the host speaks against it, and it has a place in each unique key.
     """
     parent, key = link.parent, link.key_of_parent(child)
-    change = None if key is None else context.coming(parent.table.id, key)
-    if key is None or change is None or change.image is None or ChangeClass.NEW not in context.allowed(change.table):
+    changes = [] if key is None else context.coming(parent.table.id, key)
+    if key is None or not changes or ChangeClass.NEW not in context.allowed(changes[0].table):
         return False
     version = parent.versions.get(key)
-    if key in parent.rows or (version is not None and not _knew(version, change, context)):
+    if key in parent.rows or (version is not None and not _knew(version, changes[0], context)):
         return False
-    image = change.image
+    # Each of them: what deletes the row in between leaves the last one alone.
+    return all(change.image is not None and _would_stand(link, key, change.image, child) for change in changes)
+
+
+def _would_stand(link: ParentLink, key: Key, image: Image, child: Image) -> bool:
+    parent = link.parent
     if link.index.of(image) != link.wanted(child):
         return False
     return _has_parents(parent, image) and all(_has_place(parent, index, key, image) for index in parent.unique)

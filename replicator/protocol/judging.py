@@ -23,7 +23,9 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     forbidden = proposal.change not in context.allowed(proposal.table) and not (
         made and version is not None and _is_its_own(version, proposal, context)
     )
-    based = based_on_current(current, version, proposal, context)
+    based = (proposal.table, key) not in context.unfounded and based_on_current(current, version, proposal, context)
+    if not based:
+        context.unfounded.add((proposal.table, key))
     if based and not forbidden:  # step 2
         result = image if image is None or current is None else lay_over(current, image, proposal.mask)
     else:  # step 3

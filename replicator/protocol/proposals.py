@@ -88,28 +88,34 @@ class GroupContext:
     """The group was sent anew after a restart of the stream: its verdict goes back in any case."""
     altered: set[tuple[int, Key]] = field(default_factory=set)
     """Rows (table, key) whose change in this group was taken, but not as it was sent: a key gave way."""
+    unfounded: set[tuple[int, Key]] = field(default_factory=set)
+    """Rows whose change in this group did not know what stands: nor does what follows, which builds on that change."""
     answered: set[tuple[int, Key]] = field(default_factory=set)
     """Rows of which this group's origin gets a verdict: what becomes of them later in the group must follow it."""
     promised: set[tuple[int, Key]] = field(default_factory=set)
     """Parents (table, key) that come later in the group than rows that refer to them."""
     _allowed: dict[int, str] = field(default_factory=dict)
     _changes: Sequence[Proposal] = ()
-    _coming: dict[tuple[int, Key], Proposal] | None = None
+    _coming: dict[tuple[int, Key], list[Proposal]] | None = None
 
     def begin(self, changes: Sequence[Proposal]) -> None:
         """These changes of the group are judged now, in this order."""
         self._changes, self._coming = changes, None
         self.promised.clear()
 
-    def coming(self, table: int, key: Key) -> Proposal | None:
-        """The insert of a row that these changes begin with it and do not delete in the end."""
+    def coming(self, table: int, key: Key) -> Sequence[Proposal]:
+        """The inserts of a row that these changes begin with one and do not delete in the end; none else."""
         if self._coming is None:
-            last = {(change.table, change.key): change.image for change in self._changes}
-            first = {(change.table, change.key): change for change in reversed(self._changes)}
+            changes: dict[tuple[int, Key], list[Proposal]] = {}
+            for change in self._changes:
+                changes.setdefault((change.table, change.key), []).append(change)
             self._coming = {
-                where: change for where, change in first.items() if change.change == "N" and last[where] is not None
+                where: [change for change in found if change.change == "N"]
+                for where, found in changes.items()
+                # An update makes no row: one that follows a delete finds none.
+                if found[0].change == "N" and [change for change in found if change.change != "C"][-1].change == "N"
             }
-        return self._coming.get((table, key))
+        return self._coming.get((table, key), ())
 
     def allowed(self, table: int) -> str:
         """Upward classes ('N', 'C', 'D') allowed by the rules under which the station classed the group."""

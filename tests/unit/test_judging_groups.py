@@ -9,7 +9,7 @@ from small_tables import Place, key_of, table
 
 from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.judging import last_verdicts
-from replicator.protocol.proposals import LogRecord, Outcome
+from replicator.protocol.proposals import LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import MADE, REMADE, Version, made_by_group
 from replicator.types import Image, Kinds
 
@@ -70,6 +70,23 @@ def test_a_delete_of_what_the_group_made_goes_to_all_who_were_sent_it() -> None:
 def test_the_mark_of_a_version(version: tuple[int, int] | None, was_there: bool, is_there: bool, mark: str) -> None:
     known = None if version is None else Version(1, key_of(1), *version, tie="?")
     assert made_by_group(known, HERE, was_there, is_there) == mark
+
+
+@pytest.mark.parametrize("version", [None, (1, 40)])
+@pytest.mark.parametrize(
+    ("then", "image"),
+    [(update(ITEM, (1, "mine"), (1, "more"), base=(1, 40)), (1, "more")), (delete(ITEM, 1, base=(1, 40)), None)],
+)
+def test_what_follows_a_change_that_knew_nothing_knows_nothing_either(
+    version: tuple[int, int] | None, then: Proposal, image: Image | None
+) -> None:
+    """An insert of a key that the host has, and then an update or delete of it in the same group (simulation seed
+    18733): only the insert was held against the host's row, and the rest overwrote it without a record."""
+    place = Place(ITEM)
+    place.has(ITEM, 1, "host", version=version, tie=REMADE)
+    judged = Judged(place, insert(ITEM, 1, "mine", base=(1, 40)), then)
+    assert place.row(ITEM, 1) == (1, "host")
+    assert [conflict.station_image for conflict in judged.outcome.conflicts] == [(1, "mine"), image]
 
 
 def test_a_row_made_anew_is_not_known_to_whom_only_its_delete_was_sent() -> None:
