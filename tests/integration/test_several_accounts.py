@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mail_nodes import add_customers, customers_of, mail_options, new_host, new_station, settled
 from processes import Computer, equal
-from test_mail_exchange import add_customers, customers_of, mail_options, new_host, new_station, settled
 
 from tests.servers.farm import MailFarm
 
