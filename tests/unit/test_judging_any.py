@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_judging import HERE, Judged, delete, insert, update
-from small_tables import Place, table
+from small_tables import Place, key_of, table
 
 from replicator.protocol.proposals import Proposal
+from replicator.types import Image, Key
 
 CUSTOMER = table(
     1,
@@ -88,7 +89,39 @@ def groups(draw: st.DrawFn) -> list[Proposal]:
             delete(CUSTOMER, old, base=draw(bases)),
             insert(CUSTOMER, new, *customer[1:], base=draw(bases)),
         ]
-    return draw(st.permutations(group)) if draw(st.booleans()) else group
+    return natural(draw(st.permutations(group)) if draw(st.booleans()) else group)
+
+
+def natural(group: list[Proposal]) -> list[Proposal]:
+    """What a database could tell of: no insert over a row of the group, no change or delete of one that it has deleted;
+    and nothing where at its end keys of the group's own rows don't hold."""
+    rows: dict[tuple[int, Key], Image | None] = {}
+    told = []
+    for change in group:
+        where = change.table, change.key
+        if where not in rows or (rows[where] is None) == (change.change == "N"):
+            rows[where] = change.image
+            told.append(change)
+    return told if _keys_hold(rows) else []
+
+
+_UNIQUE = {CUSTOMER.id: (1, 2), ORDER.id: (2,)}
+_CUSTOMER_IN = {CUSTOMER.id: 3, ORDER.id: 1}
+"""Places of columns."""
+
+
+def _keys_hold(rows: dict[tuple[int, Key], Image | None]) -> bool:
+    gone = {key for (number, key), image in rows.items() if number == CUSTOMER.id and image is None}
+    seen = set()
+    for (number, _), image in rows.items():
+        if image is None:
+            continue
+        customer = image[_CUSTOMER_IN[number]]
+        values = {(number, place, image[place]) for place in _UNIQUE[number] if image[place] is not None}
+        if values & seen or (customer is not None and key_of(customer) in gone):
+            return False
+        seen |= values
+    return True
 
 
 @settings(max_examples=400, deadline=None)
