@@ -43,6 +43,8 @@ def take_bounce(node: Node, raw: bytes) -> bool:
         peer = None if sent is None else unit.peers.get(sent.peer)
         if sent is None or peer is None:
             return False
+        if _came_all_the_same(unit, sent):
+            return True
         kind = FULL if bounce.mailbox_full else DELAYED if bounce.delayed else BOUNCE
         message = f"{_what(sent)} to {peer.name} <{peer.address}> {_reason(bounce, sent)}"
         unit.notice(kind, peer.name, message, not bounce.delayed)
@@ -55,6 +57,12 @@ def take_bounce(node: Node, raw: bytes) -> bool:
             with node.unit() as unit:
                 _queue_again(unit, sent)
     return True
+
+
+def _came_all_the_same(unit: Unit, sent: SentMail) -> bool:
+    """Its batches came another way, or another time, before the bounce did: nobody needs to see to it."""
+    out = unit.link(sent.peer).link.out
+    return sent.last_n > 0 and out.epoch == sent.epoch and out.acknowledged >= sent.last_n
 
 
 def _queue_again(unit: Unit, sent: SentMail) -> None:

@@ -259,6 +259,19 @@ def test_a_bounce_leads_to_the_batches_and_status_says_since_when(office: Place,
     assert office.done("status", "--json").json["links"][0]["full_since"] is None
 
 
+def test_a_bounce_of_what_came_all_the_same_calls_nobody(office: Place, koeln: Place) -> None:
+    fill(office, 1)
+    office.run()
+    message_id = sent_message_id(office)
+    koeln.run()
+    office.run()
+    inbox = office.folder / "mail" / ADDRESSES["office"] / "new"
+    (inbox / "bounce.eml").write_bytes(bounce(message_id, "5.2.2"))
+    assert office.run().received.bounces == 1
+    assert "bounce-full" not in known(office)
+    assert not list(inbox.iterdir())
+
+
 @pytest.mark.parametrize("status", ["5.2.2", "5.1.1"])
 def test_what_came_back_goes_again_once_the_mailbox_takes_mail(office: Place, koeln: Place, status: str) -> None:
     fill(office, 1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal, InvalidOperation
 
+from replicator.databases.keys_compared import key_differences
 from replicator.databases.postgresql import catalogue
 from replicator.databases.postgresql.columntypes import catalogue_name, column_type, type_words
 from replicator.databases.postgresql.definitions import definition_of, read_local
 from replicator.databases.postgresql.statements import Driver
 from replicator.errors import UnfitTable
-from replicator.types import ColumnDefinition, ColumnType, ForeignKey, TableDefinition, TypeKind, Value
+from replicator.types import ColumnDefinition, ColumnType, TableDefinition, TypeKind, Value
 
 Mapper = Callable[[Value], Hashable]
 
@@ -78,7 +79,7 @@ def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
         for column in present.values()
         if not column.nullable and local.column(column.name).default is None and not local.column(column.name).identity
     ]
-    return [*result, *_keys(found, wanted)]
+    return [*result, *key_differences(found, wanted)]
 
 
 def _column(table: str, here: ColumnDefinition, wanted: ColumnDefinition) -> list[str]:
@@ -93,36 +94,3 @@ def _column(table: str, here: ColumnDefinition, wanted: ColumnDefinition) -> lis
 
 def _bare_type(kind: ColumnType) -> tuple[TypeKind, int | None, int | None, int | None, int | None]:
     return kind.kind, kind.length, kind.precision, kind.scale, kind.bits
-
-
-def _keys(found: TableDefinition, wanted: TableDefinition) -> list[str]:
-    name = wanted.name
-    result = []
-    if found.primary_key != wanted.primary_key:
-        result.append(
-            f"The primary key of table {name} is {', '.join(found.primary_key)}, not {', '.join(wanted.primary_key)}."
-        )
-    here = {frozenset(key.columns) for key in found.unique_keys}
-    there = {frozenset(key.columns) for key in wanted.unique_keys}
-    result += [f"Table {name} lacks the unique key {', '.join(sorted(key))}." for key in _sorted(there - here)]
-    result += [f"Table {name} has a further unique key {', '.join(sorted(key))}." for key in _sorted(here - there)]
-    parents_here = {_bare(key) for key in found.foreign_keys}
-    parents_there = {_bare(key) for key in wanted.foreign_keys}
-    result += [
-        f"Table {name} lacks the foreign key {', '.join(key[0])} to {key[1]}."
-        for key in sorted(parents_there - parents_here)
-    ]
-    result += [
-        f"Table {name} has a further or different foreign key {', '.join(key[0])} to {key[1]}."
-        for key in sorted(parents_here - parents_there)
-    ]
-    return result
-
-
-def _sorted(keys: set[frozenset[str]]) -> list[frozenset[str]]:
-    return sorted(keys, key=sorted)
-
-
-def _bare(key: ForeignKey) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str]:
-    """What decides about rows. A key that is checked at once or at commit refuses the same rows in the end."""
-    return key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from replicator.databases.keys_compared import key_differences
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import affinity, column_type, type_words
 from replicator.databases.sqlite.definitions import definition_of, read_local
 from replicator.databases.sqlite.tables import LocalTable
 from replicator.errors import UnfitTable
-from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
+from replicator.types import ColumnDefinition, TableDefinition
 
 
 def differences(raw: sqlite3.Connection, wanted: TableDefinition) -> list[str]:
@@ -21,7 +22,7 @@ def differences(raw: sqlite3.Connection, wanted: TableDefinition) -> list[str]:
         found = definition_of(raw, local)
     except UnfitTable as error:
         return [str(error)]
-    return [*_columns(local, found, wanted), *_keys(found, wanted)]
+    return [*_columns(local, found, wanted), *key_differences(found, wanted)]
 
 
 def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition) -> list[str]:
@@ -60,37 +61,3 @@ def _column(table: str, here_affinity: str, here: ColumnDefinition, wanted: Colu
             f"{wanted.collation or 'BINARY'}."
         )
     return result
-
-
-def _keys(found: TableDefinition, wanted: TableDefinition) -> list[str]:
-    name = wanted.name
-    result = []
-    if found.primary_key != wanted.primary_key:
-        result.append(
-            f"The primary key of table {name} is {', '.join(found.primary_key)}, not {', '.join(wanted.primary_key)}."
-        )
-    # The order of a unique key's columns says nothing about which rows clash.
-    here = {frozenset(key.columns) for key in found.unique_keys}
-    there = {frozenset(key.columns) for key in wanted.unique_keys}
-    result += [f"Table {name} lacks the unique key {', '.join(sorted(key))}." for key in _sorted(there - here)]
-    result += [f"Table {name} has a further unique key {', '.join(sorted(key))}." for key in _sorted(here - there)]
-    parents_here = {_bare(key) for key in found.foreign_keys}
-    parents_there = {_bare(key) for key in wanted.foreign_keys}
-    result += [
-        f"Table {name} lacks the foreign key {', '.join(key[0])} to {key[1]}."
-        for key in sorted(parents_there - parents_here)
-    ]
-    result += [
-        f"Table {name} has a further or different foreign key {', '.join(key[0])} to {key[1]}."
-        for key in sorted(parents_here - parents_there)
-    ]
-    return result
-
-
-def _sorted(keys: set[frozenset[str]]) -> list[frozenset[str]]:
-    return sorted(keys, key=sorted)
-
-
-def _bare(key: ForeignKey) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str]:
-    """What decides about rows. A key that is checked at once or at commit refuses the same rows in the end."""
-    return key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update

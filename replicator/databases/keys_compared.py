@@ -1,0 +1,40 @@
+"""How the keys of a table that is there differ from those of a definition; the same for every database."""
+
+from __future__ import annotations
+
+from replicator.types import ForeignKey, TableDefinition
+
+
+def key_differences(found: TableDefinition, wanted: TableDefinition) -> list[str]:
+    """A sentence for each."""
+    name = wanted.name
+    result = []
+    if found.primary_key != wanted.primary_key:
+        result.append(
+            f"The primary key of table {name} is {', '.join(found.primary_key)}, not {', '.join(wanted.primary_key)}."
+        )
+    # The order of a unique key's columns says nothing about which rows clash.
+    here = {frozenset(key.columns) for key in found.unique_keys}
+    there = {frozenset(key.columns) for key in wanted.unique_keys}
+    result += [f"Table {name} lacks the unique key {', '.join(sorted(key))}." for key in _sorted(there - here)]
+    result += [f"Table {name} has a further unique key {', '.join(sorted(key))}." for key in _sorted(here - there)]
+    parents_here = {_bare(key) for key in found.foreign_keys}
+    parents_there = {_bare(key) for key in wanted.foreign_keys}
+    result += [
+        f"Table {name} lacks the foreign key {', '.join(key[0])} to {key[1]}."
+        for key in sorted(parents_there - parents_here)
+    ]
+    result += [
+        f"Table {name} has a further or different foreign key {', '.join(key[0])} to {key[1]}."
+        for key in sorted(parents_here - parents_there)
+    ]
+    return result
+
+
+def _sorted(keys: set[frozenset[str]]) -> list[frozenset[str]]:
+    return sorted(keys, key=sorted)
+
+
+def _bare(key: ForeignKey) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str]:
+    """What decides about rows. A key that is checked at once or at commit refuses the same rows in the end."""
+    return key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update
