@@ -14,12 +14,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import capture, fanout, flow, keyed, mails, memory, waiting
+from bench import capture, fanout, fetching, flow, keyed, mails, memory, waiting
 from bench.flow import Spent
 from bench.measuring import QUICK, Figure, Size
 
-NAMES = ("capture", "flow", "keyed", "fanout", "mails", "memory", "waiting")
-SUBJECTS = {"capture": capture, "keyed": keyed, "fanout": fanout, "mails": mails, "memory": memory, "waiting": waiting}
+NAMES = ("capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting")
+SUBJECTS = {
+    "capture": capture,
+    "keyed": keyed,
+    "fanout": fanout,
+    "mails": mails,
+    "fetching": fetching,
+    "memory": memory,
+    "waiting": waiting,
+}
 SHOWN = 0.05
 """Stages below so many microseconds a change are not listed."""
 

@@ -25,9 +25,10 @@ class Size:
     memory_rows: int = 1_000_000
     waiting_changes: int = 60_000
     mail_bytes: int = 10_000_000
+    fetched_mails: int = 10_000
 
 
-QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000)
+QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200)
 
 
 @dataclass(frozen=True, slots=True)

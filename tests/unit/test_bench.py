@@ -10,6 +10,7 @@ import pytest
 from bench import __main__ as command
 from bench import data, memory, stages
 from bench.measuring import Figure, Size, figure_of
+from tests.servers.farm import MailFarm
 
 TINY = Size(
     repetitions=1,
@@ -21,6 +22,7 @@ TINY = Size(
     memory_rows=40,
     waiting_changes=40,
     mail_bytes=40,
+    fetched_mails=3,
 )
 
 
@@ -52,6 +54,12 @@ def test_tables_with_keys_between_them_are_measured_and_held_to_nothing():
 def test_a_further_station_is_measured():
     (figure,) = measured("fanout").values()
     assert figure.limit == 2
+
+
+def test_fetching_is_measured_against_the_libraries_alone(mail_farm: MailFarm):
+    figures = measured("fetching")
+    assert [figure.limit for figure in figures.values()] == [3, 3]
+    assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
 
 
 def test_a_mail_is_measured_against_bare_base64():
