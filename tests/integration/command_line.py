@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,9 @@ class Place:
         finally:
             connection.close()
 
-    def run(self) -> Summary:
-        """A synchronisation."""
-        runtime = Runtime()
+    def run(self, *, later: int = 0) -> Summary:
+        """A synchronisation, in so many seconds from now."""
+        runtime = Runtime(now=lambda: time.time_ns() // 1000 + later * 1_000_000)
         with open_node(Home(self.home, Files(runtime)), runtime) as node:
             return run_session(node)
 

@@ -200,6 +200,23 @@ def test_a_stick_that_is_away_stops_nothing_and_gets_all_that_is_needed(
     assert "away since" not in office.done("status").out
 
 
+def test_what_the_mail_lost_is_asked_for_while_a_stick_is_away_on_which_it_waits(
+    office: Place, koeln: Place, stick: Stick
+) -> None:
+    office.done("account", "add", "stick", "--mailbox", stick.url)
+    rest(office, koeln)
+    stick.unplug()
+    add(office, 100)
+    office.run()
+    lose(sizes(office, "koeln"))
+    assert office.run(later=3600).sent.mails == 1, "a probe, after an hour's silence"
+    koeln.run()
+    assert 100 not in customers(koeln)
+    office.run()
+    koeln.run()
+    assert 100 in customers(koeln)
+
+
 def test_an_acknowledgement_is_owed_to_a_mailbox_that_was_away(office: Place, koeln: Place, stick: Stick) -> None:
     for place in (office, koeln):
         place.done("account", "add", "stick", "--mailbox", stick.url)
