@@ -1,0 +1,1 @@
+"""Applications that know nothing of replication, as programs of their own."""
