@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 pytest.importorskip("psycopg")
 
-from replicator import databases
 from replicator.databases.postgresql.database import PostgresqlDatabase
 from tests.integration.command_line import Place
-
-if TYPE_CHECKING:
-    from tests.servers.postgresql import PostgresqlServer
+from tests.integration.server_places import PostgresqlPlace
 
 SCHEMA = (
     "CREATE TABLE customers"
@@ -31,55 +28,10 @@ SCHEMA = (
 )
 
 
-class PostgresqlPlace(Place):
-    """A computer whose database is on the server; the application owns its tables there."""
-
-    server: PostgresqlServer
-    database: str
-
-    @property
-    def options(self) -> list[str]:
-        url = f"postgresql+psycopg://replicator@127.0.0.1:{self.server.port}/{self.database}"
-        return ["--database", url, "--mailbox", f"folder:{self.folder / 'mail'}"]
-
-    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with closing(self.server.connect(self.database, "application")) as connection:
-            cursor = connection.execute(statement.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
-
-
 @pytest.fixture
-def places(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    postgresql_server: PostgresqlServer,
-    postgresql_database: str,
-) -> Any:
+def places(new_place: Callable[[str, str], Place]) -> Callable[[str], PostgresqlPlace]:
     """`places(name)` is a computer with an empty database on the server."""
-    monkeypatch.setenv("PGPASSWORD", "replicator")
-    # Not yet offered to users: values of keys that PostgreSQL writes in another way than they came are not told.
-    monkeypatch.setitem(databases._DATABASES, "postgresql", cast(Any, PostgresqlDatabase))
-    made: list[str] = []
-
-    def new(name: str) -> PostgresqlPlace:
-        place = PostgresqlPlace(tmp_path, name, capsys)
-        place.server = postgresql_server
-        place.database = postgresql_server.create_database()
-        made.append(place.database)
-        with closing(postgresql_server.connect(place.database)) as administrator:
-            for statement in (
-                "GRANT SET ON PARAMETER session_replication_role TO replicator",
-                f'GRANT CREATE ON DATABASE "{place.database}" TO replicator',
-                "ALTER SCHEMA public OWNER TO application",
-                "GRANT application TO replicator",
-            ):
-                administrator.execute(statement.encode())
-        return place
-
-    yield new
-    for name in made:
-        postgresql_server.drop_database(name)
+    return lambda name: cast(PostgresqlPlace, new_place("postgresql", name))
 
 
 def exchange(*nodes: Place, rounds: int = 3) -> None:

@@ -1,0 +1,55 @@
+"""Nodes for tests that want them on several databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from replicator import databases
+from tests.integration.command_line import Place
+
+NewPlace = Callable[[str, str], Place]
+
+
+@pytest.fixture
+def new_place(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[NewPlace]:
+    """`new_place(kind, name)` is a computer with an empty database; kind is sqlite or postgresql.
+
+    A server is started when the first place wants it; the test is skipped, visibly, where there is none.
+    """
+    made: list[Any] = []
+
+    def new(kind: str, name: str) -> Place:
+        if kind == "sqlite":
+            return Place(tmp_path, name, capsys)
+        server = request.getfixturevalue(f"{kind}_server")
+        if not server.server.is_running:
+            server.start()
+        place = _at_postgresql(tmp_path, name, capsys, monkeypatch)
+        place.server, place.database = server, server.create_database()
+        made.append(place)
+        place.allow()
+        return cast(Place, place)
+
+    yield new
+    for place in made:
+        if place.server.server.is_running:
+            place.server.drop_database(place.database)
+
+
+def _at_postgresql(folder: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    from replicator.databases.postgresql.database import PostgresqlDatabase
+    from tests.integration.server_places import PostgresqlPlace
+
+    monkeypatch.setenv("PGPASSWORD", "replicator")
+    # Not yet offered to users: values of keys that PostgreSQL writes in another way than they came are not told.
+    monkeypatch.setitem(databases._DATABASES, "postgresql", cast(Any, PostgresqlDatabase))
+    return PostgresqlPlace(folder, name, capsys)
