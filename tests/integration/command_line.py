@@ -61,6 +61,11 @@ class Place:
     def options(self) -> list[str]:
         return ["--database", f"sqlite:///{self.database_file}", "--mailbox", f"folder:{self.folder / 'mail'}"]
 
+    @property
+    def django(self) -> dict[str, Any]:
+        """The database's settings in Django's words."""
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.database_file)}
+
     def call(self, *arguments: str | Path) -> Result:
         self.capture.readouterr()
         code = main.run(["--home", str(self.home), *map(str, arguments)])

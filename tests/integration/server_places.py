@@ -31,6 +31,20 @@ class PostgresqlPlace(Place):
             cursor = connection.execute(statement.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    @property
+    def django(self) -> dict[str, Any]:
+        """The database's settings in Django's words."""
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": "127.0.0.1",
+            "PORT": self.server.port,
+            "NAME": self.database,
+            "USER": "application",
+            "PASSWORD": "application",
+            # The test's server writes dates the German way, which Django doesn't read.
+            "OPTIONS": {"options": "-c DateStyle=ISO"},
+        }
+
     def allow(self) -> None:
         """What docs/databases.md has an administrator do."""
         with closing(self.server.connect(self.database)) as administrator:

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import Place
@@ -33,8 +33,8 @@ DAYS = 3
 class Site:
     """The site beside a node, on the node's database."""
 
-    def __init__(self, place: Place, database: dict[str, Any]) -> None:
-        self.place, self._database = place, json.dumps(database)
+    def __init__(self, place: Place) -> None:
+        self.place, self._database = place, json.dumps(place.django)
 
     def call(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "tests.applications.django_site", self._database, *arguments]
@@ -50,14 +50,15 @@ class Site:
         return found
 
 
-@pytest.fixture
-def sites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[Site]:
-    made = []
-    for name in ("office", "koeln", "bonn"):
-        place = Place(tmp_path, name, capsys)
-        site = Site(place, {"ENGINE": "django.db.backends.sqlite3", "NAME": str(place.database_file)})
+KINDS = [("sqlite", "sqlite", "sqlite"), ("postgresql", "postgresql", "postgresql")]
+"""Of the databases of the head office and two branches."""
+
+
+@pytest.fixture(params=KINDS, ids="-".join)
+def sites(request: pytest.FixtureRequest, new_place: Callable[[str, str], Place]) -> list[Site]:
+    made = [Site(new_place(kind, name)) for kind, name in zip(request.param, ("office", "koeln", "bonn"), strict=True)]
+    for site in made:
         site.call("migrate")
-        made.append(site)
     return made
 
 
