@@ -204,6 +204,20 @@ class Database(ABC):
     @abstractmethod
     def count(self, connection: Connection, table: Table) -> int: ...
 
+    def as_stored(
+        self,
+        connection: Connection,  # noqa: ARG002
+        table: Table,  # noqa: ARG002
+        columns: Sequence[str],  # noqa: ARG002
+        rows: Sequence[tuple[Value, ...]],
+    ) -> Sequence[tuple[Value, ...]]:
+        """Rows of these columns as they would be read again once they are written: where columns have real types, what
+        came from elsewhere may be written otherwise (portable). As they are, where values are kept as they come.
+
+        Raises ConstraintViolation for a value that its column can't hold.
+        """
+        return rows
+
     @abstractmethod
     def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
         """A function that maps values of these columns to something that is equal in Python exactly when the database

@@ -146,12 +146,14 @@ class _Judging:
                 if self.careful:
                     self._load([(0, change)], [])
                 self._answer(change.table, change.key, outcome)
+                self._note_other_key(change, context, outcome)
         else:
             if not self.careful:
                 context.begin(changes)
             for change in changes:
                 if self.careful:
                     self._load([(0, change)], [])
+                self._note_other_key(change, context, outcome)
                 judge(self.working[change.table], change, context, outcome, pack_row)
                 if self.careful:
                     self._write(outcome)
@@ -161,6 +163,21 @@ class _Judging:
         if self.repeated or context.answered:
             last_verdicts(outcome)
         self._write(outcome)
+
+    def _note_other_key(self, change: Proposal, context: GroupContext, outcome: Outcome) -> None:
+        """A change whose station writes a key in another way: it gets the row as it is written here, and not its own.
+
+        Where its rows refer to the one that goes, it asks again once they have been rewritten (protocol.md 7.7).
+        """
+        if change.sent is None:
+            return
+        context.answered.add((change.table, change.key))
+        if change.sent != change.key:
+            outcome.records.append(
+                LogRecord(
+                    change.table, "D", change.sent, None, 0, self.unit.now, shared=False, clean=False, verdict=True
+                )
+            )
 
     def _request(self, head: GroupHead) -> None:
         """A request of the station: a group without entries (protocol.md 2, control requests)."""

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from replicator.engine.node import Unit
 from replicator.errors import PeerFault
-from replicator.protocol.images import full_mask
-from replicator.protocol.keys import keys_packer, pack_key
+from replicator.protocol.images import full_mask, same_image
+from replicator.protocol.keys import keys_packer, pack_key, unpack_key
 from replicator.protocol.messages import TableBlock
 from replicator.protocol.proposals import Proposal
 from replicator.types import Table
@@ -28,7 +28,7 @@ def proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
         if table is None:
             _pass_over(unit, block)
         else:
-            found += zip(block.numbers, _of_block(table, block), strict=True)
+            found += zip(block.numbers, _as_stored_here(unit, table, _of_block(table, block)), strict=True)
     if len(blocks) > 1:
         found.sort(key=_place)
     return found
@@ -47,6 +47,7 @@ def _of_block(table: Table, block: TableBlock) -> list[Proposal]:
     full = repeat(full_mask(len(table.definition.columns)))
     masks = _merged(classes, "C", iter(block.masks or ()), full)
     olds = _merged(classes, "C", iter(block.before or ()), repeat(None))
+    as_they_are = repeat(None)
     fields = zip(
         block.orders,
         repeat(table.id),
@@ -57,9 +58,41 @@ def _of_block(table: Table, block: TableBlock) -> list[Proposal]:
         olds,
         block.bases or (),
         block.times or (),
+        as_they_are,
         strict=False,
     )
     return list(map(Proposal._make, fields))
+
+
+def _as_stored_here(unit: Unit, table: Table, changes: list[Proposal]) -> list[Proposal]:
+    """What a station writes in another way than this database does is judged, logged and sent on as it is written here.
+
+    A key that is written otherwise here would else name two rows: the change is one of the row under the key that this
+    database knows, and `Proposal.sent` says that the station has another.
+    """
+    definition, database = table.definition, unit.database
+    images = [change.image for change in changes if change.image is not None]
+    stored = database.as_stored(unit.connection, table, definition.column_names, images)
+    keys = [unpack_key(change.key) for change in changes if change.image is None]
+    stored_keys = database.as_stored(unit.connection, table, definition.primary_key, keys)
+    if stored is images and stored_keys is keys:
+        return changes
+    linked = definition.indexes_of({*definition.primary_key, *(c for f in definition.foreign_keys for c in f.columns)})
+    rows, gone = iter(stored), iter(stored_keys)
+    found = []
+    for change in changes:
+        if change.image is None:
+            key = pack_key(next(gone))
+            found.append(change if key == change.key else change._replace(key=key, sent=change.key))
+            continue
+        image = tuple(next(rows))
+        if same_image(image, change.image):
+            found.append(change)
+            continue
+        moved = any(image[place] != change.image[place] for place in linked)
+        key = pack_key([image[place] for place in definition.key_indexes]) if moved else change.key
+        found.append(change._replace(image=image, key=key, sent=change.key if moved else None))
+    return found
 
 
 def _merged(classes: str, letter: str, there: Iterator[_Item], elsewhere: Iterator[_Item]) -> list[_Item]:

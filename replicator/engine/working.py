@@ -6,6 +6,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
+from replicator.databases.portable import alike
 from replicator.engine.node import Unit
 from replicator.engine.written import Written
 from replicator.protocol import working_set as sets
@@ -40,7 +41,7 @@ class Silence:
 
 def new_working_set(unit: Unit) -> WorkingSet:
     outside = unit.database.foreign_keys_from_outside(unit.connection, unit.tables.values())
-    return sets.build(unit.tables, unit.database.comparable, outside)
+    return sets.build(unit.tables, unit.database.comparable, outside, alike)
 
 
 def load_versions(unit: Unit, working: WorkingSet, keys: dict[int, Collection[Key]]) -> None:

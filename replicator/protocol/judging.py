@@ -33,7 +33,7 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
         _record(state, proposal, current, result, forbidden, outcome)
     if result is not current and (state.unique or state.parents or state.children):  # step 4: what stands, stands
         result = enforce_constraints(state, key, result, context, outcome)
-    differs = forbidden or not based or not same_image(result, image)  # step 5
+    differs = forbidden or not based or not _comes_to_the_same(state, result, image)  # step 5
     if differs and based and not forbidden:
         context.altered.add((proposal.table, key))
     changed = not same_image(result, current)
@@ -65,6 +65,13 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 made and result is None,
             )
         )
+
+
+def _comes_to_the_same(state: TableState, result: Image | None, image: Image | None) -> bool:
+    """What is only written otherwise at two places needs no verdict: each would go on writing it in its own way."""
+    if same_image(result, image):
+        return True
+    return result is not None and image is not None and state.alike is not None and state.alike(result, image)
 
 
 def _is_its_own(version: Version, proposal: Proposal, context: GroupContext) -> bool:

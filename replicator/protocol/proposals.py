@@ -25,6 +25,9 @@ class Proposal(NamedTuple):
     """Old values of the masked columns."""
     base: Position
     at: int
+    sent: Key | None = None
+    """The key as the station has it, where the host's database writes one of the row's keys (its own or one of a
+    parent) otherwise: the row goes back to the station, whatever comes of it, and one of another key goes there."""
 
 
 class ConflictKind(StrEnum):

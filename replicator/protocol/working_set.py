@@ -16,6 +16,7 @@ from replicator.protocol.keys import pack_key
 from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, TableDefinition, Tie, Value
 
 Comparable = Callable[[Sequence[Value]], Hashable | None]
+Alike = Callable[[Image, Image], bool]
 
 
 class Version(NamedTuple):
@@ -168,6 +169,8 @@ class TableState:
     own_counts: list[ChildCount] = field(default_factory=list)
     """The same objects seen from the child: to be kept up when this table's rows change."""
     parents: list[ParentLink] = field(default_factory=list)
+    alike: Alike | None = None
+    """Whether two rows that differ do so only in how a value is written; None: no column can be written otherwise."""
 
     def put(self, key: Key, image: Image | None) -> None:
         """Change a row in memory (None: it goes) and keep the indexes up."""
@@ -234,16 +237,22 @@ class WorkingSet:
 
 
 ComparableOf = Callable[[Table, Sequence[str]], Comparable]
+AlikeOf = Callable[[TableDefinition], Alike | None]
 
 
 def build(
-    tables: dict[int, Table], comparable_of: ComparableOf, outside: Iterable[tuple[str, ForeignKey]] = ()
+    tables: dict[int, Table],
+    comparable_of: ComparableOf,
+    outside: Iterable[tuple[str, ForeignKey]] = (),
+    alike_of: AlikeOf = lambda _definition: None,
 ) -> WorkingSet:
     """An empty working set that knows the keys between these tables. Keys to tables outside are not ours to check.
 
     `outside`: (table, foreign key) of the application's other tables that refer to these: what they refer to stays.
     """
-    working_set = WorkingSet({number: TableState(table) for number, table in tables.items()})
+    working_set = WorkingSet(
+        {number: TableState(table, alike=alike_of(table.definition)) for number, table in tables.items()}
+    )
     by_name = {state.table.name: state for state in working_set.tables.values()}
     for state in working_set.tables.values():
         definition = state.table.definition

@@ -11,7 +11,7 @@ and leave that out. It is exported at the same moment, for `Database.snapshot`: 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from operator import itemgetter
 from typing import Any
@@ -20,7 +20,7 @@ import psycopg
 
 from replicator.databases.base import Change
 from replicator.databases.postgresql.capture import change_table
-from replicator.databases.postgresql.columntypes import Row, reading, row_reader
+from replicator.databases.postgresql.here import Here, Row, local_types
 from replicator.databases.postgresql.statements import SCHEMA, Driver, execute, fetch, scalar
 from replicator.protocol.keys import key_packer, pack_key
 from replicator.types import Key, Operation, Table, Value
@@ -95,20 +95,36 @@ def _table_changes(stack: ExitStack, raw: Driver, table: Table) -> Iterator[Plac
     """The table's changes by (last id of the group, id); an update may be none, or two."""
     cursor = stack.enter_context(raw.cursor(f"replicator_{table.id}"))
     cursor.itersize = CHUNK
-    columns = table.definition.columns
-    slots = "".join(
-        f", {reading(column, f'c.{letter}{place}')}" for letter in "no" for place, column in enumerate(columns, start=1)
-    )
+    captured = captured_here(raw, table)
+    slots = "".join(f", {slot}" for letter in "no" for slot in _slots(captured, f"c.{letter}"))
     cursor.execute(
         "SELECT g.last, c.id, c.op::text, (extract(epoch FROM c.at) * 1000000)::bigint, c.txid::text::bigint"
         f"{slots} FROM {change_table(table.id)} c JOIN {_GROUPS} g ON g.txid = c.txid ORDER BY g.last, c.id".encode()
     )
-    return _decoded(cursor, table)
+    return _decoded(cursor, captured)
 
 
-def _decoded(cursor: psycopg.ServerCursor[tuple[Any, ...]], table: Table) -> Iterator[Placed]:
-    width, number = len(table.definition.columns), table.id
-    read, key_of = row_reader(table.definition.columns), key_packer(table.definition)
+def captured_here(raw: Driver, table: Table) -> Here:
+    """The table as it was when its capture was made: the columns of its change table have the types of then."""
+    place = change_table(table.id)
+    types = local_types(raw, place)
+    names = table.definition.column_names
+    return Here(table, place, {name: types[f"n{place}"] for place, name in enumerate(names, start=1)})
+
+
+def _slots(captured: Here, prefix: str, columns: Sequence[str] | None = None) -> list[str]:
+    """The captured values of these columns (all, if not told) as SQL."""
+    definition = captured.definition
+    return [
+        captured.carriages[name].sql(f"{prefix}{definition.index_of(name) + 1}")
+        for name in columns or definition.column_names
+    ]
+
+
+def _decoded(cursor: psycopg.ServerCursor[tuple[Any, ...]], captured: Here) -> Iterator[Placed]:
+    definition = captured.definition
+    width, number = len(definition.columns), captured.table.id
+    read, key_of = captured.reader(), key_packer(definition)
     everything = (1 << width) - 1
     insert, update, delete = Operation.INSERT, Operation.UPDATE, Operation.DELETE
     for row in cursor:
@@ -160,13 +176,12 @@ def clear(raw: Driver, numbers: list[int], through: Place) -> None:
 
 def waiting_keys(raw: Driver, table: Table) -> set[Key]:
     """Keys of the table's rows that stand in its change table, whatever happened to them."""
-    columns = table.definition.columns
-    places = table.definition.key_indexes
+    captured = captured_here(raw, table)
+    columns = table.definition.primary_key
+    read = captured.reader(columns)
     found: set[Key] = set()
-    key_columns = [columns[place] for place in places]
-    read = row_reader(key_columns)
     for letter, without in (("n", "D"), ("o", "I")):
-        slots = ", ".join(reading(columns[place], f"{letter}{place + 1}") for place in places)
-        for row in fetch(raw, f"SELECT {slots} FROM {change_table(table.id)} WHERE op <> '{without}'"):
+        slots = ", ".join(_slots(captured, letter, columns))
+        for row in fetch(raw, f"SELECT {slots} FROM {captured.place} WHERE op <> '{without}'"):
             found.add(pack_key(row if read is None else read(row)))
     return found

@@ -1,11 +1,11 @@
-"""PostgreSQL's types, to and from the portable ones: how each value is read, written and declared.
+"""PostgreSQL's types, to and from the portable ones; `carriage` says how each value is read and written.
 
 | here | portable value | |
 |---|---|---|
 | smallint, integer, bigint, oid | int | |
 | real, double precision | float | shortest digits that give the same number |
 | numeric(p, s) of at most 15 digits | int, or float where there is a fraction | as SQLite keeps them, exactly |
-| numeric of more digits, or of any | str | any precision, NaN, infinity |
+| numeric of more digits, or of any | str | any precision, NaN, infinity; in keys without trailing zeros |
 | boolean | 0 or 1 | |
 | text, varchar, citext, name, enums, arrays, ranges, bit, inet, xml and all others | str | as PostgreSQL writes them |
 | char(n) | str | without the padding |
@@ -20,15 +20,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import isinf, isnan
-from typing import Any
 
-from replicator.errors import ConstraintViolation
-from replicator.types import DOUBLE_DIGITS, ColumnDefinition, ColumnType, TypeKind, Value
-
-Row = tuple[Any, ...]
+from replicator.types import DOUBLE_DIGITS, ColumnType, TypeKind
 
 _KINDS = {
     "int2": ColumnType(TypeKind.INTEGER, bits=16),
@@ -102,7 +96,7 @@ def column_type(name: str, declared: str) -> ColumnType:
     elif match and match[2] is not None and name == "numeric":
         precision, scale = int(match[2]), int(match[3] or 0)
     made = ColumnType(found.kind, length, precision, scale, found.bits, declared)
-    if made.kind is TypeKind.NUMERIC and not _is_short(made):
+    if made.kind is TypeKind.NUMERIC and (precision or DOUBLE_DIGITS + 1) > DOUBLE_DIGITS:
         # SQLite would take the words for its own and make a double of the value.
         return replace(made, declared=None)
     return made
@@ -121,81 +115,3 @@ def type_words(wanted: ColumnType) -> str:
     if wanted.kind is TypeKind.NUMERIC:
         return f"numeric({int(wanted.precision)},{int(wanted.scale or 0)})" if wanted.precision else "numeric"
     return _WORDS[wanted.kind]
-
-
-def catalogue_name(words: str) -> str:
-    """The catalogue's name of a built-in type that `type_words` wrote."""
-    match = _DECLARED.fullmatch(words)
-    name = match[1] + (match[4] or "") if match else words
-    return _BUILT_IN.get(name, name)
-
-
-# --- reading and writing ----------------------------------------------------------------------------------------------
-
-_AS_THEY_ARE = {TypeKind.INTEGER, TypeKind.REAL, TypeKind.BLOB}
-
-
-def reading(column: ColumnDefinition, expression: str) -> str:
-    """SQL that gives the column's value in a form that the driver turns into the portable one (but for numerics)."""
-    if column.type.kind in _AS_THEY_ARE:
-        return expression
-    return f"{expression}::{'integer' if column.type.kind is TypeKind.BOOLEAN else 'text'}"
-
-
-def row_reader(columns: Sequence[ColumnDefinition]) -> Callable[[Row], Row] | None:
-    """A function from what `reading` gives to portable values; None where they are that already."""
-    places = [place for place, column in enumerate(columns) if _is_short(column.type)]
-    if not places:
-        return None
-
-    def read(row: Row) -> Row:
-        values = list(row)
-        for place in places:
-            values[place] = _number(values[place])
-        return tuple(values)
-
-    return read
-
-
-def _is_short(kind: ColumnType) -> bool:
-    """A double holds every number of this type, and gives its digits back."""
-    return kind.kind is TypeKind.NUMERIC and kind.precision is not None and kind.precision <= DOUBLE_DIGITS
-
-
-def _number(text: str | None) -> Value:
-    """The same value, whoever stored it: 12 for 12.00, 12.5 for 12.50, as a key must be the same bytes everywhere."""
-    if text is None or text[-1] not in "0123456789":
-        return text
-    whole, _, fraction = text.partition(".")
-    return float(text) if fraction.strip("0") else int(whole)
-
-
-def writing(column: ColumnDefinition) -> Callable[[Value], str | None]:
-    """A function from portable values to the text that PostgreSQL reads as this column's type.
-
-    It raises ConstraintViolation for values that no text says.
-    """
-    if column.type.kind is TypeKind.BLOB:
-        return _blob_text
-    return _text
-
-
-def _text(value: Value) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        if isinf(value):
-            return "Infinity" if value > 0 else "-Infinity"
-        return "NaN" if isnan(value) else repr(value)
-    if isinstance(value, int):
-        return str(int(value))
-    raise ConstraintViolation("A blob stands for a value that isn't binary here: it can't be stored.")
-
-
-def _blob_text(value: Value) -> str | None:
-    if value is None:
-        return None
-    content = value if isinstance(value, bytes) else str(_text(value)).encode("utf-8", "surrogateescape")
-    return f"\\x{content.hex()}"

@@ -7,11 +7,11 @@ from decimal import Decimal, InvalidOperation
 
 from replicator.databases.keys_compared import key_differences
 from replicator.databases.postgresql import catalogue
-from replicator.databases.postgresql.columntypes import catalogue_name, column_type, type_words
-from replicator.databases.postgresql.definitions import definition_of, read_local
+from replicator.databases.postgresql.carriage import LocalType, refusal
+from replicator.databases.postgresql.definitions import definition_of, local_type, read_local
 from replicator.databases.postgresql.statements import Driver
 from replicator.errors import UnfitTable
-from replicator.types import ColumnDefinition, ColumnType, TableDefinition, TypeKind, Value
+from replicator.types import ColumnDefinition, TableDefinition, TypeKind, Value
 
 Mapper = Callable[[Value], Hashable]
 
@@ -72,7 +72,7 @@ def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
         if here is None:
             result.append(f"Table {wanted.name} has no column {column.name}.")
         else:
-            result += _column(wanted.name, here, column)
+            result += _column(wanted.name, here, column, local_type(local.column(column.name)))
     result += [
         f"Table {wanted.name} has a further column {column.name} that needs a value: let it be NULL or give it a "
         "default."
@@ -82,15 +82,13 @@ def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
     return [*result, *key_differences(found, wanted)]
 
 
-def _column(table: str, here: ColumnDefinition, wanted: ColumnDefinition) -> list[str]:
+def _column(table: str, here: ColumnDefinition, wanted: ColumnDefinition, local: LocalType) -> list[str]:
     result = []
-    words = type_words(wanted.type)
-    if here.type != wanted.type and _bare_type(here.type) != _bare_type(column_type(catalogue_name(words), words)):
-        result.append(f"Column {table}.{wanted.name} has the type {type_words(here.type)}, not {words}.")
+    refused = refusal(wanted.type, local)
+    if refused is not None:
+        result.append(f"Column {table}.{wanted.name} {refused}")
     if here.nullable != wanted.nullable:
         result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
+    if here.collation == "citext" != wanted.collation:
+        result.append(f"Column {table}.{wanted.name} is citext, which takes capitals for equal: make it text.")
     return result
-
-
-def _bare_type(kind: ColumnType) -> tuple[TypeKind, int | None, int | None, int | None, int | None]:
-    return kind.kind, kind.length, kind.precision, kind.scale, kind.bits

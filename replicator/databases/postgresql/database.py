@@ -19,10 +19,12 @@ from replicator.databases.postgresql import (
     definitions,
     own_tables,
     roles,
+    spelling,
     transactions,
 )
 from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.errors import translated
+from replicator.databases.postgresql.here import Cache, Here
 from replicator.databases.postgresql.outside import foreign_keys_from_outside
 from replicator.databases.postgresql.statements import Driver, driver, execute
 from replicator.databases.postgresql.watching import Watch
@@ -45,6 +47,7 @@ class PostgresqlDatabase(Database):
         self.runtime = runtime
         self._opener = Opener(url)
         self._inside = False
+        self._cache = Cache(lambda: self._schema)
         self._exported: str | None = None
         """Name of the snapshot that this transaction's collect was of."""
         self._read_through: collect.Place | None = None
@@ -52,6 +55,9 @@ class PostgresqlDatabase(Database):
     @property
     def _schema(self) -> str:
         return self._opener.application_schema
+
+    def _here(self, connection: Connection, table: Table) -> Here:
+        return self._cache.here(driver(connection), table)
 
     # --- connections --------------------------------------------------------------------------------------------
 
@@ -66,6 +72,7 @@ class PostgresqlDatabase(Database):
         finally:
             self._inside = False
             self._exported = self._read_through = None
+            self._cache.forget()
 
     @contextmanager
     def snapshot(self, held: Connection) -> Iterator[Connection]:
@@ -79,6 +86,7 @@ class PostgresqlDatabase(Database):
                 execute(raw, f"SET TRANSACTION SNAPSHOT '{self._exported}'")
                 yield connection
         finally:
+            self._cache.forget()
             if not raw.closed:
                 execute(raw, "ROLLBACK")
             connection.close()
@@ -188,21 +196,27 @@ class PostgresqlDatabase(Database):
                 execute(raw, "SET LOCAL session_replication_role = origin")
 
     def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
-        return apply.read_images(driver(connection), self._schema, table, keys)
+        return apply.read_images(driver(connection), self._here(connection, table), keys)
 
     def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
         with translated(self._opener.where):
-            apply.write_images(driver(connection), self._schema, table, images)
+            apply.write_images(driver(connection), self._here(connection, table), images)
 
     def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None:
         with translated(self._opener.where):
-            apply.delete_keys(driver(connection), self._schema, table, keys)
+            apply.delete_keys(driver(connection), self._here(connection, table), keys)
 
     def scan(self, connection: Connection, table: Table) -> Iterator[list[Image]]:
-        return apply.scan(driver(connection), self._schema, table)
+        return apply.scan(driver(connection), self._here(connection, table))
 
     def count(self, connection: Connection, table: Table) -> int:
-        return apply.count(driver(connection), self._schema, table)
+        return apply.count(driver(connection), self._here(connection, table))
+
+    def as_stored(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]
+    ) -> Sequence[tuple[Value, ...]]:
+        with translated(self._opener.where):
+            return spelling.as_stored(driver(connection), self._here(connection, table), columns, rows)
 
     def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
         return comparing.comparable(table.definition, columns)
@@ -222,12 +236,12 @@ class PostgresqlDatabase(Database):
         hold: bool = False,
     ) -> dict[Hashable, Key]:
         with translated(self._opener.where):
-            return apply.find_keys(driver(connection), self._schema, table, columns, wanted, hold=hold)
+            return apply.find_keys(driver(connection), self._here(connection, table), columns, wanted, hold=hold)
 
     def count_rows(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
     ) -> dict[Hashable, int]:
-        return apply.count_rows(driver(connection), self._schema, table, columns, wanted)
+        return apply.count_rows(driver(connection), self._here(connection, table), columns, wanted)
 
 
 def _one(raw: Driver, sql: str) -> object:

@@ -7,12 +7,13 @@ default expressions that only PostgreSQL knows. They stay in force where they ar
 from __future__ import annotations
 
 from replicator.databases.postgresql import catalogue
+from replicator.databases.postgresql.carriage import LocalType
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
 from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
 from replicator.databases.postgresql.statements import Driver, execute, names, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
-from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
+from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, TypeKind, UniqueKey
 
 MOST_COLUMNS = 750
 """A captured update has each column twice, and PostgreSQL allows 1,600 columns."""
@@ -55,6 +56,10 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
         if column.declared.endswith("[]") and any(column.name in each.columns for each in local.keys):
             raise UnfitTable(f"Column {name}.{column.name} is an array in a key, which can't be carried.")
     return local
+
+
+def local_type(column: LocalColumn) -> LocalType:
+    return LocalType(column.type_name, column.declared, column.declared)
 
 
 def carried_columns(local: LocalTable) -> list[LocalColumn]:
@@ -148,6 +153,12 @@ def create_statements(schema: str, definition: TableDefinition) -> list[str]:
         if len(name.encode()) > _NAME_BYTES:
             raise UnfitTable(
                 f"The name {name} has more than {_NAME_BYTES} bytes, which PostgreSQL cuts off: shorten it."
+            )
+    for column in definition.columns:
+        if column.type.kind is TypeKind.ANY:
+            raise UnfitTable(
+                f"Column {definition.name}.{column.name} holds values of any type, as only SQLite can: give it a type "
+                "there."
             )
     table = f"{quoted(schema)}.{quoted(definition.name)}"
     lines = [_column_words(definition, column) for column in definition.columns]

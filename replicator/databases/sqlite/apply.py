@@ -172,22 +172,30 @@ def find_keys(
     compare = comparable(definition, columns)
     key_of = key_packer(definition)
     places = definition.indexes_of(columns)
-    found: dict[Hashable, Key] = {}
+    rows = find_rows(raw, table, columns, wanted)
+    return {compare([row[place] for place in places]): key_of(row) for row in rows}
+
+
+def find_rows(
+    raw: sqlite3.Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+) -> Iterator[Image]:
+    """The rows that have one of these combinations of values in the columns."""
     for some in chunks([values for values in wanted if None not in values]):
-        for row in fetch_by_values(raw, _select(definition), names(columns), some):
-            found[compare([row[place] for place in places])] = key_of(row)
-    return found
+        yield from fetch_by_values(raw, _select(table.definition), names(columns), some)
 
 
 def count_rows(
     raw: sqlite3.Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
 ) -> dict[Hashable, int]:
-    definition = table.definition
-    compare = comparable(definition, columns)
+    compare = comparable(table.definition, columns)
+    return {compare(row[:-1]): row[-1] for row in counted_rows(raw, table, columns, wanted)}
+
+
+def counted_rows(
+    raw: sqlite3.Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+) -> Iterator[Row]:
+    """The combinations of values that are there, each with how many rows have it behind it."""
     listed = names(columns)
-    before = f"SELECT {listed}, count(*) FROM {quoted(definition.name)}"
-    found: dict[Hashable, int] = {}
+    before = f"SELECT {listed}, count(*) FROM {quoted(table.name)}"
     for some in chunks([values for values in wanted if None not in values]):
-        for row in fetch_by_values(raw, before, listed, some, f"GROUP BY {listed}"):
-            found[compare(row[:-1])] = row[-1]
-    return found
+        yield from fetch_by_values(raw, before, listed, some, f"GROUP BY {listed}")

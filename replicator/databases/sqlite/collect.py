@@ -12,9 +12,9 @@ from operator import itemgetter
 from typing import NamedTuple, cast
 
 from replicator.databases.base import Change
-from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.markers import settle_markers
 from replicator.databases.sqlite.statements import CHUNK, Row, fetch
+from replicator.databases.sqlite.tables import loose_places
 from replicator.databases.sqlite.triggers import OUTBOX
 from replicator.protocol.keys import key_packer, keys_packer
 from replicator.types import Key, Operation, Table, Value
@@ -50,6 +50,18 @@ class _Times(dict[float, int]):
         return at
 
 
+class _Loose(dict[int, list[int]]):
+    """By table: places of the columns without affinity, which have flags of their own in the outbox (see capture)."""
+
+    def __init__(self, raw: sqlite3.Connection, tables: Mapping[int, Table]) -> None:
+        super().__init__()
+        self._raw, self._tables = raw, tables
+
+    def __missing__(self, number: int) -> list[int]:
+        places = self[number] = loose_places(self._raw, self._tables[number])
+        return places
+
+
 def is_empty(raw: sqlite3.Connection) -> bool:
     return raw.execute(f"SELECT 1 FROM {OUTBOX} LIMIT 1").fetchone() is None
 
@@ -67,6 +79,7 @@ def changes(
 ) -> Iterator[list[Change]]:
     """All changes by id, or those up to `through`. Reports the highest id read before it yields what was read."""
     decoders: dict[tuple[int, Layout], Decoder] = {}
+    loose = _Loose(raw, tables)
     last, bound = 0, LARGEST_ID if through is None else through
     while True:
         end = _end_of_chunk(raw, last, bound)
@@ -83,11 +96,11 @@ def changes(
         wanted = {number: tables[number] for number, _ in found if number in tables}
         chunk: list[Change] = []
         if wanted:
-            layout = _layout(raw, list(wanted.values()), ops, (last, end))
+            layout = _layout(raw, list(wanted.values()), loose, ops, (last, end))
             for number, rows in groupby(fetch(raw, _reading(layout), (last, end)), itemgetter(1)):
                 if number in wanted:
                     if (number, layout) not in decoders:
-                        decoders[number, layout] = _decoder(wanted[number], layout)
+                        decoders[number, layout] = _decoder(wanted[number], loose[number], layout)
                     chunk += decoders[number, layout](list(rows))
         last = end
         read_through(last)
@@ -103,10 +116,12 @@ def _end_of_chunk(raw: sqlite3.Connection, last: int, bound: int) -> int | None:
     return None if end[0] is None else int(end[0])
 
 
-def _layout(raw: sqlite3.Connection, tables: list[Table], ops: set[str], span: tuple[int, int]) -> Layout:
+def _layout(
+    raw: sqlite3.Connection, tables: list[Table], loose: _Loose, ops: set[str], span: tuple[int, int]
+) -> Layout:
     """No wider than what is there: reading columns is most of the work, and updates mostly change the same few."""
     width = max(len(table.definition.columns) for table in tables)
-    news = 0 if ops == {"D"} else max(len(table.definition.columns) + len(_loose(table)) for table in tables)
+    news = 0 if ops == {"D"} else max(len(table.definition.columns) + len(loose[table.id]) for table in tables)
     if ops == {"I"}:
         return Layout(news, ())
     if not ops <= {"I", "U"}:
@@ -124,23 +139,14 @@ def _reading(layout: Layout) -> str:
     return f"SELECT id, tbl, op, at, {mask}{slots} FROM {OUTBOX} WHERE id > ? AND id <= ? ORDER BY id"
 
 
-def _loose(table: Table) -> list[int]:
-    strict = "strict" in table.definition.options
-    return [
-        place
-        for place, column in enumerate(table.definition.columns)
-        if affinity(type_words(column.type, strict=strict), strict=strict) == "BLOB"
-    ]
-
-
-def _decoder(table: Table, layout: Layout) -> Decoder:
+def _decoder(table: Table, loose: list[int], layout: Layout) -> Decoder:
     """A function from this table's outbox rows to changes; updates that changed nothing are left out."""
     width = len(table.definition.columns)
     number = table.id
     key_of, keys_of = key_packer(table.definition), keys_packer(table.definition)
     everything = (1 << width) - 1
     end, olds = _HEAD + width, _HEAD + layout.news
-    update_of = _update_reader(table, layout)
+    update_of = _update_reader(table, loose, layout)
     new_change = cast(Callable[[type[Change], Row], Change], tuple.__new__)
     insert, update, delete = Operation.INSERT, Operation.UPDATE, Operation.DELETE
 
@@ -173,11 +179,11 @@ def _decoder(table: Table, layout: Layout) -> Decoder:
     return decode
 
 
-def _update_reader(table: Table, layout: Layout) -> Callable[[Row, int | None], tuple[int, Row]]:
+def _update_reader(table: Table, loose: list[int], layout: Layout) -> Callable[[Row, int | None], tuple[int, Row]]:
     """A function from an update's row to its mask and the old values of the masked columns (see capture)."""
     width = len(table.definition.columns)
     olds = _HEAD + layout.news
-    flags = {place: _HEAD + width + count for count, place in enumerate(_loose(table))}
+    flags = {place: _HEAD + width + count for count, place in enumerate(loose)}
     known: dict[int, tuple[int, list[tuple[int, int]], bool]] = {}
 
     def learn(bits: int) -> tuple[int, list[tuple[int, int]], bool]:

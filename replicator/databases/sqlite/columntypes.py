@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from replicator.databases.portable import takes_numbers
 from replicator.databases.sqlite.statements import literal
 from replicator.types import DOUBLE_DIGITS, ColumnType, Default, TypeKind
 
@@ -109,6 +110,42 @@ def type_words(wanted: ColumnType, *, strict: bool = False) -> str:
     if wanted.kind is TypeKind.NUMERIC and wanted.precision is not None:
         return f"NUMERIC({int(wanted.precision)}, {int(wanted.scale or 0)})"
     return _WORDS[wanted.kind]
+
+
+_ALSO_IN = {
+    TypeKind.INTEGER: {TypeKind.BOOLEAN},
+    TypeKind.BOOLEAN: {TypeKind.INTEGER},
+    TypeKind.DATE: {TypeKind.TEXT},
+    TypeKind.TIME: {TypeKind.TEXT},
+    TypeKind.TIMESTAMP: {TypeKind.TEXT, TypeKind.TIMESTAMP_WITH_ZONE},
+    TypeKind.TIMESTAMP_WITH_ZONE: {TypeKind.TEXT, TypeKind.TIMESTAMP},
+    TypeKind.UUID: {TypeKind.TEXT},
+    TypeKind.BLOB: {TypeKind.BLOB},
+    TypeKind.JSON: {TypeKind.TEXT},
+}
+"""Kinds of columns here that hold values of a kind as well, if need be in another form (converting)."""
+
+
+def refusal(wanted: ColumnType, here: ColumnType, here_affinity: str) -> str | None:
+    """Why values of the definition's type can't be carried by a column of this type, to follow 'Column x.y '.
+
+    None: they can, exactly.
+    """
+    words = type_words(wanted)
+    if here == wanted or (here_affinity == affinity(words) and here.kind == column_type(words).kind):
+        # What this database would make of the wanted type decides: not every portable type has words of its own here.
+        return None
+    refused = f"has the type {here.declared or 'none'}, not {words or 'none'}."
+    if wanted.kind is TypeKind.NUMERIC:
+        if not takes_numbers(wanted):
+            if here_affinity == "INTEGER" and not wanted.scale:
+                return None
+            return f"has the type {here.declared or 'none'}, which rounds to {DOUBLE_DIGITS} digits: declare it TEXT."
+        return None if here.kind in (TypeKind.NUMERIC, TypeKind.INTEGER) and here_affinity != "TEXT" else refused
+    also = _ALSO_IN.get(wanted.kind, set())
+    if here.kind not in also or (here.kind is TypeKind.TEXT and here_affinity != "TEXT"):
+        return refused
+    return None
 
 
 _EXPRESSIONS = {

@@ -6,7 +6,7 @@ import sqlite3
 
 from replicator.databases.keys_compared import key_differences
 from replicator.databases.sqlite import tables
-from replicator.databases.sqlite.columntypes import affinity, column_type, type_words
+from replicator.databases.sqlite.columntypes import refusal
 from replicator.databases.sqlite.definitions import definition_of, read_local
 from replicator.databases.sqlite.tables import LocalTable
 from replicator.errors import UnfitTable
@@ -47,12 +47,9 @@ def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition)
 
 def _column(table: str, here_affinity: str, here: ColumnDefinition, wanted: ColumnDefinition) -> list[str]:
     result = []
-    words = type_words(wanted.type)
-    # What this database would make of the wanted type decides: not every portable type has words of its own here.
-    if here.type != wanted.type and (here_affinity != affinity(words) or here.type.kind != column_type(words).kind):
-        result.append(
-            f"Column {table}.{wanted.name} has the type {here.type.declared or 'none'}, not {words or 'none'}."
-        )
+    refused = refusal(wanted.type, here.type, here_affinity)
+    if refused is not None:
+        result.append(f"Column {table}.{wanted.name} {refused}")
     if here.nullable != wanted.nullable:
         result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
     if here.collation != wanted.collation:

@@ -13,6 +13,7 @@ from sqlalchemy import Table as OwnTable
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, tables
 from replicator.databases.sqlite.connections import Opener
+from replicator.databases.sqlite.converting import Rows, converted, rows_of
 from replicator.databases.sqlite.errors import translate, translated
 from replicator.databases.sqlite.giving_way import GivingWay
 from replicator.databases.sqlite.statements import driver, scalar
@@ -46,6 +47,8 @@ class SqliteDatabase(Database):
         self._giving_way = GivingWay(runtime)
         self._inside = False
         self._read_through: int | None = None
+        self._rows: dict[str, Rows] = {}
+        """By table, for the time of a transaction: the application may make a table anew between two of ours."""
         self._sound: dict[str, tuple[int, TableDefinition, int]] = {}
         """Tables whose capture was found sound: (table number, definition, PRAGMA schema_version then)."""
 
@@ -84,6 +87,7 @@ class SqliteDatabase(Database):
         finally:
             self._inside = False
             self._read_through = None
+            self._rows.clear()
             if write:
                 self._giving_way.after()
             if connection.in_transaction():
@@ -215,7 +219,10 @@ class SqliteDatabase(Database):
     def read_outbox(
         self, connection: Connection, tables: Mapping[int, Table], through: int | None = None
     ) -> Iterator[list[Change]]:
-        return collect.changes(driver(connection), tables, self._note_read, through)
+        raw = driver(connection)
+        rows = {number: self._rows_of(connection, table) for number, table in tables.items()}
+        for chunk in collect.changes(raw, tables, self._note_read, through):
+            yield chunk if all(type(each) is Rows for each in rows.values()) else converted(chunk, rows)
 
     def _note_read(self, identity: int) -> None:
         self._read_through = identity
@@ -233,7 +240,7 @@ class SqliteDatabase(Database):
         raw = driver(connection)
         if not keys or collect.is_empty(raw):
             return set()
-        return collect.waiting_keys(raw, table).intersection(keys)
+        return self._rows_of(connection, table).waiting_keys(raw).intersection(keys)
 
     # --- apply --------------------------------------------------------------------------------------------------
 
@@ -250,19 +257,24 @@ class SqliteDatabase(Database):
                 if version == before:
                     self._sound[name] = (number, definition, after)
 
+    def _rows_of(self, connection: Connection, table: Table) -> Rows:
+        if table.name not in self._rows:
+            self._rows[table.name] = rows_of(driver(connection), table)
+        return self._rows[table.name]
+
     def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
-        return apply.read_images(driver(connection), table, keys)
+        return self._rows_of(connection, table).read_images(driver(connection), keys)
 
     def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
         with translated(self.path):
-            apply.write_images(driver(connection), table, images)
+            self._rows_of(connection, table).write_images(driver(connection), images)
 
     def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None:
         with translated(self.path):
-            apply.delete_keys(driver(connection), table, keys)
+            self._rows_of(connection, table).delete_keys(driver(connection), keys)
 
     def scan(self, connection: Connection, table: Table) -> Iterator[list[Image]]:
-        return apply.scan(driver(connection), table)
+        return self._rows_of(connection, table).scan(driver(connection))
 
     def count(self, connection: Connection, table: Table) -> int:
         return apply.count(driver(connection), table)
@@ -284,12 +296,12 @@ class SqliteDatabase(Database):
         *,
         hold: bool = False,  # noqa: ARG002 - the write lock holds everything
     ) -> dict[Hashable, Key]:
-        return apply.find_keys(driver(connection), table, columns, wanted)
+        return self._rows_of(connection, table).find_keys(driver(connection), columns, wanted)
 
     def count_rows(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
     ) -> dict[Hashable, int]:
-        return apply.count_rows(driver(connection), table, columns, wanted)
+        return self._rows_of(connection, table).count_rows(driver(connection), columns, wanted)
 
 
 def _schema_version(raw: sqlite3.Connection) -> int:

@@ -106,6 +106,20 @@ class LocalTable:
         return tuple(column for column in self.primary_key if not column.not_null)
 
 
+def loose_places(raw: sqlite3.Connection, table: Table) -> list[int]:
+    """Places of the definition's columns that hold values of any type as they are, by the types they have here."""
+    found: dict[str, str] = {
+        name: affinity(declared, strict=bool(strict))
+        for name, declared, strict in fetch(
+            raw,
+            "SELECT x.name, x.type, t.strict FROM pragma_table_list(?) t, pragma_table_xinfo(t.name) x"
+            " WHERE t.schema = 'main'",
+            (table.name,),
+        )
+    }
+    return [place for place, name in enumerate(table.definition.column_names) if found.get(name) == "BLOB"]
+
+
 def table_names(raw: sqlite3.Connection) -> list[str]:
     """Ordinary tables of the application, sorted."""
     return [
