@@ -1,0 +1,249 @@
+"""Capture: a change table per replicated table, written by row triggers in the application's own transaction.
+
+`replicator_change_N` of table number N has typed columns, so a value is copied as it is, whatever its type:
+
+    id    from one sequence for all tables, drawn when the change is made
+    op    I insert, U update, D delete
+    at    the time of the change, UTC
+    n1…   the new row, column by column              o1…  the old one; both whole
+
+A change of a row, of a unique value or of a parent waits for the transaction that had it before, so ids that rise with
+time put all that depends on each other in order (protocol.md 7.1). One sequence for all tables sees to that. MariaDB
+keeps the numbers that a sequence has in advance (CACHE) for the whole server, not for each session, so they do rise
+with time, and a draw costs no write. AUTO_INCREMENT would count for each table by itself.
+
+Statements that fire no triggers are not captured: TRUNCATE, which needs the privilege DROP, and what foreign keys
+cascade, which is refused (cascades.py). The triggers run as their definer, so that the application needs no right on
+our tables.
+
+Definitions commit by themselves in MariaDB. They are made on a connection of their own, so that they end no transaction
+that is under way, each may be repeated, and the order is such that what is there half does no harm.
+"""
+
+from __future__ import annotations
+
+from replicator.databases.mariadb import catalogue
+from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
+from replicator.databases.mariadb.columntypes import BLOBS
+from replicator.databases.mariadb.definitions import carried_columns, read_local
+from replicator.databases.mariadb.errors import number_of
+from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, fetch, quoted
+from replicator.errors import DatabaseBusy, UnfitTable, UnknownName
+from replicator.types import Table
+
+_EVENTS = ("INSERT", "UPDATE", "DELETE")
+_FIRST_COLUMNS = (
+    "id BIGINT NOT NULL PRIMARY KEY, op CHAR(1) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, at DATETIME(6) NOT NULL"
+)
+_SEQUENCE = f"{OURS}change_id"
+_CHANGES = f"{OURS}change_"
+_ROW_BYTES = 60_000
+"""Of 65,535 that the columns of a table share; texts don't count."""
+_ROW_TOO_LARGE = 1118
+_TRIGGER_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
+
+
+def change_table(schema: str, number: int) -> str:
+    return f"{quoted(schema)}.{quoted(f'{_CHANGES}{number}')}"
+
+
+def change_tables(raw: Driver, schema: str) -> list[int]:
+    """Numbers of the tables that have a change table, replicated still or not."""
+    found = fetch(
+        raw,
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME LIKE %s",
+        (schema, _CHANGES.replace("_", "\\_") + "%"),
+    )
+    return sorted(int(tail) for (name,) in found if (tail := name[len(_CHANGES) :]).isdecimal())
+
+
+def create_sequence(raw: Driver, schema: str) -> None:
+    execute(raw, f"CREATE SEQUENCE IF NOT EXISTS {quoted(schema)}.{quoted(_SEQUENCE)} CACHE 1000 ENGINE = InnoDB")
+
+
+def install(raw: Driver, schema: str, table: Table) -> None:
+    """`raw` is a connection for definitions. Raises UnfitTable, DatabaseBusy."""
+    local = read_local(raw, schema, table.name)
+    columns = captured_columns(local, table)
+    _forget_strangers(raw, schema, table)
+    _make_change_table(raw, schema, table.id, columns)
+    # A trigger keeps the mode that it was made in: what the application's own mode let in must be copied.
+    execute(raw, f"SET SESSION sql_mode = '{_TRIGGER_MODE}'")
+    for event in _EVENTS:
+        execute(raw, _trigger(schema, local, table.id, event, columns))
+
+
+def remove(raw: Driver, schema: str, table: Table) -> None:
+    """Triggers go; what was captured stays until it is collected."""
+    for event in _EVENTS:
+        execute(raw, f"DROP TRIGGER IF EXISTS {quoted(schema)}.{quoted(_trigger_name(table.id, event))}")
+
+
+def faults(raw: Driver, schema: str, table: Table) -> list[str]:
+    """One sentence each; what should stand is written anew in thought and compared with what does."""
+    try:
+        local = read_local(raw, schema, table.name)
+        columns = captured_columns(local, table)
+    except UnknownName:
+        return [f"Table {table.name} has been dropped: restore it, or take it out of replication."]
+    except UnfitTable as error:
+        return [str(error)]
+    found = []
+    after = [trigger for trigger in local.triggers if trigger.timing == "AFTER"]
+    ours = {trigger.name: trigger for trigger in after}
+    for event in _EVENTS:
+        trigger = ours.get(_trigger_name(table.id, event))
+        if trigger is None:
+            found.append(
+                f"The capture of table {table.name} has lost the trigger {_trigger_name(table.id, event)}: changes may "
+                "be missed."
+            )
+        elif trigger.event != event or trigger.body != _body(schema, table.id, event, columns):
+            found.append(f"The capture of table {table.name} is out of date: the table or its triggers were changed.")
+        elif trigger.order != 1:
+            found.append(f"The trigger {_first(after, event)} of table {table.name} fires before its capture.")
+    standing = _standing_columns(raw, schema, table.id)
+    if not standing:
+        found.append(f"The capture of table {table.name} has lost the table {_CHANGES}{table.id}.")
+    elif standing != wanted_columns(columns):
+        found.append(f"The capture of table {table.name} is out of date: the type of a column was changed.")
+    known = set(table.definition.column_names)
+    found += [
+        f"Table {table.name} has a new column {column.name}, which isn't replicated."
+        for column in carried_columns(local)
+        if column.name not in known
+    ]
+    return list(dict.fromkeys(found))
+
+
+def captured_columns(local: LocalTable, table: Table) -> list[LocalColumn]:
+    """The columns of the definition as they are here, in the definition's order. Raises UnfitTable."""
+    present = {column.name: column for column in carried_columns(local)}
+    for name in table.definition.column_names:
+        if name not in present:
+            raise UnfitTable(
+                f"Table {local.name} has lost its column {name}: put it back, or take the table out of replication."
+            )
+    key = local.primary_key
+    if key is None or key.columns != table.definition.primary_key:
+        raise UnfitTable(
+            f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
+        )
+    return [present[name] for name in table.definition.column_names]
+
+
+def _first(triggers: list[LocalTrigger], event: str) -> str:
+    return next(trigger.name for trigger in triggers if trigger.event == event)
+
+
+# --- change tables ----------------------------------------------------------------------------------------------------
+
+
+def wanted_columns(columns: list[LocalColumn]) -> list[tuple[str, str, str | None]]:
+    """(name, type, collation) of the columns for values."""
+    longest = next((most for most in (1020, 200, 40) if _row_bytes(columns, most) <= _ROW_BYTES), 0)
+    return [
+        (f"{letter}{place}", _type_for(column, longest), column.collation)
+        for letter in "no"
+        for place, column in enumerate(columns, start=1)
+    ]
+
+
+def _row_bytes(columns: list[LocalColumn], longest: int) -> int:
+    return 2 * sum(12 if _is_text_for(column, longest) else (column.octets or 40) + 2 for column in columns)
+
+
+def _is_text_for(column: LocalColumn, longest: int) -> bool:
+    """Twice a long `varchar` may be more than a row takes; a text keeps the same values and takes no room there."""
+    return column.data_type in ("varchar", "varbinary") and (column.octets or 0) > longest
+
+
+def _type_for(column: LocalColumn, longest: int) -> str:
+    if _is_text_for(column, longest):
+        return "mediumblob" if column.data_type in BLOBS else "mediumtext"
+    return column.column_type
+
+
+def _standing_columns(raw: Driver, schema: str, number: int) -> list[tuple[str, str, str | None]]:
+    found = fetch(
+        raw,
+        "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
+        " AND TABLE_NAME = %s AND ORDINAL_POSITION > 3 ORDER BY ORDINAL_POSITION",
+        (schema, f"{_CHANGES}{number}"),
+    )
+    return [(name, words, collation) for name, words, collation in found]
+
+
+def _make_change_table(raw: Driver, schema: str, number: int, columns: list[LocalColumn]) -> None:
+    """Columns whose types have changed are changed, with what was captured in them."""
+    wanted, standing = wanted_columns(columns), _standing_columns(raw, schema, number)
+    if standing == wanted:
+        return
+    listed = [_column_words(each, columns) for each in wanted]
+    name = change_table(schema, number)
+    try:
+        if standing and [each[0] for each in standing] == [each[0] for each in wanted]:
+            execute(raw, f"ALTER TABLE {name} {', '.join(f'MODIFY {words}' for words in listed)}")
+            return
+        if standing:
+            if fetch(raw, f"SELECT EXISTS (SELECT 1 FROM {name})")[0][0]:
+                raise DatabaseBusy(
+                    f"Changes that {_CHANGES}{number} captured wait to be collected: run, and try again."
+                )
+            execute(raw, f"DROP TABLE {name}")
+        execute(
+            raw,
+            f"CREATE TABLE {name} ({_FIRST_COLUMNS}, {', '.join(listed)})"
+            " ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        )
+    except Exception as error:
+        if number_of(error) == _ROW_TOO_LARGE:
+            raise UnfitTable(
+                f"A row of the table number {number} is too wide to be captured, twice, in one row: make long columns "
+                "TEXT, or split the table."
+            ) from error
+        raise
+
+
+def _column_words(wanted: tuple[str, str, str | None], columns: list[LocalColumn]) -> str:
+    name, words, collation = wanted
+    character_set = columns[int(name[1:]) - 1].character_set
+    text = f" CHARACTER SET {character_set} COLLATE {collation}" if collation else ""
+    return f"{name} {words}{text} NULL DEFAULT NULL"
+
+
+# --- triggers ---------------------------------------------------------------------------------------------------------
+
+
+def _trigger_name(number: int, event: str) -> str:
+    return f"{OURS}{event.lower()}_{number}"
+
+
+def _forget_strangers(raw: Driver, schema: str, table: Table) -> None:
+    """Triggers of this number on another table are what an attempt left that did not come to its end."""
+    for event in _EVENTS:
+        name = _trigger_name(table.id, event)
+        if catalogue.trigger(raw, schema, name) not in (None, table.name):
+            execute(raw, f"DROP TRIGGER {quoted(schema)}.{quoted(name)}")
+
+
+def _trigger(schema: str, local: LocalTable, number: int, event: str, columns: list[LocalColumn]) -> str:
+    """OR REPLACE: between the old trigger and the new one nobody writes. Before all others of its kind."""
+    own = _trigger_name(number, event)
+    others = [each for each in local.triggers if each.event == event and each.timing == "AFTER" and each.name != own]
+    before = f" PRECEDES {quoted(others[0].name)}" if others else ""
+    name = f"{quoted(schema)}.{quoted(own)}"
+    body = _body(schema, number, event, columns)
+    return f"CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {local.sql} FOR EACH ROW{before} {body}"
+
+
+def _body(schema: str, number: int, event: str, columns: list[LocalColumn]) -> str:
+    forms = {"INSERT": ("n",), "UPDATE": ("n", "o"), "DELETE": ("o",)}[event]
+    rows = {"n": "NEW", "o": "OLD"}
+    slots = ", ".join(f"{form}{place}" for form in forms for place in range(1, len(columns) + 1))
+    values = ", ".join(f"{rows[form]}.{quoted(column.name)}" for form in forms for column in columns)
+    return (
+        f"IF {APPLYING} IS NULL THEN INSERT INTO {change_table(schema, number)} (id, op, at, {slots})"
+        f" VALUES (NEXT VALUE FOR {quoted(schema)}.{quoted(_SEQUENCE)}, '{event[0]}', UTC_TIMESTAMP(6), {values});"
+        " END IF"
+    )

@@ -1,0 +1,126 @@
+"""Connections to a MariaDB database: one kept, a reader, further ones; whatever matters is pinned on each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.converters import conversions
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.pool import NullPool
+
+from replicator.databases.mariadb.errors import translated
+from replicator.databases.mariadb.statements import Driver, driver, execute
+from replicator.errors import ConfigurationError
+
+_PINNED = {
+    # Strict, or values would be cut silently; a key of 0 is a key; zero dates are taken where the application has them.
+    "sql_mode": "'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "time_zone": "'+00:00'",
+    # READ COMMITTED: after a lock is taken, the next statement sees what its former holder wrote (protocol.md 7.3),
+    # and no gaps are locked.
+    "tx_isolation": "'READ-COMMITTED'",
+    # We never wait in the server for the application's locks, so no circle of waiting goes through us, and the
+    # application is never the one that a deadlock rolls back (`transactions.patiently` asks again).
+    "innodb_lock_wait_timeout": "0",
+    "lock_wait_timeout": "1",
+    "max_statement_time": "0",
+    "idle_transaction_timeout": "0",
+    "wait_timeout": "86400",
+    "foreign_key_checks": "1",
+    "unique_checks": "1",
+    "check_constraint_checks": "1",
+    "sql_safe_updates": "0",
+    "sql_select_limit": "DEFAULT",
+    "sql_big_selects": "1",
+    "completion_type": "'NO_CHAIN'",
+    # A long IN list is to stay what it is: as a table it would lose the column's collation.
+    "in_predicate_conversion_threshold": "0",
+    "explicit_defaults_for_timestamp": "1",
+}
+
+_TIMES = (FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
+
+
+def _number(text: str) -> int | Decimal:
+    """Sums of whole numbers are whole numbers."""
+    return Decimal(text) if "." in text else int(text)
+
+
+_CONVERSIONS = {
+    **{key: value for key, value in conversions.items() if key not in _TIMES},
+    FIELD_TYPE.DECIMAL: _number,
+    FIELD_TYPE.NEWDECIMAL: _number,
+}
+"""The driver's, but dates and times stay the text that the server sends."""
+
+
+class Opener:
+    """Opens connections to the database of a URL."""
+
+    def __init__(self, url: URL) -> None:
+        if not url.database:
+            raise ConfigurationError("The database URL names no database: write mariadb+pymysql://USER@HOST/DATABASE.")
+        self.where = describe(url)
+        self.database = url.database
+        """Name of the database: the application's tables stand there, and ours."""
+        self.largest_packet = 0
+        """Bytes of one statement that the server takes. Known once a connection has been made."""
+        self._engine = create_engine(
+            url.set(drivername="mariadb+pymysql"),
+            poolclass=NullPool,
+            # FOUND_ROWS: an UPDATE counts the rows that it finds. No implicit transaction is left by autocommit off:
+            # a statement that defines something ends the transaction, and the next one begins another.
+            connect_args={
+                "charset": "utf8mb4",
+                "client_flag": CLIENT.FOUND_ROWS,
+                "conv": _CONVERSIONS,
+                "autocommit": False,
+                "program_name": "replicator",
+                "local_infile": False,
+            },
+        )
+        event.listen(self._engine, "connect", self._pin)
+        self._kept: Connection | None = None
+
+    def kept(self) -> Connection:
+        """The one connection for all transactions; made anew when it is closed or broken."""
+        if self._kept is not None:
+            if driver(self._kept).open:
+                return self._kept
+            self.close()
+        self._kept = self.another()
+        return self._kept
+
+    def another(self) -> Connection:
+        """Raises DatabaseTrouble, ConfigurationError."""
+        with translated(self.where):
+            try:
+                return self._engine.connect()
+            except InvalidRequestError as error:
+                raise ConfigurationError(
+                    f"The server of {self.where} is not MariaDB: the replicator does not know MySQL."
+                ) from error
+
+    def close(self) -> None:
+        if self._kept is not None:
+            # A broken connection can't be given back in order.
+            self._kept.invalidate()
+            self._kept.close()
+            self._kept = None
+
+    def _pin(self, raw: Driver, _record: object) -> None:
+        execute(raw, "SET NAMES utf8mb4 COLLATE utf8mb4_bin")
+        execute(raw, "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in _PINNED.items()))
+        row: Any = execute(raw, "SELECT @@max_allowed_packet").fetchone()
+        self.largest_packet = int(row[0])
+        execute(raw, "COMMIT")
+
+
+def describe(url: URL) -> str:
+    """The database for a person: never with a password."""
+    host = f" on {url.host}" if url.host else ""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.database}{host}{port}"

@@ -1,0 +1,281 @@
+"""MariaDB behind the interface of `databases.base`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pymysql
+from sqlalchemy import URL, Connection
+from sqlalchemy import Table as OwnTable
+
+from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.mariadb import (
+    apply,
+    capture,
+    catalogue,
+    collect,
+    comparing,
+    definitions,
+    equality,
+    making,
+    own_tables,
+    roles,
+    transactions,
+)
+from replicator.databases.mariadb.apply import Connected
+from replicator.databases.mariadb.connections import Opener
+from replicator.databases.mariadb.errors import translated
+from replicator.databases.mariadb.outside import foreign_keys_from_outside
+from replicator.databases.mariadb.reader import Reader
+from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute
+from replicator.databases.mariadb.tables import Standing, Standings
+from replicator.databases.mariadb.watching import Watch
+from replicator.databases.mariadb.weights import Weights
+from replicator.runtime import Runtime
+from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
+
+
+class MariadbDatabase(Database):
+    """A database on a MariaDB server; our tables, named `replicator_…`, stand beside the application's."""
+
+    name = "mariadb"
+    capabilities = Capabilities(
+        transactions_are_groups=False,
+        cascades_are_captured=False,
+        transactional_definitions=False,
+        others_write_meanwhile=True,
+    )
+
+    def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:  # noqa: ARG002 - never made by us
+        self.runtime = runtime
+        self._opener = Opener(url)
+        self._reader = Reader(self._opener)
+        self._questions: Connection | None = None
+        self._weights = Weights(self._for_questions)
+        self._standings = Standings()
+        self._inside = False
+        self._replaying = 0
+        self._cleared = collect.Cleared()
+        self._reading: collect.Reading | None = None
+
+    @property
+    def _schema(self) -> str:
+        return self._opener.database
+
+    def _for_questions(self) -> Driver:
+        if self._questions is None or not driver(self._questions).open:
+            self._questions = self._opener.another()
+        return driver(self._questions)
+
+    def _on(self, connection: Connection) -> Connected:
+        return Connected(driver(connection), self.runtime, self._opener.largest_packet, self._weights)
+
+    def _standing(self, table: Table) -> Standing:
+        # Asked on another connection: what a snapshot shows is not what stands.
+        return self._standings.of(self._for_questions(), self._schema, table)
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[Connection]:
+        if self._inside:
+            raise RuntimeError("a transaction of this database is open already")
+        self._inside = True
+        try:
+            with transactions.transaction(self._opener, self.runtime, write=write) as connection:
+                yield connection
+        finally:
+            self._inside = False
+            self._reading = None
+            self._cleared = collect.Cleared()
+            self._reader.end()
+
+    @contextmanager
+    def snapshot(self, held: Connection) -> Iterator[Connection]:  # noqa: ARG002 - the reader's moment is the collect's
+        with translated(self._opener.where):
+            connection = self._reader.hand_over()
+            try:
+                yield connection
+            finally:
+                connection.invalidate()
+                connection.close()
+
+    def prepare(self) -> list[str]:
+        with translated(self._opener.where):
+            roles.require_fit(driver(self._opener.kept()), self._schema, self._opener.where)
+            execute(driver(self._opener.kept()), "ROLLBACK")
+        with self._defining() as raw:
+            capture.create_sequence(raw, self._schema)
+        return []
+
+    def close(self) -> None:
+        self._reader.close()
+        if self._questions is not None:
+            self._questions.invalidate()
+            self._questions.close()
+            self._questions = None
+        self._opener.close()
+
+    @contextmanager
+    def _defining(self) -> Iterator[Driver]:
+        """A connection for definitions, which commit by themselves; nothing of ours stands in their way."""
+        self._reader.end()
+        self._standings.forget()
+        with translated(self._opener.where):
+            if self._questions is not None:
+                execute(driver(self._questions), "ROLLBACK")
+            connection = self._opener.another()
+            try:
+                yield driver(connection)
+            finally:
+                connection.invalidate()
+                connection.close()
+                self._standings.forget()
+
+    def upsert(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        rows: Sequence[tuple[object, ...]],
+        shared: Mapping[str, object] = NOTHING_SHARED,
+    ) -> None:
+        own_tables.upsert(driver(connection), table, rows, shared)
+
+    # --- definitions --------------------------------------------------------------------------------------------
+
+    def table_names(self, connection: Connection) -> list[str]:
+        return catalogue.table_names(driver(connection), self._schema)
+
+    def inspect(self, connection: Connection, name: str) -> TableDefinition:
+        return definitions.inspect(driver(connection), self._schema, name)
+
+    def remarks(self, connection: Connection, name: str) -> list[str]:
+        return definitions.remarks(driver(connection), self._schema, name)
+
+    def create_table(self, connection: Connection, definition: TableDefinition) -> None:  # noqa: ARG002 - see _defining
+        with self._defining() as raw:
+            making.create_table(raw, self._schema, definition)
+
+    def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
+        return comparing.differences(driver(connection), self._schema, definition)
+
+    # --- capture ------------------------------------------------------------------------------------------------
+
+    def install_capture(self, connection: Connection, table: Table) -> None:  # noqa: ARG002 - see _defining
+        with self._defining() as raw:
+            capture.install(raw, self._schema, table)
+
+    def remove_capture(self, connection: Connection, table: Table) -> None:  # noqa: ARG002 - see _defining
+        with self._defining() as raw:
+            capture.remove(raw, self._schema, table)
+
+    def capture_faults(self, connection: Connection, table: Table) -> list[str]:
+        self._standings.forget(table.name)
+        return capture.faults(driver(connection), self._schema, table)
+
+    # --- collect ------------------------------------------------------------------------------------------------
+
+    def outbox_is_empty(self, connection: Connection) -> bool:
+        numbers = capture.change_tables(driver(connection), self._schema)
+        if self._cleared:
+            # The reader does not see what this transaction deletes.
+            return collect.is_empty(driver(connection), self._schema, numbers)
+        return collect.is_empty(self._reader.begin(), self._schema, numbers)
+
+    def outbox_mark(self, connection: Connection) -> int | None:  # noqa: ARG002 - ids don't follow commits here
+        return None
+
+    def read_outbox(
+        self,
+        connection: Connection,
+        tables: Mapping[int, Table],
+        through: int | None = None,  # noqa: ARG002 - there is no mark here
+    ) -> Iterator[list[Change]]:
+        numbers = capture.change_tables(driver(connection), self._schema)
+        self._reading = collect.Reading(self._reader.fresh(), self._schema, numbers, self._cleared)
+        yield from self._reading.changes(tables, self._standing)
+
+    def clear_outbox(self, connection: Connection) -> None:
+        if self._reading is not None:
+            self._reading.clear(driver(connection))
+            self._reading = None
+
+    @contextmanager
+    def watch(self) -> Iterator[Callable[[], bool]]:
+        watch = Watch(self._opener)
+        try:
+            yield watch
+        finally:
+            watch.close()
+
+    def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
+        if not keys:
+            return set()
+        return collect.waiting_keys(driver(connection), self._schema, self._standing(table)).intersection(keys)
+
+    # --- apply --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def replaying(self, connection: Connection, tables: Collection[Table]) -> Iterator[None]:  # noqa: ARG002 - for all
+        raw = driver(connection)
+        if not self._replaying:
+            execute(raw, f"SET {APPLYING} = 1, SESSION foreign_key_checks = 0")
+        self._replaying += 1
+        try:
+            yield
+        finally:
+            self._replaying -= 1
+            if not self._replaying:
+                _loud(raw)
+
+    def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
+        return apply.read_images(self._on(connection), self._standing(table), keys)
+
+    def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
+        with translated(self._opener.where):
+            apply.write_images(self._on(connection), self._standing(table), images)
+
+    def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None:
+        with translated(self._opener.where):
+            apply.delete_keys(self._on(connection), self._standing(table), keys)
+
+    def scan(self, connection: Connection, table: Table) -> Iterator[list[Image]]:
+        return apply.scan(self._on(connection), self._standing(table))
+
+    def count(self, connection: Connection, table: Table) -> int:
+        return apply.count(self._on(connection), self._standing(table))
+
+    def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
+        return equality.comparable(self._weights, lambda: self._standing(table).pairs(columns))
+
+    def foreign_keys_from_outside(
+        self, connection: Connection, replicated: Collection[Table]
+    ) -> list[tuple[str, ForeignKey]]:
+        return foreign_keys_from_outside(driver(connection), self._schema, replicated)
+
+    def find_keys(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        wanted: Collection[tuple[Value, ...]],
+        *,
+        hold: bool = False,
+    ) -> dict[Hashable, Key]:
+        with translated(self._opener.where):
+            return apply.find_keys(self._on(connection), self._standing(table), columns, wanted, hold=hold)
+
+    def count_rows(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
+    ) -> dict[Hashable, int]:
+        return apply.count_rows(self._on(connection), self._standing(table), columns, wanted)
+
+
+def _loud(raw: Driver) -> None:
+    """Capture again. A connection on which that can't be said must not be used again."""
+    try:
+        if raw.open:
+            execute(raw, f"SET {APPLYING} = NULL, SESSION foreign_key_checks = 1")
+    except pymysql.err.MySQLError:
+        raw.close()

@@ -1,0 +1,71 @@
+"""Replicated tables as they are here: the columns beside the definition's, read once and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from replicator.databases.mariadb.capture import captured_columns
+from replicator.databases.mariadb.carrying import Carrier
+from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable
+from replicator.databases.mariadb.definitions import read_local
+from replicator.databases.mariadb.equality import has_exact_key
+from replicator.databases.mariadb.statements import Driver, quoted
+from replicator.errors import DatabaseTrouble, UnfitTable, UnknownName
+from replicator.types import ColumnType, Table
+
+Pair = tuple[ColumnType, LocalColumn]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A replicated table with its columns here, in the definition's order."""
+
+    table: Table
+    local: LocalTable
+    columns: tuple[LocalColumn, ...]
+
+    @property
+    def sql(self) -> str:
+        return self.local.sql
+
+    @cached_property
+    def carrier(self) -> Carrier:
+        return Carrier(self.pairs(self.table.definition.column_names))
+
+    def pairs(self, columns: Sequence[str]) -> list[Pair]:
+        definition = self.table.definition
+        return [(definition.columns[place].type, self.columns[place]) for place in definition.indexes_of(columns)]
+
+    @cached_property
+    def has_exact_key(self) -> bool:
+        return has_exact_key(self.pairs(self.table.definition.primary_key))
+
+    def select_list(self, columns: Sequence[str] | None = None) -> str:
+        some = columns or self.table.definition.column_names
+        return Carrier(self.pairs(some)).selected([f"t.{quoted(column)}" for column in some])
+
+
+class Standings:
+    """By the table's name. What the application changes of one is found by `Database.capture_faults`, in each run."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Standing] = {}
+
+    def of(self, raw: Driver, schema: str, table: Table) -> Standing:
+        """Raises DatabaseTrouble where the table is gone or no longer fit: its rows can't be read or written."""
+        found = self._known.get(table.name)
+        if found is None or found.table.definition != table.definition or found.table.id != table.id:
+            try:
+                local = read_local(raw, schema, table.name)
+                found = self._known[table.name] = Standing(table, local, tuple(captured_columns(local, table)))
+            except (UnknownName, UnfitTable) as error:
+                raise DatabaseTrouble(str(error)) from error
+        return found
+
+    def forget(self, name: str | None = None) -> None:
+        if name is None:
+            self._known.clear()
+        else:
+            self._known.pop(name, None)
