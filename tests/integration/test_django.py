@@ -50,7 +50,12 @@ class Site:
         return found
 
 
-KINDS = [("sqlite", "sqlite", "sqlite"), ("postgresql", "postgresql", "postgresql")]
+KINDS = [
+    ("sqlite", "sqlite", "sqlite"),
+    ("postgresql", "postgresql", "postgresql"),
+    ("postgresql", "sqlite", "postgresql"),
+    ("sqlite", "postgresql", "sqlite"),
+]
 """Of the databases of the head office and two branches."""
 
 

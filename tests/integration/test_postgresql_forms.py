@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("psycopg")
 
-from test_postgresql_nodes import PostgresqlPlace, exchange, places  # noqa: F401 - a fixture
+from test_postgresql_nodes import exchange, places  # noqa: F401 - a fixture
 
 from tests.integration.command_line import Place
+from tests.integration.server_places import PostgresqlPlace
 
 Both = tuple[PostgresqlPlace, Place]
 

@@ -67,6 +67,7 @@ class LocalTable:
     persistence: str
     inherits: bool
     row_security: bool
+    """Policies hide rows from our role."""
     columns: tuple[LocalColumn, ...]
     keys: tuple[LocalKey, ...]
     foreign_keys: tuple[LocalForeignKey, ...]
@@ -90,7 +91,7 @@ class LocalTable:
 
 
 _TABLE = """
-SELECT c.oid::bigint, c.relkind::text, c.relpersistence::text, c.relrowsecurity,
+SELECT c.oid::bigint, c.relkind::text, c.relpersistence::text, row_security_active(c.oid),
   EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid),
   EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

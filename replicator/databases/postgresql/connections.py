@@ -29,6 +29,9 @@ _PINNED = {
     "lock_timeout": f"{LOCK_TIMEOUT}ms",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    # Rows that a policy hides from us would seem to be deleted: an error is better.
+    "row_security": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     # Our statements are short and many; compiling them would cost more than it gains.
@@ -36,6 +39,10 @@ _PINNED = {
     # Names of the application are always written with their schema.
     "search_path": SCHEMA,
 }
+
+
+_PINNED_SINCE = {170000: {"transaction_timeout": "0"}}
+"""By the version that brought the setting."""
 
 
 class _Flag(Dumper):
@@ -95,8 +102,12 @@ class Opener:
     def _pin(self, raw: psycopg.Connection[tuple[object, ...]], _record: object) -> None:
         schemas = scalar(raw, "SELECT current_schemas(false)")
         self.application_schema = next((name for name in schemas if name != SCHEMA), "public")
-        settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _PINNED.items())
-        execute(raw, f"SELECT {settings}")
+        pinned = dict(_PINNED)
+        for version, settings in _PINNED_SINCE.items():
+            if raw.info.server_version >= version:
+                pinned |= settings
+        listed = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in pinned.items())
+        execute(raw, f"SELECT {listed}")
         raw.adapters.register_dumper(bool, _Flag)
 
 

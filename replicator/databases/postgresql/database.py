@@ -17,6 +17,7 @@ from replicator.databases.postgresql import (
     collect,
     comparing,
     definitions,
+    identities,
     own_tables,
     roles,
     spelling,
@@ -199,8 +200,10 @@ class PostgresqlDatabase(Database):
         return apply.read_images(driver(connection), self._here(connection, table), keys)
 
     def write_images(self, connection: Connection, table: Table, images: Sequence[Image]) -> None:
+        raw, here = driver(connection), self._here(connection, table)
         with translated(self._opener.where):
-            apply.write_images(driver(connection), self._here(connection, table), images)
+            apply.write_images(raw, here, images)
+            identities.pass_over(raw, here, images)
 
     def delete_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> None:
         with translated(self._opener.where):

@@ -6,12 +6,16 @@ default expressions that only PostgreSQL knows. They stay in force where they ar
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import psycopg
+
 from replicator.databases.postgresql import catalogue
 from replicator.databases.postgresql.carriage import LocalType
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
 from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
-from replicator.databases.postgresql.statements import Driver, execute, names, quoted, scalar
+from replicator.databases.postgresql.statements import Driver, execute, fetch, names, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, TypeKind, UniqueKey
 
@@ -19,6 +23,12 @@ MOST_COLUMNS = 750
 """A captured update has each column twice, and PostgreSQL allows 1,600 columns."""
 _NAME_BYTES = 63
 _NO_TABLE = {"p": "a partitioned table", "v": "a view", "m": "a materialised view", "f": "a foreign table"}
+_REFUSALS = {"42", "54", "0A"}
+"""Classes of errors that say a table can't be: its words, a limit, something that isn't supported."""
+_NOT_PERMITTED = "42501"
+_TAKEN = """
+SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s
+"""
 _ACTIONS = {"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"}
 
 
@@ -30,13 +40,18 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
     """The table as it is here. Raises UnknownName, or UnfitTable if it can't be replicated whatever its details."""
     local = catalogue.read(raw, schema, name)
     if local is None:
-        raise UnknownName(f"There is no table {name!r} in the schema {schema} of the database: check the name.")
+        raise UnknownName(f"There is no table {name!r} in the schema {schema} of the database{_elsewhere(raw, name)}.")
     if local.kind in _NO_TABLE:
         raise UnfitTable(f"{name} is {_NO_TABLE[local.kind]}: only ordinary tables can be replicated.")
     if local.inherits:
         raise UnfitTable(f"Table {name} inherits from another one, or is inherited from: use ordinary tables.")
     if local.persistence != "p":
         raise UnfitTable(f"Table {name} is unlogged, a crash empties it: make it an ordinary one (SET LOGGED).")
+    if local.row_security:
+        raise UnfitTable(
+            f"Table {name} has row level security, which hides rows from the replicator's role: let an administrator "
+            "give it BYPASSRLS."
+        )
     key = local.primary_key
     if key is None:
         raise UnfitTable(f"Table {name} has no primary key: give it one, so that its rows can be told apart.")
@@ -56,6 +71,25 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
         if column.declared.endswith("[]") and any(column.name in each.columns for each in local.keys):
             raise UnfitTable(f"Column {name}.{column.name} is an array in a key, which can't be carried.")
     return local
+
+
+def _elsewhere(raw: Driver, name: str) -> str:
+    found = [
+        schema
+        for (schema,) in fetch(
+            raw,
+            "SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relname = %s AND c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema'"
+            " AND n.nspname !~ '^pg_' ORDER BY 1",
+            (name,),
+        )
+    ]
+    if not found:
+        return ": check the name"
+    return (
+        f", but in the schema {found[0]}: let an administrator say ALTER ROLE … SET search_path = {found[0]} for the "
+        "replicator's role; a node works in one schema, the first of that path"
+    )
 
 
 def local_type(column: LocalColumn) -> LocalType:
@@ -135,8 +169,15 @@ def remarks(raw: Driver, schema: str, name: str) -> list[str]:
 
 def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
     """The table is to belong to whom the schema belongs: the application could do nothing with a table of ours."""
-    for statement in create_statements(schema, definition):
-        execute(raw, statement)
+    taken = {name for (name,) in fetch(raw, _TAKEN, (schema,))}
+    try:
+        for statement in create_statements(schema, definition, taken):
+            execute(raw, statement)
+    except psycopg.Error as error:
+        if (error.sqlstate or "")[:2] not in _REFUSALS or error.sqlstate == _NOT_PERMITTED:
+            raise
+        text = (error.diag.message_primary or "no reason given").rstrip(".")
+        raise UnfitTable(f"Table {definition.name} can't be made in this database: {text}.") from error
     owner = scalar(
         raw,
         "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s AND nspowner <> current_user::regrole"
@@ -147,8 +188,13 @@ def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
         execute(raw, f"ALTER TABLE {quoted(schema)}.{quoted(definition.name)} OWNER TO {owner}")
 
 
-def create_statements(schema: str, definition: TableDefinition) -> list[str]:
-    """CREATE TABLE and its indexes. Raises UnfitTable for what PostgreSQL doesn't have."""
+def create_statements(schema: str, definition: TableDefinition, taken: Collection[str] = ()) -> list[str]:
+    """CREATE TABLE and its indexes. Raises UnfitTable for what PostgreSQL doesn't have.
+
+    `taken`: names of what stands in the schema. Indexes have theirs among them, other databases have them within their
+    table: one that is taken, or too long, is left to PostgreSQL to choose.
+    """
+    taken = {*taken, definition.name, f"{definition.name}_pkey"}
     for name in (definition.name, *definition.column_names):
         if len(name.encode()) > _NAME_BYTES:
             raise UnfitTable(
@@ -169,19 +215,36 @@ def create_statements(schema: str, definition: TableDefinition) -> list[str]:
     return [
         f"CREATE TABLE {table} (\n  {body}\n)",
         *(
-            f"CREATE UNIQUE INDEX {quoted(unique.name)} ON {table} ({names(unique.columns)})"
+            f"CREATE UNIQUE INDEX {_free_name(unique.name, taken)}ON {table} ({names(unique.columns)})"
             for unique in definition.unique_keys
             if unique.name is not None
         ),
-        *(f"CREATE INDEX {quoted(index.name)} ON {table} ({names(index.columns)})" for index in definition.indexes),
+        *(
+            f"CREATE INDEX {_free_name(index.name, taken)}ON {table} ({names(index.columns)})"
+            for index in definition.indexes
+        ),
     ]
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """The name and a blank; nothing where PostgreSQL has to choose one."""
+    return "" if name in taken or len(name.encode()) > _NAME_BYTES else f"{quoted(name)} "
+
+
+def counts_there(definition: TableDefinition) -> bool:
+    """The database that the definition is of hands out numbers for the key by itself."""
+    if definition.autoincrement or len(definition.primary_key) != 1:
+        return definition.autoincrement
+    key = definition.columns[definition.key_indexes[0]]
+    # SQLite's other name of the rowid: only it says INTEGER in capitals.
+    return key.type.kind is TypeKind.INTEGER and key.type.declared == "INTEGER" and key.default is None
 
 
 def _column_words(definition: TableDefinition, column: ColumnDefinition) -> str:
     words = [quoted(column.name), type_words(column.type)]
     if not column.nullable or column.name in definition.primary_key:
         words.append("NOT NULL")
-    if definition.autoincrement and (column.name,) == definition.primary_key:
+    if (column.name,) == definition.primary_key and counts_there(definition):
         words.append("GENERATED BY DEFAULT AS IDENTITY")
     elif column.default is not None and (default := default_words(column.default)):
         words.append(f"DEFAULT {default}")
@@ -195,7 +258,7 @@ def _foreign_key_words(schema: str, key: ForeignKey) -> str:
         )
     parent = f"{quoted(schema)}.{quoted(key.parent)}"
     words = [
-        f"CONSTRAINT {quoted(key.name)}" if key.name else "",
+        f"CONSTRAINT {quoted(key.name)}" if key.name and len(key.name.encode()) <= _NAME_BYTES else "",
         f"FOREIGN KEY ({names(key.columns)}) REFERENCES {parent} ({names(key.parent_columns)})",
         f"ON DELETE {key.on_delete}" if key.on_delete != "NO ACTION" else "",
         f"ON UPDATE {key.on_update}" if key.on_update != "NO ACTION" else "",

@@ -22,8 +22,11 @@ _BUSY = {
 }
 _CONSTRAINT_CLASSES = {"22", "23"}
 """Data that a column can't hold, and integrity."""
-_CONSTRAINT = {"54000", "44000"}
-"""A key too long for its index; a view's check."""
+_CONSTRAINT = {"44000"}
+"""A view's check."""
+_TOO_LONG = "54000"
+"""A limit of the program: the one that a row can hit is an index entry's."""
+READ_ONLY = "25006"
 _TROUBLE = {
     "08": "The connection to {where} broke: see that the server runs and can be reached, and run again.",
     "25006": "The database {where} is read-only: run on the server that takes writes.",
@@ -33,7 +36,8 @@ _TROUBLE = {
     "53100": "The disk of the database {where} is full: make room and run again.",
     "53200": "There is not enough memory to work on the database {where}.",
     "53300": "The database {where} has no connection left: close some, or raise max_connections.",
-    "57P01": "The server of {where} is shutting down: run again when it is back.",
+    "57P01": "The connection to {where} was ended by an administrator, or by a server that shuts down: run again.",
+    "57P05": "The server of {where} ended a connection that it took for idle: run again.",
     "57P02": "The server of {where} crashed and recovers: run again.",
     "57P03": "The server of {where} is starting: run again.",
     "58": "The disk of the database {where} reports a fault ({text}): see the server's log.",
@@ -54,15 +58,25 @@ def translate(error: Exception, where: str) -> ReplicatorError | None:
     if code is None:
         # libpq's own: no server has answered, or it has gone.
         if isinstance(cause, psycopg.OperationalError):
-            return DatabaseTrouble(_TROUBLE["08"].format(where=where))
+            return DatabaseTrouble(sentence("08", where))
         return None
     text = (cause.diag.message_primary or "no reason given").rstrip(".")
     if code in _BUSY:
         return DatabaseBusy(f"The database {where} is in use ({_BUSY[code]}): try again.")
+    if code == _TOO_LONG:
+        return ConstraintViolation(
+            f"The database {where} refuses a row: a value in a key or an index is too long ({text}). Shorten it; "
+            "PostgreSQL indexes no more than about 2,700 bytes."
+        )
     if code[:2] in _CONSTRAINT_CLASSES or code in _CONSTRAINT:
         return ConstraintViolation(f"The database {where} refuses a row: {text}.")
-    sentence = _TROUBLE.get(code) or _TROUBLE.get(code[:2]) or "The database {where} refused a statement: {text}."
-    return DatabaseTrouble(sentence.format(where=where, text=text))
+    return DatabaseTrouble(sentence(code, where, text))
+
+
+def sentence(code: str, where: str, text: str = "") -> str:
+    """What to say of trouble with this code."""
+    words = _TROUBLE.get(code) or _TROUBLE.get(code[:2]) or "The database {where} refused a statement: {text}."
+    return words.format(where=where, text=text)
 
 
 @contextmanager

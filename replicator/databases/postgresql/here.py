@@ -45,6 +45,8 @@ class Here:
         self.definition = table.definition
         self.types = {column.name: types.get(column.name) or _expected(column) for column in self.definition.columns}
         self.carriages = carriages(self.definition, self.types)
+        self.sequence: str | None = None
+        """Of the numbers that the key gets, as SQL; '' if there is none. None: not looked up yet (identities)."""
 
     def select(self, columns: Sequence[str] | None = None, prefix: str = "t.") -> str:
         """These columns (all, if not told) as SQL expressions that `reader` knows."""

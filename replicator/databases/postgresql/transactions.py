@@ -9,8 +9,9 @@ import psycopg
 from sqlalchemy import Connection
 
 from replicator.databases.postgresql.connections import LOCK_TIMEOUT, Opener
-from replicator.databases.postgresql.errors import translate
+from replicator.databases.postgresql.errors import READ_ONLY, sentence, translate
 from replicator.databases.postgresql.statements import Driver, driver, execute
+from replicator.errors import DatabaseTrouble
 from replicator.runtime import Runtime
 
 _ONE_WRITER = 0x7265706C69636174
@@ -58,6 +59,9 @@ def _begin(opener: Opener, connection: Connection, *, write: bool) -> tuple[Conn
     statement = _BEGIN_WRITE if write else _BEGIN_READ
     try:
         execute(raw, statement)
+    except psycopg.errors.FeatureNotSupported as error:
+        # What a standby server says to READ WRITE.
+        raise DatabaseTrouble(sentence(READ_ONLY, opener.where)) from error
     except psycopg.OperationalError:
         if not raw.closed:
             raise

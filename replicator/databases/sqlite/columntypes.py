@@ -119,6 +119,7 @@ _ALSO_IN = {
     TypeKind.TIME: {TypeKind.TEXT},
     TypeKind.TIMESTAMP: {TypeKind.TEXT, TypeKind.TIMESTAMP_WITH_ZONE},
     TypeKind.TIMESTAMP_WITH_ZONE: {TypeKind.TEXT, TypeKind.TIMESTAMP},
+    TypeKind.INTERVAL: {TypeKind.TEXT},
     TypeKind.UUID: {TypeKind.TEXT},
     TypeKind.BLOB: {TypeKind.BLOB},
     TypeKind.JSON: {TypeKind.TEXT},

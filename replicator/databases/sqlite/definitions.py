@@ -6,11 +6,13 @@ expressions that only SQLite knows. They stay in force where they are.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
+from collections.abc import Collection
 
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import affinity, column_type, default_words, read_default, type_words
-from replicator.databases.sqlite.statements import names, quoted
+from replicator.databases.sqlite.statements import fetch, names, quoted
 from replicator.databases.sqlite.tables import LocalColumn, LocalForeignKey, LocalIndex, LocalTable
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
@@ -147,7 +149,8 @@ def remarks(raw: sqlite3.Connection, name: str) -> list[str]:
 
 def create_table(raw: sqlite3.Connection, definition: TableDefinition) -> None:
     """Raises UnfitTable where SQLite can't have it, sqlite3.Error for any other trouble."""
-    for statement in create_statements(definition):
+    taken = {name.lower() for (name,) in fetch(raw, "SELECT name FROM sqlite_schema")}
+    for statement in create_statements(definition, taken):
         try:
             raw.execute(statement)
         except sqlite3.OperationalError as error:
@@ -156,8 +159,13 @@ def create_table(raw: sqlite3.Connection, definition: TableDefinition) -> None:
             raise UnfitTable(f"Table {definition.name} can't be made in this database: {error}.") from error
 
 
-def create_statements(definition: TableDefinition) -> list[str]:
-    """CREATE TABLE and its indexes. Raises UnfitTable for what SQLite doesn't have."""
+def create_statements(definition: TableDefinition, taken: Collection[str] = ()) -> list[str]:
+    """CREATE TABLE and its indexes. Raises UnfitTable for what SQLite doesn't have.
+
+    `taken`: names of what stands in the database, in small letters. Other databases have the names of indexes within
+    their table: one that is taken here gets another.
+    """
+    used = {*taken, definition.name.lower()}
     strict, without_rowid = "strict" in definition.options, "without rowid" in definition.options
     inline_key = None
     if len(definition.primary_key) == 1 and not without_rowid:
@@ -177,12 +185,23 @@ def create_statements(definition: TableDefinition) -> list[str]:
     return [
         f"CREATE TABLE {table} (\n  {body}\n) {tail}".rstrip(),
         *(
-            f"CREATE UNIQUE INDEX {quoted(unique.name)} ON {table} ({names(unique.columns)})"
+            f"CREATE UNIQUE INDEX {_free_name(unique.name, definition, used)} ON {table} ({names(unique.columns)})"
             for unique in definition.unique_keys
             if unique.name is not None
         ),
-        *(f"CREATE INDEX {quoted(index.name)} ON {table} ({names(index.columns)})" for index in definition.indexes),
+        *(
+            f"CREATE INDEX {_free_name(index.name, definition, used)} ON {table} ({names(index.columns)})"
+            for index in definition.indexes
+        ),
     ]
+
+
+def _free_name(name: str, definition: TableDefinition, used: set[str]) -> str:
+    """The name, or one made of the table's and it; used from here on."""
+    wanted = itertools.chain([name], (f"{definition.name}_{name}{mark or ''}" for mark in itertools.count()))
+    free = next(each for each in wanted if each.lower() not in used)
+    used.add(free.lower())
+    return quoted(free)
 
 
 def _column_words(

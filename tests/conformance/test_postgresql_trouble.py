@@ -1,0 +1,124 @@
+"""Trouble with the server: each is one clear sentence, and the next transaction goes on where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("psycopg")
+
+from psycopg.errors import lookup
+
+from replicator.databases.postgresql.errors import translate
+from replicator.errors import ConstraintViolation, DatabaseBusy, DatabaseTrouble, ReplicatorError
+
+if TYPE_CHECKING:
+    from postgresql_places import PostgresqlPlace
+
+    from tests.servers.postgresql import PostgresqlServer
+
+
+@pytest.fixture
+def place(postgresql_server: PostgresqlServer, postgresql_database: str) -> Iterator[PostgresqlPlace]:
+    from postgresql_places import PostgresqlPlace
+
+    made = PostgresqlPlace(postgresql_server, postgresql_database)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        ("53100", DatabaseTrouble, "The disk of the database here is full"),
+        ("53200", DatabaseTrouble, "not enough memory"),
+        ("53300", DatabaseTrouble, "no connection left"),
+        ("25006", DatabaseTrouble, "read-only"),
+        ("57P01", DatabaseTrouble, "ended by an administrator"),
+        ("57P03", DatabaseTrouble, "is starting"),
+        ("57014", DatabaseBusy, "cancelled"),
+        ("40P01", DatabaseBusy, "waited for each other"),
+        ("55P03", DatabaseBusy, "holds what we need"),
+        ("28P01", DatabaseTrouble, "refuses the log-in"),
+        ("3D000", DatabaseTrouble, "There is no here"),
+        ("58030", DatabaseTrouble, "reports a fault"),
+        ("XX001", DatabaseTrouble, "damaged"),
+        ("23505", ConstraintViolation, "refuses a row"),
+        ("22P02", ConstraintViolation, "refuses a row"),
+        ("54000", ConstraintViolation, "too long"),
+        ("42P01", DatabaseTrouble, "refused a statement"),
+    ],
+)
+def test_each_code_has_its_sentence(code: str, kind: type[ReplicatorError], words: str) -> None:
+    found = translate(lookup(code)(), "here")
+    assert type(found) is kind
+    assert words in str(found)
+    assert "\n" not in str(found)
+
+
+def test_settings_of_the_role_do_not_reach_us(place: PostgresqlPlace) -> None:
+    settings = {
+        "statement_timeout": "1ms",
+        "idle_in_transaction_session_timeout": "1ms",
+        "default_transaction_read_only": "on",
+        "default_transaction_isolation": "serializable",
+        "row_security": "on",
+        "DateStyle": "German",
+        "search_path": "public",
+    }
+    with place.server.connect(place.name) as administrator:
+        for name, value in settings.items():
+            administrator.execute(f"ALTER ROLE replicator IN DATABASE \"{place.name}\" SET {name} = '{value}'".encode())
+    place.make("CREATE TABLE days (id integer PRIMARY KEY, day date)")
+    (table,) = place.replicate("days")
+    database = place.open()
+    with database.transaction() as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(0.01)")
+        database.write_images(connection, table, [(1, "2026-11-26")])
+        assert next(iter(database.scan(connection, table))) == [(1, "2026-11-26")]
+    database.close()
+
+
+def _end(place: PostgresqlPlace) -> None:
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'replicator' AND datname = %s"
+    with place.server.connect(place.name) as administrator:
+        administrator.execute(end, (place.name,))
+
+
+def _end_and_use(place: PostgresqlPlace, connection: Any) -> None:
+    _end(place)
+    connection.exec_driver_sql("SELECT 1")
+
+
+def test_a_connection_that_was_ended_is_told_and_made_anew(place: PostgresqlPlace) -> None:
+    with (
+        pytest.raises(DatabaseTrouble, match="was ended by an administrator"),
+        place.database.transaction() as connection,
+    ):
+        _end_and_use(place, connection)
+    with place.database.transaction() as connection:
+        assert place.database.table_names(connection) == []
+    _end(place)
+    with place.database.transaction() as connection:
+        assert place.database.table_names(connection) == []
+
+
+def test_a_standby_server_is_told(place: PostgresqlPlace) -> None:
+    signal = place.server.folder / "data" / "standby.signal"
+    place.application.close()
+    place.database.close()
+    place.server.server.stop()
+    signal.touch()
+    try:
+        place.server.start()
+        with place.database.transaction(write=False) as connection:
+            assert place.database.table_names(connection) == []
+        with pytest.raises(DatabaseTrouble, match="is read-only"), place.database.transaction():
+            pass
+    finally:
+        place.database.close()
+        place.server.server.stop()
+        signal.unlink()
+        place.server.start()
