@@ -21,6 +21,7 @@ from replicator.databases.mariadb.tables import Standing
 from replicator.databases.mariadb.transactions import patiently
 from replicator.databases.mariadb.weights import Weights
 from replicator.errors import ConstraintViolation
+from replicator.protocol.images import same_image
 from replicator.protocol.keys import key_packer
 from replicator.runtime import Runtime
 from replicator.types import Image, Key, Value
@@ -95,8 +96,30 @@ def write_images(on: Connected, standing: Standing, images: Sequence[Image]) -> 
     are there are locked first, in the order of their keys, and only they are written by it: of a row that is there the
     primary key is the first key that InnoDB finds taken. The others are inserted, plainly.
     """
+    _require_canonical_keys(standing, images)
     for some in _chunks(images):
         _write(on, standing, some)
+
+
+def as_stored(standing: Standing, columns: Sequence[str], rows: Sequence[Row]) -> Sequence[Row]:
+    """Rows of these columns as they would be read again; `rows` itself where nothing would be written otherwise."""
+    keep = Carrier(standing.pairs(columns)).stored
+    found = [keep(row) for row in rows]
+    return rows if all(map(same_image, found, rows)) else found
+
+
+def _require_canonical_keys(standing: Standing, images: Sequence[Image]) -> None:
+    """Raises ConstraintViolation for a key that would not be found again as it came."""
+    definition = standing.table.definition
+    places, keep = definition.key_indexes, Carrier(standing.pairs(definition.primary_key)).stored
+    for image in images:
+        key = [image[place] for place in places]
+        kept = keep(key)
+        if not same_image(kept, tuple(key)):
+            raise ConstraintViolation(
+                f"The key {', '.join(map(str, key))} of table {definition.name} can be stored here only as "
+                f"{', '.join(map(str, kept))}: let it be written so where the row comes from."
+            )
 
 
 def _write(on: Connected, standing: Standing, images: list[Image]) -> None:
@@ -192,7 +215,7 @@ def scan(on: Connected, standing: Standing) -> Iterator[list[Image]]:
 
 def _ordered(standing: Standing, column: str) -> str:
     """What rows are ordered by. Members of enumerations stand in the order of their numbers, but compare as texts."""
-    (_, local), *_ = standing.pairs([column])
+    local = standing.pairs([column])[0].local
     name = f"t.{quoted(column)}"
     return f"CAST({name} AS CHAR)" if local.data_type in ("enum", "set") else name
 
@@ -269,7 +292,7 @@ def _comparable(
 def _prime(on: Connected, standing: Standing, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
     """Have the weights of all texts asked for together."""
     pairs = standing.pairs(columns)
-    collations = {place: collation for place, (_, local) in enumerate(pairs) if (collation := weighed(local))}
+    collations = {place: collation for place, pair in enumerate(pairs) if (collation := weighed(pair.local))}
     if not collations:
         return
     listed = list(rows)

@@ -22,11 +22,13 @@ that is under way, each may be repeated, and the order is such that what is ther
 
 from __future__ import annotations
 
+import pymysql
+
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
 from replicator.databases.mariadb.columntypes import BLOBS
 from replicator.databases.mariadb.definitions import carried_columns, read_local
-from replicator.databases.mariadb.errors import number_of
+from replicator.databases.mariadb.errors import CONSTRAINT, number_of
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, fetch, quoted
 from replicator.errors import DatabaseBusy, UnfitTable, UnknownName
 from replicator.types import Table
@@ -40,6 +42,10 @@ _CHANGES = f"{OURS}change_"
 _ROW_BYTES = 60_000
 """Of 65,535 that the columns of a table share; texts don't count."""
 _ROW_TOO_LARGE = 1118
+
+Column = tuple[str, str, str | None]
+"""Of a change table: name, type, collation."""
+
 _TRIGGER_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
@@ -139,7 +145,7 @@ def _first(triggers: list[LocalTrigger], event: str) -> str:
 # --- change tables ----------------------------------------------------------------------------------------------------
 
 
-def wanted_columns(columns: list[LocalColumn]) -> list[tuple[str, str, str | None]]:
+def wanted_columns(columns: list[LocalColumn]) -> list[Column]:
     """(name, type, collation) of the columns for values."""
     longest = next((most for most in (1020, 200, 40) if _row_bytes(columns, most) <= _ROW_BYTES), 0)
     return [
@@ -164,7 +170,7 @@ def _type_for(column: LocalColumn, longest: int) -> str:
     return column.column_type
 
 
-def _standing_columns(raw: Driver, schema: str, number: int) -> list[tuple[str, str, str | None]]:
+def _standing_columns(raw: Driver, schema: str, number: int) -> list[Column]:
     found = fetch(
         raw,
         "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
@@ -182,18 +188,12 @@ def _make_change_table(raw: Driver, schema: str, number: int, columns: list[Loca
     listed = [_column_words(each, columns) for each in wanted]
     name = change_table(schema, number)
     try:
-        if standing and [each[0] for each in standing] == [each[0] for each in wanted]:
-            execute(raw, f"ALTER TABLE {name} {', '.join(f'MODIFY {words}' for words in listed)}")
+        if standing and _is_changed(raw, name, standing, wanted, listed):
             return
-        if standing:
-            if fetch(raw, f"SELECT EXISTS (SELECT 1 FROM {name})")[0][0]:
-                raise DatabaseBusy(
-                    f"Changes that {_CHANGES}{number} captured wait to be collected: run, and try again."
-                )
-            execute(raw, f"DROP TABLE {name}")
+        # OR REPLACE: the triggers always find a table.
         execute(
             raw,
-            f"CREATE TABLE {name} ({_FIRST_COLUMNS}, {', '.join(listed)})"
+            f"CREATE OR REPLACE TABLE {name} ({_FIRST_COLUMNS}, {', '.join(listed)})"
             " ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         )
     except Exception as error:
@@ -205,7 +205,22 @@ def _make_change_table(raw: Driver, schema: str, number: int, columns: list[Loca
         raise
 
 
-def _column_words(wanted: tuple[str, str, str | None], columns: list[LocalColumn]) -> str:
+def _is_changed(raw: Driver, name: str, standing: list[Column], wanted: list[Column], listed: list[str]) -> bool:
+    """Change the columns with what is in them. False: it can't be, and nothing is in them. Raises DatabaseBusy."""
+    if [each[0] for each in standing] == [each[0] for each in wanted]:
+        try:
+            execute(raw, f"ALTER TABLE {name} {', '.join(f'MODIFY {words}' for words in listed)}")
+        except pymysql.err.MySQLError as error:
+            if number_of(error) not in CONSTRAINT:
+                raise
+        else:
+            return True
+    if fetch(raw, f"SELECT EXISTS (SELECT 1 FROM {name})")[0][0]:
+        raise DatabaseBusy(f"Changes of a table that looks different now wait to be collected in {name}: run first.")
+    return False
+
+
+def _column_words(wanted: Column, columns: list[LocalColumn]) -> str:
     name, words, collation = wanted
     character_set = columns[int(name[1:]) - 1].character_set
     text = f" CHARACTER SET {character_set} COLLATE {collation}" if collation else ""

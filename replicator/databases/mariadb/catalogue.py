@@ -107,6 +107,9 @@ class LocalTable:
     def primary_key(self) -> LocalKey | None:
         return next((key for key in self.keys if key.primary), None)
 
+    def is_indexed(self, column: str) -> bool:
+        return any(column in key.columns for key in self.keys)
+
     def column(self, name: str) -> LocalColumn:
         """Raises KeyError."""
         for column in self.columns:

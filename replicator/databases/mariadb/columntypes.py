@@ -3,7 +3,7 @@
 | here | portable value | |
 |---|---|---|
 | tinyint … bigint, year | int | `tinyint(1)` is a boolean |
-| bigint unsigned | str | more than 64 bits with a sign hold: a numeric of 20 digits |
+| bigint unsigned | int in an index, else str | a numeric of 20 digits but where it may number rows |
 | float, double | float | shortest digits that give the same number; -0.0 is kept as 0.0 |
 | decimal(p, s) of at most 15 digits | int, or float where there is a fraction | as SQLite keeps them, exactly |
 | decimal of more digits | str | exactly |
@@ -20,7 +20,6 @@ Spatial types are refused: nobody else has them in a form that comes back the sa
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.errors import UnfitTable
@@ -45,7 +44,7 @@ _LONG = 1000
 """Longer texts are made as LONGTEXT: all columns of a row share 65,535 bytes, and only long ones don't count."""
 
 
-def column_type(data_type: str, words: str, *, is_json: bool = False) -> ColumnType | None:
+def column_type(data_type: str, words: str, *, is_json: bool = False, is_indexed: bool = False) -> ColumnType | None:
     """The portable type of a column of that type, written in `words`; None: there is none."""
     first, second = _sizes(words)
     unsigned = " unsigned" in words
@@ -53,17 +52,18 @@ def column_type(data_type: str, words: str, *, is_json: bool = False) -> ColumnT
         return ColumnType(TypeKind.JSON, declared="json")
     if data_type == "tinyint" and first == 1 and not unsigned:
         return ColumnType(TypeKind.BOOLEAN, declared=words)
-    if data_type == "bigint" and unsigned:
-        return ColumnType(TypeKind.NUMERIC, precision=20, scale=0, declared=words)
+    if data_type == "bigint" and unsigned and not is_indexed:
+        return ColumnType(TypeKind.NUMERIC, precision=20, scale=0)
     if data_type in INTEGERS:
         bits = (_UNSIGNED if unsigned else INTEGERS).get(data_type, 64)
         return ColumnType(TypeKind.INTEGER, bits=bits, declared=words)
     if data_type in ("float", "double"):
         return ColumnType(TypeKind.REAL, bits=32 if data_type == "float" else 64, declared=words)
     if data_type == "decimal":
-        made = ColumnType(TypeKind.NUMERIC, precision=first or 10, scale=second or 0, declared=words)
-        # SQLite would take the words for its own and make a double of the value.
-        return made if is_short(made) else replace(made, declared=None)
+        precision = first or 10
+        # Words of its own would say that it is kept as a number (portable).
+        declared = words if precision <= DOUBLE_DIGITS else None
+        return ColumnType(TypeKind.NUMERIC, precision=precision, scale=second or 0, declared=declared)
     if data_type == "bit":
         return ColumnType(TypeKind.BOOLEAN if (first or 1) == 1 else TypeKind.TEXT, first, declared=words)
     if data_type in TEXTS or data_type in BLOBS:
@@ -76,20 +76,15 @@ def column_type(data_type: str, words: str, *, is_json: bool = False) -> ColumnT
     return None
 
 
-def type_of(table: str, column: LocalColumn) -> ColumnType:
+def type_of(table: str, column: LocalColumn, *, is_indexed: bool) -> ColumnType:
     """Raises UnfitTable."""
-    found = column_type(column.data_type, column.column_type, is_json=column.is_json)
+    found = column_type(column.data_type, column.column_type, is_json=column.is_json, is_indexed=is_indexed)
     if found is None:
         raise UnfitTable(
             f"Column {table}.{column.name} is of the type {column.column_type}, which other databases can't keep: "
             "leave the table out, or keep this in another one."
         )
     return found
-
-
-def is_short(kind: ColumnType) -> bool:
-    """A double holds every number of this type, and gives its digits back."""
-    return kind.kind is TypeKind.NUMERIC and kind.precision is not None and kind.precision <= DOUBLE_DIGITS
 
 
 def _sizes(words: str) -> tuple[int | None, int | None]:
@@ -113,7 +108,6 @@ _WORDS = {
     TypeKind.INTERVAL: "varchar(100)",
     TypeKind.UUID: "uuid",
     TypeKind.JSON: "json",
-    TypeKind.ANY: "longtext",
 }
 _INTEGER_WORDS = {16: "smallint", 32: "int"}
 
@@ -124,7 +118,7 @@ def type_words(wanted: ColumnType, key_bytes: int | None = None) -> str:
     `key_bytes`: the column is part of a key, and may take so many of its bytes. Raises UnfitTable.
     """
     match = _DECLARED.fullmatch(wanted.declared or "")
-    if match is not None and column_type(match[1] or match[2], match[0]) == wanted:
+    if match is not None and column_type(match[1] or match[2], match[0], is_indexed=True) == wanted:
         return match[0]
     if wanted.kind is TypeKind.INTEGER:
         return _INTEGER_WORDS.get(wanted.bits or 64, "bigint")
@@ -132,8 +126,10 @@ def type_words(wanted: ColumnType, key_bytes: int | None = None) -> str:
         return "float" if wanted.bits == 32 else "double"
     if wanted.kind is TypeKind.NUMERIC:
         return _decimal(wanted)
-    if wanted.kind in (TypeKind.TEXT, TypeKind.ANY, TypeKind.BLOB):
+    if wanted.kind in (TypeKind.TEXT, TypeKind.BLOB):
         return _text(wanted, key_bytes)
+    if wanted.kind is TypeKind.ANY:
+        raise UnfitTable("A column without a type, which holds values of any, is known to SQLite only: give it one.")
     return _WORDS[wanted.kind]
 
 

@@ -246,6 +246,15 @@ class MariadbDatabase(Database):
     def count(self, connection: Connection, table: Table) -> int:
         return apply.count(self._on(connection), self._standing(table))
 
+    def as_stored(
+        self,
+        connection: Connection,  # noqa: ARG002 - all is known here
+        table: Table,
+        columns: Sequence[str],
+        rows: Sequence[tuple[Value, ...]],
+    ) -> Sequence[tuple[Value, ...]]:
+        return apply.as_stored(self._standing(table), columns, rows)
+
     def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
         return equality.comparable(self._weights, lambda: self._standing(table).pairs(columns))
 

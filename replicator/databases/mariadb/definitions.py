@@ -49,7 +49,7 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
     for name_to_carry in (name, *(column.name for column in local.columns)):
         quoted(name_to_carry)
     for column in carried_columns(local):
-        type_of(name, column)
+        type_of(name, column, is_indexed=False)
     for foreign_key in local.foreign_keys:
         cascades.require_none(name, foreign_key)
     _require_silent_triggers(local)
@@ -87,7 +87,7 @@ def definition_of(raw: Driver, local: LocalTable) -> TableDefinition:
     replaced = cascades.standing(raw, local.schema) if local.foreign_keys else {}
     return TableDefinition(
         name=local.name,
-        columns=tuple(_column(local.name, column) for column in carried_columns(local)),
+        columns=tuple(_column(local, column) for column in carried_columns(local)),
         primary_key=key.columns,
         # Unnamed: a name is the table's own here, and the whole database's elsewhere.
         unique_keys=tuple(sorted((UniqueKey(each.columns) for each in plain if each.unique), key=lambda k: k.columns)),
@@ -106,8 +106,8 @@ def _index_name(local: LocalTable, key: LocalKey) -> str:
     return key.name if key.name.startswith(local.name) else f"{local.name}_{key.name}"
 
 
-def _column(table: str, column: LocalColumn) -> ColumnDefinition:
-    kind = type_of(table, column)
+def _column(local: LocalTable, column: LocalColumn) -> ColumnDefinition:
+    kind = type_of(local.name, column, is_indexed=local.is_indexed(column.name))
     return ColumnDefinition(
         name=column.name,
         type=kind,

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal, InvalidOperation
 
-from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.databases.mariadb.columntypes import BLOBS, INTEGERS
+from replicator.databases.mariadb.forms import Pair, stored
 from replicator.databases.mariadb.weights import Weights
 from replicator.errors import ConstraintViolation
-from replicator.types import ColumnType, Value
+from replicator.types import Value
 
 Mapper = Callable[[Value], Hashable]
 _NUMBERS = {*INTEGERS, "decimal", "float", "double"}
 
 
-def comparable(
-    weights: Weights, columns: Callable[[], Sequence[tuple[ColumnType, LocalColumn]]]
-) -> Callable[[Sequence[Value]], Hashable | None]:
+def comparable(weights: Weights, columns: Callable[[], Sequence[Pair]]) -> Callable[[Sequence[Value]], Hashable | None]:
     """See `Database.comparable`. `columns` are asked for when they are needed first."""
     known: list[Mapper] = []
 
     def mappers() -> list[Mapper]:
         if not known:
-            known.extend(_mapper(weights, kind, local) for kind, local in columns())
+            known.extend(_mapper(weights, each) for each in columns())
         return known
 
     def compare(values: Sequence[Value]) -> Hashable | None:
@@ -35,13 +33,13 @@ def comparable(
     return compare
 
 
-def has_exact_key(columns: Sequence[tuple[ColumnType, LocalColumn]]) -> bool:
+def has_exact_key(columns: Sequence[Pair]) -> bool:
     """Two keys that the database calls equal are the same values."""
     return all(
         local.data_type in INTEGERS
         or local.data_type in BLOBS
         or (is_exact(local.collation) and local.data_type == "varchar")
-        for _, local in columns
+        for _, local, _ in columns
     )
 
 
@@ -55,14 +53,15 @@ def weighed(local: LocalColumn) -> str | None:
     return None if collation is None or collation.endswith("_bin") else collation
 
 
-def _mapper(weights: Weights, kind: ColumnType, local: LocalColumn) -> Mapper:
+def _mapper(weights: Weights, pair: Pair) -> Mapper:
+    local = pair.local
     if local.data_type in _NUMBERS:
         return _number
     if local.data_type in BLOBS:
         return lambda value: value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
     collation = local.collation
     if collation is None:
-        return _as_written(kind, local)
+        return _as_written(pair)
     if collation.endswith("_bin"):
         padded = not is_exact(collation) or local.data_type == "char"
         return (lambda value: _text(value).rstrip(" ")) if padded else _text
@@ -95,15 +94,14 @@ def _number(value: Value) -> Hashable:
         return str(value)
 
 
-def _as_written(kind: ColumnType, local: LocalColumn) -> Mapper:
+def _as_written(pair: Pair) -> Mapper:
     """Dates, times, uuids, bits: two values that come to stand as the same."""
-    carrier = Carrier([(kind, local)])
+    keep = stored(pair)
 
     def written(value: Value) -> Hashable:
         try:
-            text = carrier.literals([value])[0].lower()
+            return str(keep(value)).lower()
         except ConstraintViolation:
             return _text(value)
-        return f"{text[:-1].rstrip('0').rstrip('.')}'" if "." in text else text
 
     return written

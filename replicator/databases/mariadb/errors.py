@@ -26,7 +26,7 @@ _BUSY = {
     1223: "another program keeps writers out",
 }
 DUPLICATE = 1062
-_CONSTRAINT = {
+CONSTRAINT = {
     # keys
     *(DUPLICATE, 1022, 1216, 1217, 1451, 1452, 1557, 1761, 1762),
     # values that a column can't hold
@@ -92,7 +92,7 @@ def translate(error: Exception, where: str) -> ReplicatorError | None:
     text = (str(cause.args[1]) if cause is not None and len(cause.args) > 1 else "no reason given").rstrip(".")
     if number in _BUSY:
         return DatabaseBusy(f"The database {where} is in use ({_BUSY[number]}): try again.")
-    if number in _CONSTRAINT:
+    if number in CONSTRAINT:
         return ConstraintViolation(f"The database {where} refuses a row: {text}.")
     if not isinstance(cause, (pymysql.err.DatabaseError, pymysql.err.InterfaceError)):
         return None

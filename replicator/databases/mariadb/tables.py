@@ -11,11 +11,11 @@ from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable
 from replicator.databases.mariadb.definitions import read_local
 from replicator.databases.mariadb.equality import has_exact_key
+from replicator.databases.mariadb.forms import Pair
 from replicator.databases.mariadb.statements import Driver, quoted
+from replicator.databases.portable import key_columns
 from replicator.errors import DatabaseTrouble, UnfitTable, UnknownName
-from replicator.types import ColumnType, Table
-
-Pair = tuple[ColumnType, LocalColumn]
+from replicator.types import Table
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,15 @@ class Standing:
     def carrier(self) -> Carrier:
         return Carrier(self.pairs(self.table.definition.column_names))
 
-    def pairs(self, columns: Sequence[str]) -> list[Pair]:
+    @cached_property
+    def _pairs(self) -> list[Pair]:
         definition = self.table.definition
-        return [(definition.columns[place].type, self.columns[place]) for place in definition.indexes_of(columns)]
+        keys = key_columns(definition)
+        pairs = zip(definition.columns, self.columns, strict=True)
+        return [Pair(column.type, local, column.name in keys) for column, local in pairs]
+
+    def pairs(self, columns: Sequence[str]) -> list[Pair]:
+        return [self._pairs[place] for place in self.table.definition.indexes_of(columns)]
 
     @cached_property
     def has_exact_key(self) -> bool:
