@@ -190,6 +190,69 @@ def test_faults_are_found_and_mended(place: PostgresqlPlace) -> None:
             assert any(words in fault for fault in faults), (damage, faults)
 
 
+def change_tables(place: PostgresqlPlace) -> list[str]:
+    with place.server.connect(place.name) as administrator:
+        found = administrator.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'replicator'::regnamespace AND relkind = 'r'"
+            " AND relname LIKE 'change%' ORDER BY 1"
+        )
+        return [name for (name,) in found]
+
+
+def test_what_was_captured_before_a_type_was_changed_is_kept(place: PostgresqlPlace) -> None:
+    place.make("CREATE TABLE priced (id integer PRIMARY KEY, price numeric(10,2), note varchar(5))")
+    (table,) = place.replicate("priced")
+    place.run("INSERT INTO priced VALUES (1, 1.5, 'a')")
+    place.run("ALTER TABLE priced ALTER COLUMN note TYPE text, ALTER COLUMN id TYPE bigint")
+    with place.database.transaction() as connection:
+        assert any("type of a column" in fault for fault in place.database.capture_faults(connection, table))
+        place.database.install_capture(connection, table)
+        assert place.database.capture_faults(connection, table) == []
+        assert not place.database.outbox_is_empty(connection)
+        key = pack_key((1,))
+        assert place.database.pending_keys(connection, table, [key]) == {key}
+    place.run("UPDATE priced SET note = 'longer than before', id = id + 3000000000")
+    assert change_tables(place) == ["change_1", "change_1_1"]
+    assert [change.image for change in place.collect()] == [
+        (1, 1.5, "a"),
+        None,
+        (3_000_000_001, 1.5, "longer than before"),
+    ]
+    assert change_tables(place) == ["change_1"]
+
+
+def test_the_change_table_of_a_removed_table_goes_once_it_is_empty(place: PostgresqlPlace) -> None:
+    place.make(CUSTOMERS, "CREATE TABLE other (id integer PRIMARY KEY)")
+    table, other = place.replicate("customers", "other")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    with place.database.transaction() as connection:
+        place.database.remove_capture(connection, table)
+        place.database.remove_capture(connection, other)
+    assert change_tables(place) == ["change_1"]
+    del place.tables[other.id]
+    with place.server.connect(place.name) as backup, backup.transaction():
+        backup.execute("SELECT * FROM replicator.change_1")
+        # Whoever reads it is not waited for.
+        assert len(place.collect()) == 1
+    assert change_tables(place) == ["change_1"]
+    place.make("CREATE TABLE third (id integer PRIMARY KEY)")
+    place.tables[3] = place.replicate("third")[-1]
+    place.run("INSERT INTO third VALUES (1)")
+    place.collect()
+    assert "change_1" not in change_tables(place)
+
+
+def test_floats_that_are_equal_and_not_the_same_are_changes(place: PostgresqlPlace) -> None:
+    place.make("CREATE TABLE measured (id integer PRIMARY KEY, value double precision, price numeric(10,3))")
+    place.replicate("measured")
+    place.run("INSERT INTO measured VALUES (1, 0.0, 1.5)")
+    place.collect()
+    place.run("UPDATE measured SET value = '-0.0'")
+    place.run("UPDATE measured SET value = 'NaN'")
+    place.run("UPDATE measured SET value = 'NaN', price = 1.500")
+    assert [(change.mask, repr(change.before)) for change in place.collect()] == [(0b10, "(0.0,)"), (0b10, "(-0.0,)")]
+
+
 # --- values -----------------------------------------------------------------------------------------------------------
 
 

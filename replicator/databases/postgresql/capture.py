@@ -21,6 +21,7 @@ The functions run as their owner, so that the application needs no right on our 
 from __future__ import annotations
 
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalTable
+from replicator.databases.postgresql.change_tables import change_table, drop_useless, put_aside
 from replicator.databases.postgresql.definitions import carried_columns, read_local
 from replicator.databases.postgresql.statements import SCHEMA, Driver, execute, fetch, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
@@ -33,10 +34,6 @@ _KINDS = ("insert", "update", "delete", "truncate")
 _FIRST_COLUMNS = 'id bigint NOT NULL, txid xid8 NOT NULL, op "char" NOT NULL, at timestamptz NOT NULL'
 
 
-def change_table(number: int) -> str:
-    return f"{SCHEMA}.change_{number}"
-
-
 def create_sequence(raw: Driver) -> None:
     # Ids must rise with time over all sessions (protocol.md 7.1): no session may draw some in advance.
     execute(raw, f"CREATE SEQUENCE IF NOT EXISTS {SCHEMA}.change_id AS bigint CACHE 1")
@@ -45,7 +42,7 @@ def create_sequence(raw: Driver) -> None:
 def install(raw: Driver, schema: str, table: Table) -> None:
     local = read_local(raw, schema, table.name)
     columns = _captured(local, table)
-    remove(raw, table)
+    _drop_functions(raw, table)
     _make_change_table(raw, table.id, columns)
     for statement in _statements(raw, local, table.id, columns):
         execute(raw, statement)
@@ -53,6 +50,12 @@ def install(raw: Driver, schema: str, table: Table) -> None:
 
 def remove(raw: Driver, table: Table) -> None:
     """Triggers and functions go; what was captured stays until it is collected."""
+    _drop_functions(raw, table)
+    drop_useless(raw)
+
+
+def _drop_functions(raw: Driver, table: Table) -> None:
+    """Their triggers go with them."""
     for kind in _KINDS:
         execute(raw, f"DROP FUNCTION IF EXISTS {SCHEMA}.capture_{kind}_{table.id}() CASCADE")
 
@@ -150,13 +153,13 @@ def _change_columns(raw: Driver, number: int) -> list[tuple[str, str]]:
 
 
 def _make_change_table(raw: Driver, number: int, columns: list[LocalColumn]) -> None:
-    """Anew where the columns have changed; what was captured has been collected then, or is told as lost."""
+    """Anew where the columns have changed; what was captured is kept and read as it is."""
     name = change_table(number)
     wanted = _wanted_columns(columns)
     if scalar(raw, "SELECT to_regclass(%s)", (name,)) is not None:
         if _change_columns(raw, number) == wanted:
             return
-        execute(raw, f"DROP TABLE {name}")
+        put_aside(raw, number)
     listed = ", ".join(f"{column} {declared}" for column, declared in wanted)
     execute(raw, f"CREATE TABLE {name} ({_FIRST_COLUMNS}, {listed})")
 

@@ -19,9 +19,15 @@ from typing import Any
 import psycopg
 
 from replicator.databases.base import Change
-from replicator.databases.postgresql.capture import change_table
-from replicator.databases.postgresql.here import Here, Row, local_types
-from replicator.databases.postgresql.statements import SCHEMA, Driver, execute, fetch, scalar
+from replicator.databases.postgresql.change_tables import (
+    ChangeTable,
+    captured_here,
+    change_tables,
+    drop_useless,
+    slots,
+)
+from replicator.databases.postgresql.here import Here, Row
+from replicator.databases.postgresql.statements import Driver, execute, fetch
 from replicator.protocol.keys import key_packer, pack_key
 from replicator.types import Key, Operation, Table, Value
 
@@ -33,28 +39,10 @@ _HEAD = 5
 """Columns before n1: last id of the group, id, op, at, txid."""
 
 
-def change_tables(raw: Driver) -> list[int]:
-    """Numbers of the tables that have a change table, replicated still or not."""
-    found = fetch(
-        raw,
-        "SELECT substr(relname, 8)::integer FROM pg_class WHERE relnamespace = %s::regnamespace"
-        " AND relname ~ '^change_[0-9]+$' AND relkind = 'r' ORDER BY 1",
-        (SCHEMA,),
-    )
-    return [number for (number,) in found]
-
-
-def is_empty(raw: Driver, numbers: list[int]) -> bool:
-    if not numbers:
-        return True
-    some = " OR ".join(f"EXISTS (SELECT FROM {change_table(number)})" for number in numbers)
-    return not scalar(raw, f"SELECT {some}")
-
-
-def note_groups(raw: Driver, numbers: list[int]) -> str:
+def note_groups(raw: Driver, sources: Sequence[ChangeTable]) -> str:
     """Fix which transactions are read, each with its last id. Returns the exported snapshot that they are of."""
     exported, snapshot = fetch(raw, "SELECT pg_export_snapshot(), pg_current_snapshot()::text")[0]
-    every = " UNION ALL ".join(f"SELECT txid, id FROM {change_table(number)}" for number in numbers)
+    every = " UNION ALL ".join(f"SELECT txid, id FROM {source.name}" for source in sources)
     execute(raw, f"DROP TABLE IF EXISTS {_GROUPS}")
     execute(
         raw,
@@ -71,16 +59,19 @@ Placed = tuple[Place, list[Change]]
 
 
 def changes(
-    raw: Driver, tables: Mapping[int, Table], numbers: list[int], read_through: Callable[[Place], None]
+    raw: Driver, tables: Mapping[int, Table], sources: Sequence[ChangeTable], read_through: Callable[[Place], None]
 ) -> Iterator[list[Change]]:
     """All changes of the noted transactions. Changes of tables that are no longer replicated are left out.
 
     Reports the place of the last change read before it yields what was read.
     """
     with ExitStack() as stack:
-        sources = [_table_changes(stack, raw, tables[number]) for number in numbers if number in tables]
+        placed = [
+            _placed_changes(stack, raw, tables[source.number], source) for source in sources if source.number in tables
+        ]
+        merged = placed[0] if len(placed) == 1 else heapq.merge(*placed, key=itemgetter(0))
         chunk: list[Change] = []
-        for place, found in heapq.merge(*sources, key=itemgetter(0)):
+        for place, found in merged:
             chunk += found
             if len(chunk) >= CHUNK:
                 read_through(place)
@@ -91,69 +82,86 @@ def changes(
             yield chunk
 
 
-def _table_changes(stack: ExitStack, raw: Driver, table: Table) -> Iterator[Placed]:
+def _placed_changes(stack: ExitStack, raw: Driver, table: Table, source: ChangeTable) -> Iterator[Placed]:
     """The table's changes by (last id of the group, id); an update may be none, or two."""
-    cursor = stack.enter_context(raw.cursor(f"replicator_{table.id}"))
-    cursor.itersize = CHUNK
-    captured = captured_here(raw, table)
-    slots = "".join(f", {slot}" for letter in "no" for slot in _slots(captured, f"c.{letter}"))
+    cursor = stack.enter_context(raw.cursor(source.name.replace(".", "_")))
+    captured = captured_here(raw, table, source)
+    values = "".join(f", {slot}" for letter in "no" for slot in slots(captured, f"c.{letter}"))
     cursor.execute(
         "SELECT g.last, c.id, c.op::text, (extract(epoch FROM c.at) * 1000000)::bigint, c.txid::text::bigint"
-        f"{slots} FROM {change_table(table.id)} c JOIN {_GROUPS} g ON g.txid = c.txid ORDER BY g.last, c.id".encode()
+        f"{values} FROM {source.name} c JOIN {_GROUPS} g ON g.txid = c.txid ORDER BY g.last, c.id".encode()
     )
     return _decoded(cursor, captured)
-
-
-def captured_here(raw: Driver, table: Table) -> Here:
-    """The table as it was when its capture was made: the columns of its change table have the types of then."""
-    place = change_table(table.id)
-    types = local_types(raw, place)
-    names = table.definition.column_names
-    return Here(table, place, {name: types[f"n{place}"] for place, name in enumerate(names, start=1)})
-
-
-def _slots(captured: Here, prefix: str, columns: Sequence[str] | None = None) -> list[str]:
-    """The captured values of these columns (all, if not told) as SQL."""
-    definition = captured.definition
-    return [
-        captured.carriages[name].sql(f"{prefix}{definition.index_of(name) + 1}")
-        for name in columns or definition.column_names
-    ]
 
 
 def _decoded(cursor: psycopg.ServerCursor[tuple[Any, ...]], captured: Here) -> Iterator[Placed]:
     definition = captured.definition
     width, number = len(definition.columns), captured.table.id
-    read, key_of = captured.reader(), key_packer(definition)
+    middle = _HEAD + width
+    read, key_of, updated = captured.reader(), key_packer(definition), _updates(captured)
     everything = (1 << width) - 1
-    insert, update, delete = Operation.INSERT, Operation.UPDATE, Operation.DELETE
-    for row in cursor:
-        last, identity, op, at, transaction = row[:_HEAD]
-        new, old = row[_HEAD : _HEAD + width], row[_HEAD + width :]
-        if read is not None:
-            new, old = read(new), read(old)
-        found: list[Change] = []
-        gone = op == "D"
-        came = op == "I"
-        if op == "U":
-            key = key_of(new)
-            if key_of(old) != key:
-                gone = came = True
+    insert, delete = Operation.INSERT, Operation.DELETE
+    while rows := cursor.fetchmany(CHUNK):
+        for row in rows:
+            last, identity, op, at, transaction = row[:_HEAD]
+            if op == "U":
+                yield (last, identity), updated(row, identity, at, transaction)
+            elif op == "I":
+                new = row[_HEAD:middle] if read is None else read(row[_HEAD:middle])
+                yield (
+                    (last, identity),
+                    [Change(identity, number, insert, key_of(new), new, everything, None, at, transaction)],
+                )
             else:
-                places = _changed(new, old)
-                if places:
-                    mask, before = sum(1 << place for place in places), tuple(old[place] for place in places)
-                    found.append(Change(identity, number, update, key, new, mask, before, at, transaction))
-        if gone:
-            found.append(Change(identity, number, delete, key_of(old), None, 0, old, at, transaction))
-        if came:
-            found.append(Change(identity, number, insert, key_of(new), new, everything, None, at, transaction))
-        yield (last, identity), found
+                old = row[middle:] if read is None else read(row[middle:])
+                yield (
+                    (last, identity),
+                    [Change(identity, number, delete, key_of(old), None, 0, old, at, transaction)],
+                )
 
 
-def _changed(new: Row, old: Row) -> list[int]:
-    """Places of the columns whose values differ in any bit."""
-    return [place for place, value in enumerate(new) if not identical(value, old[place])]
+def _updates(captured: Here) -> Callable[[Row, int, int, int], list[Change]]:
+    """A function from an update's row to its changes: none where nothing changed, two where the key did."""
+    definition = captured.definition
+    width, number = len(definition.columns), captured.table.id
+    middle, everything = _HEAD + width, (1 << width) - 1
+    read, key_of = captured.reader(), key_packer(definition)
+    key = frozenset(definition.key_indexes)
+    readers = [captured.carriages[name].read for name in definition.column_names]
+    update, insert, delete = Operation.UPDATE, Operation.INSERT, Operation.DELETE
+    # Only these call two values equal that are not the same: 0.0 and -0.0.
+    floats = [place for place, name in enumerate(definition.column_names) if captured.types[name].name in _REALS]
+    masks: dict[tuple[int, ...], int] = {}
+
+    def updated(row: Row, identity: int, at: int, transaction: int) -> list[Change]:
+        new, old = row[_HEAD:middle], row[middle:]
+        places = [place for place, value in enumerate(new) if value != old[place]]
+        if floats:
+            places = sorted({*places, *floats})
+        pairs = [(place, old[place]) for place in places]
+        image = new if read is None else read(new)
+        if read is not None or floats:
+            portable = ((place, value if (of := readers[place]) is None else of(value)) for place, value in pairs)
+            pairs = [(place, value) for place, value in portable if not identical(image[place], value)]
+            places = [place for place, _ in pairs]
+        if not key.isdisjoint(places):
+            before = old if read is None else read(old)
+            return [
+                Change(identity, number, delete, key_of(before), None, 0, before, at, transaction),
+                Change(identity, number, insert, key_of(image), image, everything, None, at, transaction),
+            ]
+        if not places:
+            return []
+        mask = masks.get(which := tuple(places))
+        if mask is None:
+            mask = masks[which] = sum(1 << place for place in places)
+        values = tuple([value for _, value in pairs])
+        return [Change(identity, number, update, key_of(image), image, mask, values, at, transaction)]
+
+    return updated
+
+
+_REALS = {"float4", "float8"}
 
 
 def identical(one: Value, other: Value) -> bool:
@@ -163,25 +171,28 @@ def identical(one: Value, other: Value) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def clear(raw: Driver, numbers: list[int], through: Place) -> None:
+def clear(raw: Driver, through: Place) -> None:
     """Delete what the noted transactions captured, up to that place, replicated still or not."""
-    for number in numbers:
+    for source in change_tables(raw):
         execute(
             raw,
-            f"DELETE FROM {change_table(number)} c USING {_GROUPS} g"
-            " WHERE g.txid = c.txid AND (g.last, c.id) <= (%s, %s)",
+            f"DELETE FROM {source.name} c USING {_GROUPS} g WHERE g.txid = c.txid AND (g.last, c.id) <= (%s, %s)",
             through,
         )
+    drop_useless(raw)
 
 
 def waiting_keys(raw: Driver, table: Table) -> set[Key]:
-    """Keys of the table's rows that stand in its change table, whatever happened to them."""
-    captured = captured_here(raw, table)
+    """Keys of the table's rows that stand in its change tables, whatever happened to them."""
     columns = table.definition.primary_key
-    read = captured.reader(columns)
     found: set[Key] = set()
-    for letter, without in (("n", "D"), ("o", "I")):
-        slots = ", ".join(_slots(captured, letter, columns))
-        for row in fetch(raw, f"SELECT {slots} FROM {captured.place} WHERE op <> '{without}'"):
-            found.add(pack_key(row if read is None else read(row)))
+    for source in change_tables(raw):
+        if source.number != table.id:
+            continue
+        captured = captured_here(raw, table, source)
+        read = captured.reader(columns)
+        for letter, without in (("n", "D"), ("o", "I")):
+            listed = ", ".join(slots(captured, letter, columns))
+            for row in fetch(raw, f"SELECT {listed} FROM {source.name} WHERE op <> '{without}'"):
+                found.add(pack_key(row if read is None else read(row)))
     return found

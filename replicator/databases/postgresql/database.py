@@ -23,6 +23,7 @@ from replicator.databases.postgresql import (
     spelling,
     transactions,
 )
+from replicator.databases.postgresql.change_tables import change_tables, is_empty
 from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.errors import translated
 from replicator.databases.postgresql.here import Cache, Here
@@ -144,7 +145,7 @@ class PostgresqlDatabase(Database):
 
     def outbox_is_empty(self, connection: Connection) -> bool:
         raw = driver(connection)
-        return collect.is_empty(raw, collect.change_tables(raw))
+        return is_empty(raw, change_tables(raw))
 
     def outbox_mark(self, connection: Connection) -> int | None:  # noqa: ARG002 - ids don't follow commits here
         return None
@@ -156,18 +157,17 @@ class PostgresqlDatabase(Database):
         through: int | None = None,  # noqa: ARG002 - there is no mark here
     ) -> Iterator[list[Change]]:
         raw = driver(connection)
-        numbers = collect.change_tables(raw)
-        if numbers:
-            self._exported = collect.note_groups(raw, numbers)
-            yield from collect.changes(raw, tables, numbers, self._note_read)
+        sources = change_tables(raw)
+        if sources:
+            self._exported = collect.note_groups(raw, sources)
+            yield from collect.changes(raw, tables, sources, self._note_read)
 
     def _note_read(self, place: collect.Place) -> None:
         self._read_through = place
 
     def clear_outbox(self, connection: Connection) -> None:
         if self._read_through is not None:
-            raw = driver(connection)
-            collect.clear(raw, collect.change_tables(raw), self._read_through)
+            collect.clear(driver(connection), self._read_through)
             self._read_through = None
 
     @contextmanager

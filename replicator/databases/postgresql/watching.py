@@ -8,7 +8,7 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from replicator.databases.postgresql import collect
+from replicator.databases.postgresql.change_tables import change_tables, is_empty
 from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.statements import driver
 from replicator.errors import DatabaseTrouble
@@ -29,7 +29,7 @@ class Watch:
                 if self._connection is None:
                     self._connection = self._opener.another()
                 raw = driver(self._connection)
-                return not collect.is_empty(raw, collect.change_tables(raw))
+                return not is_empty(raw, change_tables(raw))
             except (DatabaseTrouble, SQLAlchemyError, psycopg.Error):
                 self._drop()
                 return False
