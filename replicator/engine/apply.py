@@ -23,6 +23,12 @@ from replicator.store.state import LinkState
 REFUSED = "refused-batch"
 """Kind of the notice about a batch that waits."""
 
+BUSY, BUSY_LONG = "busy", "busy-long"
+"""Kinds of the notices about a batch that others keep us from applying: the first time, and when that lasts."""
+
+LASTING = 5 * 60 * 1_000_000
+"""Microseconds after which a person should know."""
+
 TRIES = 6
 """Of one batch in one run. An application that changes the same rows all the time is met by the next run."""
 
@@ -56,6 +62,7 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
         done = _persist(node, parked, applied, progress)
     except DatabaseBusy as busy:
         applied.waiting = str(busy)
+        _note_busy(node, parked, busy)
         return False
     except SpoolLoss as loss:
         with node.unit() as unit:
@@ -70,6 +77,24 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     if done:
         node.spool.delete_batch(parked.place)
     return done
+
+
+def _note_busy(node: Node, parked: Parked, busy: DatabaseBusy) -> None:
+    """Who holds a row for long may have forgotten it: a transaction that was left open over lunch."""
+    if not node.database.capabilities.others_write_meanwhile:
+        return  # what keeps us out keeps our notes out as well
+    try:
+        with node.unit() as unit:
+            name = unit.peers[parked.peer].name
+            subject = f"{name} {parked.n}"
+            since = notices.since(unit.connection, (BUSY,), subject)
+            unit.notice(BUSY, subject, f"batch {parked.n} of {name} waits: {busy}")
+            if since is not None and unit.now - since >= LASTING:
+                minutes = (unit.now - since) // 60_000_000
+                text = f"batch {parked.n} of {name} has waited for {minutes} minutes: {busy}"
+                unit.notice(BUSY_LONG, subject, text, waiting=True)
+    except DatabaseBusy:
+        return
 
 
 def _persist(node: Node, parked: Parked, applied: Applied, progress: Progress) -> bool:
@@ -111,7 +136,7 @@ def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, *, 
         links.applied(state.link, parked.n, batch.digest)
         batches.remember_digest(unit.connection, parked.peer, "in", parked.n, batch.digest)
         parcels.drop(unit.connection, parked.place)
-        notices.settle(unit.connection, (REFUSED,), f"{unit.peers[parked.peer].name} {parked.n}")
+        notices.settle(unit.connection, (REFUSED, BUSY, BUSY_LONG), f"{unit.peers[parked.peer].name} {parked.n}")
     applied.batches += 1
     applied.rows += batch.rows
     return True

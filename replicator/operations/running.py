@@ -12,6 +12,7 @@ from typing import Protocol
 from replicator.config import Configuration
 from replicator.databases import open_database
 from replicator.engine import session
+from replicator.engine.apply import BUSY
 from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
@@ -144,7 +145,8 @@ class Runs:
         summary = session.run(node, resend_now=resend_now, progress=progress)
         self._unswept = False
         with node.database.transaction(write=False) as connection:
-            news = notices.after(connection, known, NEWS)
+            # What keeps a batch from being applied is told with the run itself.
+            news = [notice for notice in notices.after(connection, known, NEWS) if notice.kind != BUSY]
             needs = notices.recent(connection, waiting_only=True)
         return Outcome(
             node=node.name,

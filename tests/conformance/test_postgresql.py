@@ -390,9 +390,15 @@ def test_a_lock_of_the_applications_is_busy_and_does_not_hold_it_up(place: Postg
     (table,) = place.replicate("customers")
     place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
     with place.another() as other:
+        other.execute("SET application_name = 'till'")
         other.execute("BEGIN")
         other.execute("UPDATE customers SET note = 'x'")
-        with pytest.raises(DatabaseBusy), place.database.transaction() as connection:
+        with (
+            pytest.raises(
+                DatabaseBusy, match=rf"till \(session {other.info.backend_pid}, user application\) has .* since"
+            ),
+            place.database.transaction() as connection,
+        ):
             place.database.write_images(connection, table, [(1, "b", None)])
         other.execute("COMMIT")
     assert place.run("SELECT * FROM customers") == [(1, "a", "x")]

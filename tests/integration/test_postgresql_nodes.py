@@ -175,3 +175,27 @@ def test_a_parent_that_the_application_deletes_meanwhile_is_held(
     assert office.sql("SELECT customer FROM orders WHERE id = 9") == [(2,)]
     exchange(station, office, station)
     assert station.sql(CUSTOMERS) == office.sql(CUSTOMERS)
+
+
+def test_who_holds_a_row_for_long_is_named_in_the_status(
+    pair: tuple[PostgresqlPlace, Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, station = pair
+    station.sql("UPDATE customers SET city = 'station' WHERE id = 1")
+    station.run()
+    with closing(office.connect()) as application:
+        application.execute("SET application_name = 'till'")
+        application.execute("BEGIN")
+        application.execute("UPDATE customers SET city = 'host' WHERE id = 1")
+        waiting = office.run().applied.waiting or ""
+        assert "till (session" in waiting
+        assert office.call("status").code == 0
+        monkeypatch.setattr("replicator.engine.apply.LASTING", 0)
+        office.run()
+        status = office.call("status")
+        assert status.code == 3
+        assert "till (session" in status.out
+        application.execute("ROLLBACK")
+    office.run()
+    assert office.done("status").code == 0
+    assert office.sql("SELECT city FROM customers WHERE id = 1") == [("station",)]

@@ -69,7 +69,9 @@ class PostgresqlDatabase(Database):
             raise RuntimeError("a transaction of this database is open already")
         self._inside = True
         try:
-            with transactions.transaction(self._opener, self.runtime, write=write) as connection:
+            with transactions.transaction(
+                self._opener, self.runtime, write=write, at_work_on=lambda: self._cache.last
+            ) as connection:
                 yield connection
         finally:
             self._inside = False

@@ -62,7 +62,7 @@ def translate(error: Exception, where: str) -> ReplicatorError | None:
         return None
     text = (cause.diag.message_primary or "no reason given").rstrip(".")
     if code in _BUSY:
-        return DatabaseBusy(f"The database {where} is in use ({_BUSY[code]}): try again.")
+        return DatabaseBusy(f"The database {where} is in use, {_BUSY[code]}: try again.")
     if code == _TOO_LONG:
         return ConstraintViolation(
             f"The database {where} refuses a row: a value in a key or an index is too long ({text}). Shorten it; "

@@ -113,6 +113,8 @@ class Cache:
     def __init__(self, schema: Callable[[], str]) -> None:
         self._schema = schema
         self._known: dict[tuple[int, str], Here] = {}
+        self.last: str | None = None
+        """The table that was last asked for, as SQL."""
 
     def here(self, raw: Driver, table: Table) -> Here:
         key = id(raw), table.name
@@ -120,7 +122,9 @@ class Cache:
         if found is None or found.table is not table:
             place = f"{quoted(self._schema())}.{quoted(table.name)}"
             found = self._known[key] = Here(table, place, local_types(raw, place))
+        self.last = found.place
         return found
 
     def forget(self) -> None:
         self._known.clear()
+        self.last = None

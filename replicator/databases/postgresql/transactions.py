@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy import Connection
 
+from replicator.databases.postgresql.blockers import blocker
 from replicator.databases.postgresql.connections import LOCK_TIMEOUT, Opener
 from replicator.databases.postgresql.errors import READ_ONLY, sentence, translate
 from replicator.databases.postgresql.statements import Driver, driver, execute
-from replicator.errors import DatabaseTrouble
+from replicator.errors import DatabaseBusy, DatabaseTrouble
 from replicator.runtime import Runtime
 
 _ONE_WRITER = 0x7265706C69636174
@@ -30,8 +31,10 @@ _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 @contextmanager
-def transaction(opener: Opener, runtime: Runtime, *, write: bool) -> Iterator[Connection]:
-    """See `Database.transaction`."""
+def transaction(
+    opener: Opener, runtime: Runtime, *, write: bool, at_work_on: Callable[[], str | None]
+) -> Iterator[Connection]:
+    """See `Database.transaction`. `at_work_on` tells the table that was last used, for who asks what is held."""
     connection = opener.kept()
     raw = driver(connection)
     try:
@@ -43,9 +46,10 @@ def transaction(opener: Opener, runtime: Runtime, *, write: bool) -> Iterator[Co
     except BaseException as error:
         _roll_back(opener, raw)
         ours = translate(error, opener.where) if isinstance(error, Exception) else None
-        if ours is None:
+        told = _with_blocker(ours or error, raw, at_work_on())
+        if told is error:
             raise
-        raise ours from error
+        raise told from error
     finally:
         if not connection.closed and connection.in_transaction():
             # SQLAlchemy's own idea of a transaction; the database's is over.
@@ -70,6 +74,14 @@ def _begin(opener: Opener, connection: Connection, *, write: bool) -> tuple[Conn
         raw = driver(connection)
         execute(raw, statement)
     return connection, raw
+
+
+def _with_blocker(error: BaseException, raw: Driver, place: str | None) -> BaseException:
+    """The error; where somebody holds what we need, with who that is."""
+    if type(error) is not DatabaseBusy or raw.closed:
+        return error
+    who = blocker(raw, place)
+    return error if who is None else DatabaseBusy(f"{str(error).removesuffix(': try again.')}: {who}; try again.")
 
 
 def _roll_back(opener: Opener, raw: Driver) -> None:
