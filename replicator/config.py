@@ -201,7 +201,12 @@ class Configuration(_Section):
     role: Role = Field(strict=False, description="host or station.")
     name: Name = Field(description="This node's name. Not to be changed: the other side knows it by this name.")
     database: Annotated[str, AfterValidator(checked_database)] = Field(
-        description="The application's database, as a URL: sqlite:////absolute/path.db. Never with a password."
+        description="The application's database, as a URL: sqlite:////absolute/path.db or "
+        "postgresql://USER@HOST/DATABASE. Never with a password."
+    )
+    database_password_file: FilePath | None = Field(
+        default=None,
+        description="A file of yours, mode 0600, with the password of the database's user, where no keyring has it.",
     )
     host_account: Account | None = Field(default=None, alias="SERVER", description="The mail account of a host.")
     station_account: Account | None = Field(default=None, alias="REMOTE", description="The mail account of a station.")

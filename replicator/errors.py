@@ -53,6 +53,10 @@ class DatabaseTrouble(ReplicatorError):
     """The database can't be used: missing, damaged, full, no permission, our tables missing."""
 
 
+class DatabaseWantsPassword(DatabaseTrouble):
+    """The database's server asks for a password, and none was given."""
+
+
 class ConstraintViolation(ReplicatorError):
     """The database refuses a row: a unique key, NOT NULL, CHECK or a type. Only that row is at fault."""
 

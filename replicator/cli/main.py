@@ -20,7 +20,20 @@ import typer
 from typer.main import get_command
 
 from replicator import __version__, core_dumps, logs
-from replicator.cli import account, conflict, demo, journal, mail, rule, setup, station, status, table, upgrade
+from replicator.cli import (
+    account,
+    conflict,
+    database,
+    demo,
+    journal,
+    mail,
+    rule,
+    setup,
+    station,
+    status,
+    table,
+    upgrade,
+)
 from replicator.cli import run as runs
 from replicator.cli.console import one_line
 from replicator.cli.session import Session, session_of
@@ -38,7 +51,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _log = logging.getLogger("replicator.cli.main")  # whatever this module is called when it is run by -m
 
-NOUNS = (setup, account, station, table, rule, runs, status, journal, conflict, mail, upgrade, demo)
+NOUNS = (setup, database, account, station, table, rule, runs, status, journal, conflict, mail, upgrade, demo)
 """In the order of the help. Each file joins its commands to the program."""
 
 

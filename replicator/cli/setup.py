@@ -17,6 +17,7 @@ from replicator.cli.account_options import (
     SendUrl,
     after_set_up,
 )
+from replicator.cli.database import with_database_password
 from replicator.cli.formats import say
 from replicator.cli.passphrase import existing_passphrase
 from replicator.cli.session import session_of
@@ -25,7 +26,21 @@ from replicator.operations.account_options import LoginOptions
 from replicator.operations.node_setup import SetUp
 
 DatabaseUrl = Annotated[
-    str, typer.Option("--database", metavar="URL", help="The application's database: sqlite:////absolute/path.db.")
+    str,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="The application's database: sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE.",
+    ),
+]
+DatabasePasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--database-password-file",
+        metavar="FILE",
+        readable=False,
+        help="A file of yours, mode 0600, that holds the password of the database's user.",
+    ),
 ]
 MailboxUrl = Annotated[
     str | None,
@@ -48,20 +63,25 @@ def host_init(
     auth: Auth = None,
     client_id: ClientId = None,
     authority: Authority = None,
+    database_password_file: DatabasePasswordFile = None,
 ) -> None:
     """Make this computer the host, with the application's database and a mailbox."""
     session = session_of(context)
     home = session.home()
-    done = node_setup.host_init(
-        home,
-        session.runtime,
-        database=database,
-        address=address,
-        mailbox=mailbox,
-        send=send,
-        name=name,
-        title=title,
-        login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+    done = with_database_password(
+        database,
+        lambda: node_setup.host_init(
+            home,
+            session.runtime,
+            database=database,
+            address=address,
+            mailbox=mailbox,
+            send=send,
+            name=name,
+            title=title,
+            login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+            database_password_file=database_password_file,
+        ),
     )
     _tell(done)
     after_set_up(home)
@@ -81,21 +101,26 @@ def remote_init(
     auth: Auth = None,
     client_id: ClientId = None,
     authority: Authority = None,
+    database_password_file: DatabasePasswordFile = None,
 ) -> None:
     """Make this computer a station, by the host's invitation. Its database may be missing or empty."""
     session = session_of(context)
     home = session.home()
     passphrase = existing_passphrase(session) if node_setup.passphrase_needed(home, invitation) else None
-    done = node_setup.remote_init(
-        home,
-        session.runtime,
-        invitation,
-        passphrase=passphrase,
-        database=database,
-        mailbox=mailbox,
-        send=send,
-        title=title,
-        login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+    done = with_database_password(
+        database,
+        lambda: node_setup.remote_init(
+            home,
+            session.runtime,
+            invitation,
+            passphrase=passphrase,
+            database=database,
+            mailbox=mailbox,
+            send=send,
+            title=title,
+            login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+            database_password_file=database_password_file,
+        ),
     )
     _tell(done)
     after_set_up(home)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from sqlalchemy import make_url
+from pydantic import SecretStr
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from replicator.databases.base import Database
@@ -12,29 +15,68 @@ from replicator.databases.sqlite import SqliteDatabase
 from replicator.errors import ConfigurationError
 from replicator.runtime import Runtime
 
-_DATABASES: dict[str, type[SqliteDatabase]] = {"sqlite": SqliteDatabase}
-"""By the dialect's name in a database URL."""
+
+def _postgresql(url: URL, runtime: Runtime, *, create: bool = True) -> Database:
+    """Its driver is loaded when it is used: it is an extra, and takes a moment."""
+    if find_spec("psycopg") is None:
+        raise ConfigurationError(
+            "The driver for PostgreSQL is missing: install it with pip install 'replicator[postgresql]'."
+        )
+    from replicator.databases.postgresql.database import PostgresqlDatabase
+
+    return PostgresqlDatabase(url, runtime, create=create)
 
 
-def open_database(url: str, runtime: Runtime, *, create: bool = True) -> Database:
+_DATABASES: dict[str, Callable[..., Database]] = {"postgresql": _postgresql, "sqlite": SqliteDatabase}
+"""By the dialect's name in a database URL. Each takes the URL, the runtime and `create`."""
+
+_PORTS = {"postgresql": 5432, "mariadb": 3306}
+
+
+def open_database(url: str, runtime: Runtime, *, create: bool = True, password: SecretStr | None = None) -> Database:
     """The database behind an SQLAlchemy URL such as `sqlite:///path/to/file.db`; nothing is opened yet.
 
-    `create`: whether `prepare` may make a database that isn't there.
+    `create`: whether `prepare` may make a database that isn't there. `password`: for the URL's user; the driver may
+    know other ways to one (`~/.pgpass`), or need none.
 
     Raises ConfigurationError for a URL that can't be read or a database that isn't supported. The URL may hold a
     password and is never repeated in an error.
     """
-    supported = ", ".join(sorted(_DATABASES))
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError(
-            f"The database URL can't be read: write it like sqlite:///PATH (supported: {supported})."
-        ) from None
+    parsed = _parsed(url)
     make = _DATABASES.get(parsed.get_backend_name())
     if make is None:
-        raise ConfigurationError(f"The database {parsed.get_backend_name()} isn't supported: use one of {supported}.")
+        raise ConfigurationError(
+            f"The database {parsed.get_backend_name()} isn't supported: use one of {_supported()}."
+        )
+    if password is not None:
+        parsed = parsed.set(password=password.get_secret_value())
     return make(parsed, runtime, create=create)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            f"The database URL can't be read: write it like sqlite:///PATH (supported: {_supported()})."
+        ) from None
+
+
+def _supported() -> str:
+    return ", ".join(sorted(_DATABASES))
+
+
+def login_of(url: str) -> str | None:
+    """By which name a keyring may know the password: `postgresql://user@host:port/database`. None: there is no login.
+
+    Raises ConfigurationError as `open_database`.
+    """
+    parsed = _parsed(url)
+    name = parsed.get_backend_name()
+    if name == "sqlite" or parsed.username is None:
+        return None
+    where = f"{(parsed.host or 'localhost').lower()}:{parsed.port or _PORTS.get(name, 0)}"
+    return f"{name}://{parsed.username}@{where}/{parsed.database or parsed.username}"
 
 
 def absolute_url(url: str) -> str:
@@ -42,13 +84,10 @@ def absolute_url(url: str) -> str:
 
     Raises ConfigurationError as `open_database`.
     """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError("The database URL can't be read: write it like sqlite:///PATH.") from None
+    parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return url
     return str(parsed.set(database=str(Path(parsed.database).expanduser().absolute())))
 
 
-__all__ = ["Database", "absolute_url", "open_database"]
+__all__ = ["Database", "absolute_url", "login_of", "open_database"]

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from sqlalchemy import Connection
 
 from replicator.config import Configuration
-from replicator.databases import open_database
+from replicator.operations.database_login import open_of
 from replicator.operations.opening import require_own
 from replicator.runtime import Runtime
 from replicator.store import migrate, outgoing, routes, state
@@ -33,7 +33,7 @@ def forget_size(home: Home, runtime: Runtime, configuration: Configuration, name
 
 @contextmanager
 def _own_database(home: Home, runtime: Runtime, configuration: Configuration) -> Iterator[tuple[Connection, NodeState]]:
-    with closing(open_database(configuration.database, runtime)) as database, database.transaction() as connection:
+    with closing(open_of(configuration, runtime)) as database, database.transaction() as connection:
         migrate.check(connection)
         node = state.load_node(connection)
         require_own(node, configuration, home)

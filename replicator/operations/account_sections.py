@@ -9,8 +9,8 @@ from typing import Any
 from replicator import config
 from replicator.config import Configuration
 from replicator.config_text import MAILBOX
-from replicator.databases import open_database
 from replicator.errors import StorageTrouble, WrongUse
+from replicator.operations.database_login import open_of
 from replicator.runtime import Runtime
 from replicator.store import migrate, state
 from replicator.store.home import Home
@@ -55,7 +55,7 @@ def require_stations(runtime: Runtime, configuration: Configuration, names: Iter
     if not wanted:
         return
     with (
-        closing(open_database(configuration.database, runtime)) as database,
+        closing(open_of(configuration, runtime)) as database,
         database.transaction(write=False) as connection,
     ):
         migrate.check(connection)

@@ -18,11 +18,12 @@ from sqlalchemy import Connection, inspect
 
 from replicator import config
 from replicator.config import Configuration
-from replicator.databases import absolute_url, open_database
+from replicator.databases import absolute_url
 from replicator.databases.base import Database
 from replicator.errors import ConfigurationError, WrongUse
 from replicator.operations import account_login, account_options
 from replicator.operations.account_options import NOTHING, LoginOptions
+from replicator.operations.database_login import open_of
 from replicator.protocol.link import InboundStream, Link, OutboundStream
 from replicator.runtime import Runtime
 from replicator.store import invitation as invitations
@@ -90,6 +91,7 @@ def host_init(
     name: str = "host",
     title: str = "",
     login: LoginOptions = NOTHING,
+    database_password_file: Path | None = None,
 ) -> SetUp:
     """Make a host of the folder, the application's database and the mailbox: of the address's provider, if not given.
 
@@ -97,7 +99,7 @@ def host_init(
     DatabaseTrouble, MailboxTrouble, StorageTrouble.
     """
     account = _Account(address, mailbox, send, title, login)
-    configuration = _configuration(Role.HOST, name, database, account)
+    configuration = _configuration(Role.HOST, name, database, account, database_password_file)
 
     def fill(connection: Connection, began: int) -> None:
         state.insert_node(connection, _new_node(configuration, HOST_EPOCH, began))
@@ -117,6 +119,7 @@ def remote_init(
     send: str | None = None,
     title: str = "",
     login: LoginOptions = NOTHING,
+    database_password_file: Path | None = None,
 ) -> SetUp:
     """Make a station of the folder, its database (made where it is missing) and the mailbox, by the host's invitation.
 
@@ -124,7 +127,7 @@ def remote_init(
     """
     invitation = invitations.read(invitations.read_file(invitation_file, home.files), passphrase)
     account = _Account(invitation.station_address, mailbox, send, title, login)
-    configuration = _configuration(Role.STATION, invitation.station, database, account)
+    configuration = _configuration(Role.STATION, invitation.station, database, account, database_password_file)
 
     def fill(connection: Connection, began: int) -> None:
         state.insert_node(connection, _new_node(configuration, 0, began))
@@ -147,9 +150,13 @@ def passphrase_needed(home: Home, invitation_file: Path) -> bool:
     return invitations.needs_passphrase(invitations.read_file(invitation_file, home.files))
 
 
-def _configuration(role: Role, name: str, database: str, account: _Account) -> Configuration:
+def _configuration(
+    role: Role, name: str, database: str, account: _Account, password_file: Path | None
+) -> Configuration:
     section = "SERVER" if role is Role.HOST else "REMOTE"
-    content = {"role": role.value, "name": name, "database": database, section: account.content()}
+    content: dict[str, Any] = {"role": role.value, "name": name, "database": database, section: account.content()}
+    if password_file is not None:
+        content["database_password_file"] = str(password_file.expanduser().absolute())
     checked = config.make(content)
     return config.make({**content, "database": absolute_url(checked.database)})
 
@@ -200,7 +207,7 @@ def _set_up(home: Home, runtime: Runtime, plan: _Plan, host: str | None = None) 
         began = _began(home, runtime)
         account = configuration.account
         account_login.open_account(account, home, runtime).close()
-        opened = open_database(configuration.database, runtime, create=plan.may_create_database)
+        opened = open_of(configuration, runtime, create=plan.may_create_database)
         with closing(opened) as database:
             # This makes a database that is missing, for a station. One that turns out another node's is ready already.
             sentences = database.prepare()

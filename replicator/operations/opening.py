@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from replicator.config import Configuration, MailAccess
-from replicator.databases import open_database
 from replicator.databases.base import Database
 from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node, Settings, Unrecognised
 from replicator.errors import ConfigurationError, WrongUse
 from replicator.operations.account_login import open_account
+from replicator.operations.database_login import open_of
 from replicator.protocol.link import MINUTE
 from replicator.runtime import Runtime
 from replicator.store import migrate, state
@@ -34,7 +34,7 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
     our tables missing or old), StorageTrouble.
     """
     configuration = home.load_configuration()
-    with home.lock(), closing(open_database(configuration.database, runtime)) as database:
+    with home.lock(), closing(open_of(configuration, runtime)) as database:
         with database.transaction(write=False) as connection:
             migrate.check(connection)
             require_own(state.load_node(connection), configuration, home)
@@ -106,7 +106,7 @@ def open_view(home: Home, runtime: Runtime) -> Iterator[View]:
     """The node, to look at it, also while another process works on it. Raises as `open_node`, but AlreadyRunning."""
     configuration = home.load_configuration()
     with (
-        closing(open_database(configuration.database, runtime)) as database,
+        closing(open_of(configuration, runtime)) as database,
         database.transaction(write=False) as connection,
     ):
         migrate.check(connection)

@@ -10,7 +10,6 @@ from threading import Event
 from typing import Protocol
 
 from replicator.config import Configuration
-from replicator.databases import open_database
 from replicator.engine import session
 from replicator.engine.apply import BUSY
 from replicator.engine.mailboxes import NodeMailbox
@@ -18,6 +17,7 @@ from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.session import Summary
 from replicator.errors import AlreadyRunning, ReplicatorError, Transient, WrongUse
+from replicator.operations.database_login import open_of
 from replicator.operations.listening import wait_for_mail
 from replicator.operations.noticing import Pace, Written
 from replicator.operations.opening import open_node
@@ -124,7 +124,7 @@ class Runs:
         if not times.settle_seconds:
             yield stop
             return
-        with closing(open_database(self.configuration.database, self._runtime)) as database, database.watch() as there:
+        with closing(open_of(self.configuration, self._runtime)) as database, database.watch() as there:
             yield Written(stop, there, self._pace, times.settle_seconds, times.busy_seconds)
 
     def _configure(self) -> Configuration:

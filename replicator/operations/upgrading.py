@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from replicator.databases import open_database
+from replicator.operations.database_login import open_of
 from replicator.operations.opening import require_own
 from replicator.runtime import Runtime
 from replicator.store import migrate, state
@@ -20,7 +20,7 @@ def upgrade(home: Home, runtime: Runtime) -> bool:
     configuration = home.load_configuration()
     with (
         home.lock(),
-        closing(open_database(configuration.database, runtime)) as database,
+        closing(open_of(configuration, runtime)) as database,
         database.transaction() as connection,
     ):
         migrate.require_ours(connection)

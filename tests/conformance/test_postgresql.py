@@ -409,7 +409,7 @@ def test_a_restarted_server_is_used_again(place: PostgresqlPlace) -> None:
     with place.database.transaction() as connection:
         assert place.database.table_names(connection) == ["customers"]
     place.server.server.stop()
-    with pytest.raises(DatabaseTrouble, match="broke"), place.database.transaction():
+    with pytest.raises(DatabaseTrouble, match=r"can't be reached: .*refused"), place.database.transaction():
         pass
     place.server.start()
     with place.database.transaction() as connection:
@@ -509,3 +509,36 @@ def test_the_watch_notices_what_was_committed(place: PostgresqlPlace) -> None:
         assert waits()
         place.collect()
         assert not waits()
+
+
+def test_the_least_that_the_role_needs(place: PostgresqlPlace) -> None:
+    """The second list of docs/databases.md."""
+    place.make("CREATE TABLE notes (id serial PRIMARY KEY, text text)", "CREATE TABLE closed (id integer PRIMARY KEY)")
+    with place.server.connect(place.name) as administrator:
+        for statement in (
+            "REVOKE application FROM replicator",
+            "REVOKE ALL ON SCHEMA public FROM replicator",
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+            "GRANT USAGE ON SCHEMA public TO replicator",
+            "GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON notes TO replicator",
+            "GRANT SELECT, UPDATE ON SEQUENCE notes_id_seq TO replicator",
+        ):
+            administrator.execute(statement.encode())
+    try:
+        (table,) = place.replicate("notes")
+        place.run("INSERT INTO notes (text) VALUES ('own')")
+        assert len(place.collect()) == 1
+        with place.database.transaction() as connection, place.database.replaying(connection, [table]):
+            assert place.database.capture_faults(connection, table) == []
+            place.database.write_images(connection, table, [(2, "came"), (1, "changed")])
+            assert place.database.find_keys(connection, table, ["id"], [(2,)], hold=True) != {}
+        assert place.run("INSERT INTO notes (text) VALUES ('own') RETURNING id") == [(3,)]
+        place.run("TRUNCATE notes")
+        assert len(place.collect()) == 4
+        with place.database.transaction() as connection:
+            place.database.remove_capture(connection, table)
+        with pytest.raises(DatabaseTrouble, match="does not permit"):
+            place.replicate("closed")
+    finally:
+        with place.server.connect(place.name) as administrator:
+            administrator.execute("GRANT application TO replicator")

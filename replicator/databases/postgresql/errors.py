@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from replicator.errors import ConstraintViolation, DatabaseBusy, DatabaseTrouble, ReplicatorError
+from replicator.errors import ConstraintViolation, DatabaseBusy, DatabaseTrouble, DatabaseWantsPassword, ReplicatorError
 
 _BUSY = {
     "40001": "another program changed what we read",
@@ -56,7 +56,9 @@ def translate(error: Exception, where: str) -> ReplicatorError | None:
         return None
     code = cause.sqlstate
     if code is None:
-        # libpq's own: no server has answered, or it has gone.
+        # libpq's own: no server has answered, or it has gone, or it let nobody in.
+        if isinstance(cause, psycopg.OperationalError) and cause.pgconn is not None:
+            return _not_connected(cause, where)
         if isinstance(cause, psycopg.OperationalError):
             return DatabaseTrouble(sentence("08", where))
         return None
@@ -71,6 +73,17 @@ def translate(error: Exception, where: str) -> ReplicatorError | None:
     if code[:2] in _CONSTRAINT_CLASSES or code in _CONSTRAINT:
         return ConstraintViolation(f"The database {where} refuses a row: {text}.")
     return DatabaseTrouble(sentence(code, where, text))
+
+
+def _not_connected(error: psycopg.OperationalError, where: str) -> DatabaseTrouble:
+    """While a connection is made no code tells the reason; the words of the server or of libpq are quoted."""
+    if error.pgconn is not None and error.pgconn.needs_password:
+        return DatabaseWantsPassword(
+            f"The database {where} wants a password: put it into the keyring with 'replicator database password', set "
+            "REPLICATOR_DATABASE_PASSWORD, or name a file of mode 0600 as database_password_file in replicator.toml."
+        )
+    words = " ".join(str(error).split()).rstrip(".?")
+    return DatabaseTrouble(f"The database {where} can't be reached: {words}.")
 
 
 def sentence(code: str, where: str, text: str = "") -> str:
