@@ -112,6 +112,8 @@ def canonical(kind: ColumnType, value: Value) -> Value:
     """What a database with real types would most likely make of this value; only to compare, never to store."""
     if kind.kind is TypeKind.NUMERIC:
         return _decimal(value)
+    if kind.kind is TypeKind.REAL and isinstance(value, (int, float)):
+        return value + 0.0 if value == value else "NaN"  # -0.0 + 0.0 is 0.0
     if not isinstance(value, str):
         return value
     if kind.kind is TypeKind.UUID:
@@ -169,7 +171,7 @@ def _zone(words: str | None) -> timezone:
     return timezone(-offset if words[0] == "-" else offset)
 
 
-_SEVERAL_FORMS = EXACT_KINDS | {TypeKind.NUMERIC}
+_SEVERAL_FORMS = EXACT_KINDS | {TypeKind.NUMERIC, TypeKind.REAL}
 
 
 def alike(definition: TableDefinition) -> Callable[[Image, Image], bool] | None:

@@ -78,6 +78,9 @@ def test_forms_undo_each_other(text: str) -> None:
         (TypeKind.NUMERIC, "1.50", 1.5, True),
         (TypeKind.NUMERIC, "1.51", 1.5, False),
         (TypeKind.NUMERIC, None, 0, False),
+        (TypeKind.REAL, -0.0, 0.0, True),
+        (TypeKind.REAL, float("nan"), "NaN", True),
+        (TypeKind.REAL, 1.5, 1.25, False),
         (TypeKind.TEXT, "a", "A", False),
     ],
 )

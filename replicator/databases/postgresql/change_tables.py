@@ -25,6 +25,8 @@ class ChangeTable(NamedTuple):
     """Of the replicated table."""
     name: str
     """With its schema, as SQL."""
+    is_written: bool
+    """A capture still writes to it."""
 
 
 def change_table(number: int) -> str:
@@ -36,12 +38,15 @@ def change_tables(raw: Driver) -> list[ChangeTable]:
     """All of them, of tables that are replicated still or not."""
     found = fetch(
         raw,
-        "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"
+        "SELECT relname::text, to_regproc(%s || replace(relname, 'change', '.capture_insert')) IS NOT NULL"
+        " FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"
         " AND relname ~ '^change_[0-9]+(_[0-9]+)?$'",
-        (SCHEMA,),
+        (SCHEMA, SCHEMA),
     )
     return sorted(
-        ChangeTable(int(match[1]), f"{SCHEMA}.{name}") for (name,) in found if (match := _NAME.fullmatch(name))
+        ChangeTable(int(match[1]), f"{SCHEMA}.{name}", written)
+        for name, written in found
+        if (match := _NAME.fullmatch(name))
     )
 
 
@@ -70,7 +75,7 @@ def slots(captured: Here, prefix: str, columns: Sequence[str] | None = None) -> 
 
 def put_aside(raw: Driver, number: int) -> None:
     """Make room for a change table with other columns. What was captured is kept for the next collect."""
-    current = ChangeTable(number, change_table(number))
+    current = ChangeTable(number, change_table(number), is_written=False)
     if is_empty(raw, [current]):
         execute(raw, f"DROP TABLE {current.name}")
         return
@@ -87,10 +92,7 @@ def drop_useless(raw: Driver) -> None:
     One that somebody reads at this moment (a backup) is left for the next time.
     """
     for source in change_tables(raw):
-        written = source.name == change_table(source.number) and scalar(
-            raw, "SELECT to_regproc(%s) IS NOT NULL", (f"{SCHEMA}.capture_insert_{source.number}",)
-        )
-        if written or not is_empty(raw, [source]):
+        if source.is_written or not is_empty(raw, [source]):
             continue
         execute(raw, "SAVEPOINT replicator_drop")
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from replicator.databases.keys_compared import key_differences
+from replicator.databases.portable import key_columns
 from replicator.databases.postgresql import catalogue
 from replicator.databases.postgresql.carriage import LocalType, refusal
 from replicator.databases.postgresql.definitions import definition_of, local_type, read_local
@@ -32,7 +33,7 @@ def _mapper(column: ColumnDefinition) -> Mapper:
     kind, declared = column.type.kind, column.type.declared or ""
     if kind in (TypeKind.NUMERIC, TypeKind.INTEGER, TypeKind.REAL, TypeKind.BOOLEAN):
         return _number
-    if column.collation == "citext":
+    if column.collation == "NOCASE":
         return lambda value: value.lower() if isinstance(value, str) else value
     if declared.startswith("character("):
         return lambda value: value.rstrip(" ") if isinstance(value, str) else value
@@ -66,13 +67,15 @@ def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
     except UnfitTable as error:
         return [str(error)]
     result = []
+    keys = key_columns(wanted)
     present = {column.name: column for column in found.columns}
     for column in wanted.columns:
         here = present.pop(column.name, None)
         if here is None:
             result.append(f"Table {wanted.name} has no column {column.name}.")
         else:
-            result += _column(wanted.name, here, column, local_type(local.column(column.name)))
+            local_one = local_type(local.column(column.name))
+            result += _column(wanted.name, here, column, local_one, in_key=column.name in keys)
     result += [
         f"Table {wanted.name} has a further column {column.name} that needs a value: let it be NULL or give it a "
         "default."
@@ -82,13 +85,15 @@ def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
     return [*result, *key_differences(found, wanted)]
 
 
-def _column(table: str, here: ColumnDefinition, wanted: ColumnDefinition, local: LocalType) -> list[str]:
+def _column(
+    table: str, here: ColumnDefinition, wanted: ColumnDefinition, local: LocalType, *, in_key: bool
+) -> list[str]:
     result = []
     refused = refusal(wanted.type, local)
     if refused is not None:
         result.append(f"Column {table}.{wanted.name} {refused}")
     if here.nullable != wanted.nullable:
         result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
-    if here.collation == "citext" != wanted.collation:
+    if in_key and here.collation and not wanted.collation:
         result.append(f"Column {table}.{wanted.name} is citext, which takes capitals for equal: make it text.")
     return result

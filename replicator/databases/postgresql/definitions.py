@@ -68,6 +68,11 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
             raise UnfitTable(
                 f"Column {name}.{column.name} is {column.declared}, which depends on the server's locale: use numeric."
             )
+        if not column.deterministic and any(column.name in each.columns for each in local.keys):
+            raise UnfitTable(
+                f"Column {name}.{column.name} is in a key and has a collation that takes different texts for the same: "
+                "use citext."
+            )
         if column.declared.endswith("[]") and any(column.name in each.columns for each in local.keys):
             raise UnfitTable(f"Column {name}.{column.name} is an array in a key, which can't be carried.")
     return local
@@ -131,7 +136,8 @@ def _column(column: LocalColumn) -> ColumnDefinition:
         type=column_type(column.type_name, column.declared),
         nullable=not column.not_null,
         default=None if itself else read_default(column.default)[0],
-        collation=column.collation or ("citext" if column.type_name == "citext" else None),
+        # Other collations order texts, and take none for the same that are not.
+        collation="NOCASE" if column.type_name == "citext" else None,
     )
 
 

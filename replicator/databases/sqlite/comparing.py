@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from replicator.databases.keys_compared import key_differences
+from replicator.databases.portable import key_columns
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import refusal
 from replicator.databases.sqlite.definitions import definition_of, read_local
@@ -28,13 +29,14 @@ def differences(raw: sqlite3.Connection, wanted: TableDefinition) -> list[str]:
 def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition) -> list[str]:
     name = wanted.name
     result = []
+    keys = key_columns(wanted)
     present = {column.name: column for column in found.columns}
     for column in wanted.columns:
         here = present.pop(column.name, None)
         if here is None:
             result.append(f"Table {name} has no column {column.name}.")
         else:
-            result += _column(name, local.column(column.name).affinity, here, column)
+            result += _column(name, local.column(column.name).affinity, here, column, in_key=column.name in keys)
     result += [
         f"Table {name} has a further column {column.name} that needs a value: let it be NULL or give it a default."
         for column in present.values()
@@ -45,14 +47,17 @@ def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition)
     return result
 
 
-def _column(table: str, here_affinity: str, here: ColumnDefinition, wanted: ColumnDefinition) -> list[str]:
+def _column(
+    table: str, here_affinity: str, here: ColumnDefinition, wanted: ColumnDefinition, *, in_key: bool
+) -> list[str]:
     result = []
     refused = refusal(wanted.type, here.type, here_affinity)
     if refused is not None:
         result.append(f"Column {table}.{wanted.name} {refused}")
     if here.nullable != wanted.nullable:
         result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
-    if here.collation != wanted.collation:
+    # One that takes less for the same holds all that comes; the host sees to its own keys.
+    if in_key and here.collation not in (None, wanted.collation):
         result.append(
             f"Column {table}.{wanted.name} has the collation {here.collation or 'BINARY'}, not "
             f"{wanted.collation or 'BINARY'}."

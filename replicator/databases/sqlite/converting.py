@@ -1,5 +1,5 @@
 """Columns whose type here keeps a value in another form than the definition's kind has: a uuid as 32 digits in
-char(32), a timestamp with zone in a DATETIME, a number of any size in an INTEGER.
+char(32), a timestamp with zone in a DATETIME, a number of any size in an INTEGER, NaN anywhere.
 
 Each form goes there and back without loss, and what has neither form passes as it is. A table without such a column,
 which is nearly every one, costs nothing.
@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
+from math import nan
 from operator import itemgetter
 
 from replicator.databases.base import Change
@@ -56,6 +57,15 @@ def _as_integer(value: Value) -> Value:
     return number
 
 
+def _not_a_number(value: Value) -> Value:
+    return nan if value == "NaN" else value
+
+
+def _as_words(value: Value) -> Value:
+    """SQLite has no NaN: it would become NULL."""
+    return "NaN" if value != value else value
+
+
 def forms(wanted: ColumnType, declared: str) -> tuple[One, One] | None:
     """(from the form here to the portable one, and back) for a column declared so; None: they are the same."""
     here = column_type(declared)
@@ -65,7 +75,18 @@ def forms(wanted: ColumnType, declared: str) -> tuple[One, One] | None:
         return _in_utc, _without_zone
     if _is_wide(wanted) and affinity(declared) == "INTEGER":
         return _as_text, _as_integer
+    if _may_be_nan(wanted):
+        return _not_a_number, _as_words
     return None
+
+
+def _may_be_nan(wanted: ColumnType) -> bool:
+    """A double of a database that tells its width, as SQLite does not."""
+    return wanted.kind is TypeKind.REAL and wanted.bits is not None
+
+
+def _may_be_converted(wanted: ColumnType) -> bool:
+    return wanted.kind in (TypeKind.UUID, TypeKind.TIMESTAMP_WITH_ZONE) or _is_wide(wanted) or _may_be_nan(wanted)
 
 
 def _is_wide(wanted: ColumnType) -> bool:
@@ -75,9 +96,7 @@ def _is_wide(wanted: ColumnType) -> bool:
 def rows_of(raw: sqlite3.Connection, table: Table) -> Rows:
     """The table's rows, converted where that is needed."""
     columns = table.definition.columns
-    if not any(
-        column.type.kind in (TypeKind.UUID, TypeKind.TIMESTAMP_WITH_ZONE) or _is_wide(column.type) for column in columns
-    ):
+    if not any(_may_be_converted(column.type) for column in columns):
         return Rows(table)
     declared: dict[str, str] = dict(fetch(raw, "SELECT name, type FROM pragma_table_xinfo(?)", (table.name,)))
     found = {
