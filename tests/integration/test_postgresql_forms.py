@@ -154,3 +154,41 @@ def test_types_that_do_not_fit_are_told_by_name(
     joined(office, station, "things")
     status = station.call("status").out
     assert "Column things.took has the type" in status
+
+
+@pytest.fixture
+def sqlite_host(places: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Place, PostgresqlPlace]:  # noqa: F811
+    """A host on SQLite, whose application writes timestamps in its own way, and a station on PostgreSQL."""
+    office, station = Place(tmp_path, "office", capsys), places("koeln")
+    office.sql("CREATE TABLE days (day TIMESTAMP PRIMARY KEY, note TEXT, at DATETIME, price DECIMAL, done BOOLEAN)")
+    office.sql("INSERT INTO days VALUES ('2026-11-26 00:00:00', 'a', '2026-11-26 11:00:00.500000', 12.5, 1)")
+    joined(office, station, "days")
+    return office, station
+
+
+def test_a_host_that_keeps_text_as_it_comes(sqlite_host: tuple[Place, PostgresqlPlace]) -> None:
+    office, station = sqlite_host
+    assert station.sql("SELECT note, at = '2026-11-26 11:00:00.5', price::text, done FROM days") == [
+        ("a", True, "12.5", True)
+    ]
+    station.sql("UPDATE days SET note = 'b'")
+    station.sql("INSERT INTO days VALUES ('2026-11-27 00:00:00', 'c', '2026-11-27 11:00:00', 3.00, false)")
+    exchange(station, office)
+    assert office.sql("SELECT * FROM days ORDER BY day") == [
+        ("2026-11-26 00:00:00", "b", "2026-11-26 11:00:00.500000", 12.5, 1),
+        ("2026-11-27 00:00:00", "c", "2026-11-27 11:00:00", 3, 0),
+    ]
+    office.sql("UPDATE days SET note = 'd' WHERE note = 'c'")
+    exchange(office, station)
+    assert station.sql("SELECT note FROM days ORDER BY day") == [("b",), ("d",)]
+    assert office.done("conflict", "list", "--json").json == []
+
+
+def test_a_key_that_the_station_would_write_otherwise_is_told(sqlite_host: tuple[Place, PostgresqlPlace]) -> None:
+    office, station = sqlite_host
+    office.sql("INSERT INTO days (day, note) VALUES ('2026-11-27 00:00:00.000000', 'b')")
+    exchange(office, station, rounds=1)
+    status = station.call("status")
+    assert status.code == 3
+    words = " ".join(status.out.split())
+    assert "The key 2026-11-27 00:00:00.000000 of table days can be stored here only as 2026-11-27 00:00:00" in words
