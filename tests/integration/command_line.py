@@ -62,6 +62,16 @@ class Place:
         return ["--database", f"sqlite:///{self.database_file}", "--mailbox", f"folder:{self.folder / 'mail'}"]
 
     @property
+    def application_url(self) -> str:
+        """The database as an application opens it by SQLAlchemy."""
+        return f"sqlite:///{self.database_file}"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whoever writes keeps all others from writing."""
+        return True
+
+    @property
     def django(self) -> dict[str, Any]:
         """The database's settings in Django's words."""
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.database_file)}

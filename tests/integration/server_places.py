@@ -31,6 +31,12 @@ class PostgresqlPlace(Place):
             cursor = connection.execute(statement.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    is_alone = False
+
+    @property
+    def application_url(self) -> str:
+        return self.server.url(self.database, "application")
+
     @property
     def django(self) -> dict[str, Any]:
         """The database's settings in Django's words."""
