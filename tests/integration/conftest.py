@@ -20,7 +20,7 @@ def new_place(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[NewPlace]:
-    """`new_place(kind, name)` is a computer with an empty database; kind is sqlite or postgresql.
+    """`new_place(kind, name)` is a computer with an empty database; kind is sqlite, postgresql or mariadb.
 
     A server is started when the first place wants it; the test is skipped, visibly, where there is none.
     """
@@ -32,7 +32,8 @@ def new_place(
         server = request.getfixturevalue(f"{kind}_server")
         if not server.server.is_running:
             server.start()
-        place = _at_postgresql(tmp_path, name, capsys, monkeypatch)
+        at = {"postgresql": _at_postgresql, "mariadb": _at_mariadb}[kind]
+        place = at(tmp_path, name, capsys, monkeypatch)
         place.server, place.database = server, server.create_database()
         made.append(place)
         place.allow()
@@ -49,3 +50,13 @@ def _at_postgresql(folder: Path, name: str, capsys: pytest.CaptureFixture[str], 
 
     monkeypatch.setenv("PGPASSWORD", "replicator")
     return PostgresqlPlace(folder, name, capsys)
+
+
+def _at_mariadb(folder: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    from replicator.databases.mariadb.database import MariadbDatabase
+    from tests.integration.server_places import MariadbPlace
+
+    monkeypatch.setenv("MYSQL_PWD", "replicator")
+    # Not yet offered to users.
+    monkeypatch.setitem(databases._DATABASES, "mariadb", cast(Any, MariadbDatabase))
+    return MariadbPlace(folder, name, capsys)

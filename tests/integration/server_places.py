@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration.command_line import Place
 
 if TYPE_CHECKING:
+    from tests.servers.mariadb import MariadbServer
     from tests.servers.postgresql import PostgresqlServer
 
 
@@ -61,3 +62,40 @@ class PostgresqlPlace(Place):
                 "GRANT application TO replicator",
             ):
                 administrator.execute(statement.encode())
+
+
+class MariadbPlace(Place):
+    """A computer whose database is on the server; the application has its own user there."""
+
+    server: MariadbServer
+    database: str
+
+    @property
+    def options(self) -> list[str]:
+        url = f"mariadb+pymysql://replicator@127.0.0.1:{self.server.port}/{self.database}"
+        return ["--database", url, "--mailbox", f"folder:{self.folder / 'mail'}"]
+
+    def connect(self) -> Any:
+        """The application's own connection, each statement a transaction."""
+        return self.server.connect(self.database, "application")
+
+    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    @property
+    def django(self) -> dict[str, Any]:
+        """The database's settings in Django's words."""
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "HOST": "127.0.0.1",
+            "PORT": self.server.port,
+            "NAME": self.database,
+            "USER": "application",
+            "PASSWORD": "application",
+            "OPTIONS": {"charset": "utf8mb4"},
+        }
+
+    def allow(self) -> None:
+        """The users have all rights on the databases that the server makes for tests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from typing import Any
 
@@ -80,6 +81,8 @@ class Opener:
                 "autocommit": False,
                 "program_name": "replicator",
                 "local_infile": False,
+                # As MariaDB's own programs: where the URL has no password.
+                **({} if url.password is not None else {"password": os.environ.get("MYSQL_PWD", "")}),
             },
         )
         event.listen(self._engine, "connect", self._pin)
