@@ -55,6 +55,10 @@ KINDS = [
     ("postgresql", "postgresql", "postgresql"),
     ("postgresql", "sqlite", "postgresql"),
     ("sqlite", "postgresql", "sqlite"),
+    ("mariadb", "mariadb", "mariadb"),
+    ("mariadb", "sqlite", "postgresql"),
+    ("sqlite", "mariadb", "sqlite"),
+    ("postgresql", "mariadb", "sqlite"),
 ]
 """Of the databases of the head office and two branches."""
 

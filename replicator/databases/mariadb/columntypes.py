@@ -23,11 +23,11 @@ import re
 
 from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.errors import UnfitTable
+from replicator.protocol.bounds import BOUNDS
 from replicator.types import DOUBLE_DIGITS, ColumnType, TypeKind
 
 INTEGERS = {"tinyint": 16, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64, "year": 16}
 """By the portable width that holds it with a sign."""
-_UNSIGNED = {"tinyint": 16, "smallint": 32, "mediumint": 32, "int": 64}
 TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "inet4", "inet6"}
 BLOBS = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
 _TIMES = {
@@ -55,8 +55,8 @@ def column_type(data_type: str, words: str, *, is_json: bool = False, is_indexed
     if data_type == "bigint" and unsigned and not is_indexed:
         return ColumnType(TypeKind.NUMERIC, precision=20, scale=0)
     if data_type in INTEGERS:
-        bits = (_UNSIGNED if unsigned else INTEGERS).get(data_type, 64)
-        return ColumnType(TypeKind.INTEGER, bits=bits, declared=words)
+        # Elsewhere a number without a sign may be one of the same width with one, or a wider one.
+        return ColumnType(TypeKind.INTEGER, bits=None if unsigned else INTEGERS[data_type], declared=words)
     if data_type in ("float", "double"):
         return ColumnType(TypeKind.REAL, bits=32 if data_type == "float" else 64, declared=words)
     if data_type == "decimal":
@@ -68,7 +68,9 @@ def column_type(data_type: str, words: str, *, is_json: bool = False, is_indexed
         return ColumnType(TypeKind.BOOLEAN if (first or 1) == 1 else TypeKind.TEXT, first, declared=words)
     if data_type in TEXTS or data_type in BLOBS:
         kind = TypeKind.TEXT if data_type in TEXTS else TypeKind.BLOB
-        return ColumnType(kind, first if data_type in _WITH_LENGTH else None, declared=words)
+        # An enumeration of many members has more words than travel.
+        declared = words if len(words) <= BOUNDS.name else None
+        return ColumnType(kind, first if data_type in _WITH_LENGTH else None, declared=declared)
     if data_type in _TIMES:
         return ColumnType(_TIMES[data_type], declared=words)
     if data_type == "uuid":

@@ -3,20 +3,20 @@
 Not carried, and told by `remarks`: CHECKs, generated columns, indexes on part of a value, default expressions that only
 MariaDB knows, columns that update themselves. They stay in force where they are.
 
-A collation that takes large and small letters for the same is carried as NOCASE, all others as none.
+Collations are told in the definition's options, which only MariaDB reads (collations.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from replicator.databases.mariadb import cascades, catalogue
+from replicator.databases.mariadb import cascades, catalogue, collations
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.mariadb.columntypes import type_of
 from replicator.databases.mariadb.defaults import read_default
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, quoted
 from replicator.errors import UnfitTable, UnknownName
-from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, TypeKind, UniqueKey
+from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
 
 MOST_COLUMNS = 500
 """A captured update has each column twice, and InnoDB allows 1,017 columns."""
@@ -94,6 +94,7 @@ def definition_of(raw: Driver, local: LocalTable) -> TableDefinition:
         foreign_keys=tuple(_foreign_key(local, each, replaced) for each in local.foreign_keys),
         indexes=tuple(Index(_index_name(local, each), each.columns) for each in plain if not each.unique),
         autoincrement=len(key.columns) == 1 and local.column(key.columns[0]).counts,
+        options=collations.options(carried_columns(local)),
     )
 
 
@@ -107,18 +108,12 @@ def _index_name(local: LocalTable, key: LocalKey) -> str:
 
 
 def _column(local: LocalTable, column: LocalColumn) -> ColumnDefinition:
-    kind = type_of(local.name, column, is_indexed=local.is_indexed(column.name))
     return ColumnDefinition(
         name=column.name,
-        type=kind,
+        type=type_of(local.name, column, is_indexed=local.is_indexed(column.name)),
         nullable=column.nullable,
         default=None if column.counts else read_default(column)[0],
-        collation="NOCASE" if kind.kind is TypeKind.TEXT and folds_case(column.collation) else None,
     )
-
-
-def folds_case(collation: str | None) -> bool:
-    return collation is not None and collation.endswith("_ci")
 
 
 def _foreign_key(local: LocalTable, key: LocalForeignKey, replaced: dict[str, str]) -> ForeignKey:

@@ -5,7 +5,7 @@ Text compares bit by bit and without padding, as PostgreSQL and SQLite have it, 
 
 from __future__ import annotations
 
-from replicator.databases.mariadb import cascades, catalogue
+from replicator.databases.mariadb import cascades, catalogue, collations
 from replicator.databases.mariadb.columntypes import type_words
 from replicator.databases.mariadb.defaults import default_words
 from replicator.databases.mariadb.errors import number_of
@@ -16,8 +16,8 @@ from replicator.types import ColumnDefinition, ForeignKey, TableDefinition, Type
 _NAME_LENGTH = 64
 _KEY_BYTES = 3000
 """Of 3,072 that an index of InnoDB may have."""
+_TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"}
 _ACTIONS = {"NO ACTION", "RESTRICT", "CASCADE", "SET NULL"}
-_EXACT, _NOCASE = "utf8mb4_nopad_bin", "utf8mb4_general_nopad_ci"
 _REFUSED = {1005, 1059, 1064, 1067, 1068, 1069, 1070, 1071, 1072, 1074, 1101, 1117, 1118, 1170, 1215, 1280, 1901, 4161}
 """Errors of CREATE TABLE that are the definition's fault."""
 
@@ -54,7 +54,7 @@ def create_statement(raw: Driver, schema: str, definition: TableDefinition) -> s
     body = ",\n  ".join(lines)
     return (
         f"CREATE TABLE {quoted(schema)}.{quoted(definition.name)} (\n  {body}\n)"
-        f" ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {_EXACT}"
+        f" ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collations.EXACT}"
     )
 
 
@@ -93,15 +93,15 @@ def _column_words(
 ) -> str:
     type_here = type_words(column.type, room.get(column.name))
     words = [quoted(column.name), of_parent or type_here]
-    if of_parent is None and column.collation == "NOCASE" and column.type.kind is TypeKind.TEXT:
-        words.append(f"CHARACTER SET utf8mb4 COLLATE {_NOCASE}")
+    if of_parent is None and type_here.partition("(")[0] in _TEXTS:
+        words.append(collations.words(column, collations.told(definition)))
     not_null = not column.nullable or column.name in definition.primary_key
     words.append("NOT NULL" if not_null else "NULL")
     if definition.autoincrement and (column.name,) == definition.primary_key:
         words.append("AUTO_INCREMENT")
     elif column.default is not None and (default := default_words(column.default, type_here)):
         words.append(f"DEFAULT {default}")
-    return " ".join(words)
+    return " ".join(word for word in words if word)
 
 
 def _foreign_key_words(schema: str, key: ForeignKey) -> str:
