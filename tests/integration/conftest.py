@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from replicator import databases
 from tests.integration.command_line import Place
 
 NewPlace = Callable[[str, str], Place]

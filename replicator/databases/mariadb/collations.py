@@ -1,8 +1,7 @@
 """The collation of each text column, in the options of a definition: `name collate utf8mb4_unicode_ci`.
 
-Elsewhere these words mean nothing: text compares bit by bit in tables that are made there. What two places take for the
-same in different ways is settled like any clash: the host's database decides. (SQLite's NOCASE is near many of them,
-but a table that an application made there in its own way must do as well.)
+Elsewhere these words mean nothing, and NOCASE is what comes nearest to most of them. What two places take for the same
+in different ways is settled like any clash: the host's database decides.
 """
 
 from __future__ import annotations
@@ -26,6 +25,11 @@ def options(columns: Iterable[LocalColumn]) -> tuple[str, ...]:
         for column in columns
         if column.data_type in _TEXTS and not column.is_json and column.collation not in (None, EXACT)
     )
+
+
+def folds_case(column: LocalColumn) -> bool:
+    collation = column.collation
+    return column.data_type in _TEXTS and collation is not None and collation.endswith("_ci")
 
 
 def told(definition: TableDefinition) -> dict[str, str]:

@@ -3,7 +3,8 @@
 Not carried, and told by `remarks`: CHECKs, generated columns, indexes on part of a value, default expressions that only
 MariaDB knows, columns that update themselves. They stay in force where they are.
 
-Collations are told in the definition's options, which only MariaDB reads (collations.py).
+A collation that takes large and small letters for the same is NOCASE elsewhere; which one it is, is told in the
+definition's options, which only MariaDB reads (collations.py).
 """
 
 from __future__ import annotations
@@ -113,6 +114,7 @@ def _column(local: LocalTable, column: LocalColumn) -> ColumnDefinition:
         type=type_of(local.name, column, is_indexed=local.is_indexed(column.name)),
         nullable=column.nullable,
         default=None if column.counts else read_default(column)[0],
+        collation="NOCASE" if collations.folds_case(column) else None,
     )
 
 
