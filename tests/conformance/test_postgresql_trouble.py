@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,12 @@ import pytest
 pytest.importorskip("psycopg")
 
 from psycopg.errors import lookup
+from sqlalchemy import make_url
 
+from replicator.databases.postgresql.database import PostgresqlDatabase
 from replicator.databases.postgresql.errors import translate
 from replicator.errors import ConstraintViolation, DatabaseBusy, DatabaseTrouble, ReplicatorError
+from replicator.runtime import Runtime
 
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
@@ -122,3 +126,12 @@ def test_a_standby_server_is_told(place: PostgresqlPlace) -> None:
         place.server.server.stop()
         signal.unlink()
         place.server.start()
+
+
+def test_a_server_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        url = make_url(f"postgresql://replicator@127.0.0.1:{port}/shop?connect_timeout=2")
+        database = PostgresqlDatabase(url, Runtime())
+        with pytest.raises(DatabaseTrouble, match="see that the server runs and can be reached"):
+            database.prepare()

@@ -41,6 +41,13 @@ _PINNED = {
 }
 
 
+_PATIENCE = {
+    # A server behind a wall, or without power, says nothing at all. Who knows better writes it in the URL.
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
 _PINNED_SINCE = {170000: {"transaction_timeout": "0"}}
 """By the version that brought the setting."""
 
@@ -64,7 +71,13 @@ class Opener:
             poolclass=NullPool,
             use_native_hstore=False,
             # The application may alter its tables at any time; a prepared statement would fail once then.
-            connect_args={"autocommit": True, "application_name": "replicator", "prepare_threshold": None},
+            connect_args={
+                **_PATIENCE,
+                **url.query,
+                "autocommit": True,
+                "application_name": "replicator",
+                "prepare_threshold": None,
+            },
         )
         event.listen(self._engine, "connect", self._pin)
         self._kept: Connection | None = None
@@ -92,12 +105,14 @@ class Opener:
             self._kept.close()
             self._kept = None
 
-    def make_schema(self) -> None:
-        """Make the schema that our tables stand in, unless it is there."""
+    def make_schema(self) -> bool:
+        """Make the schema that our tables stand in; False: it is there."""
         with translated(self.where):
             raw = driver(self.kept())
-            if scalar(raw, "SELECT to_regnamespace(%s)", (SCHEMA,)) is None:
-                execute(raw, f"CREATE SCHEMA {quoted(SCHEMA)}")
+            if scalar(raw, "SELECT to_regnamespace(%s)", (SCHEMA,)) is not None:
+                return False
+            execute(raw, f"CREATE SCHEMA {quoted(SCHEMA)}")
+            return True
 
     def _pin(self, raw: psycopg.Connection[tuple[object, ...]], _record: object) -> None:
         schemas = scalar(raw, "SELECT current_schemas(false)")

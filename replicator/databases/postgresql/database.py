@@ -28,7 +28,7 @@ from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.errors import translated
 from replicator.databases.postgresql.here import Cache, Here
 from replicator.databases.postgresql.outside import foreign_keys_from_outside
-from replicator.databases.postgresql.statements import Driver, driver, execute
+from replicator.databases.postgresql.statements import SCHEMA, Driver, driver, execute
 from replicator.databases.postgresql.watching import Watch
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
@@ -98,10 +98,14 @@ class PostgresqlDatabase(Database):
     def prepare(self) -> list[str]:
         with translated(self._opener.where):
             roles.require_fit(driver(self._opener.kept()), self._opener.where)
-        self._opener.make_schema()
+        told = []
+        if self._opener.make_schema():
+            told.append(
+                f"The schema {SCHEMA} was made in the database {self._opener.where}, for the replicator's own tables."
+            )
         with self.transaction() as connection:
             capture.create_sequence(driver(connection))
-        return []
+        return told
 
     def close(self) -> None:
         self._opener.close()
