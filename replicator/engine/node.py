@@ -124,7 +124,7 @@ class Unit:
     _stored: dict[int, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._before = replace(self.state)
+        self._before = state.node_values(self.state)
 
     @property
     def database(self) -> Database:
@@ -220,5 +220,5 @@ class Unit:
             # A link that nothing happened to is not written: an idle run leaves the disk alone.
             if state.link_values(link) != self._stored[peer]:
                 state.save_link(self.connection, link)
-        if self.state != self._before:
+        if state.node_values(self.state) != self._before:
             state.save_node(self.connection, self.state)

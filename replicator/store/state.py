@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -36,6 +37,7 @@ class NodeState:
 
 
 _NODE = tuple(NodeState.__slots__)
+_VALUES_OF_NODE = attrgetter(*_NODE)
 _SELECT_NODE = f"SELECT {', '.join(_NODE)} FROM replicator_node WHERE id = 1"
 _UPDATE_NODE = f"UPDATE replicator_node SET {', '.join(f'{name} = ?' for name in _NODE)} WHERE id = 1"
 
@@ -48,8 +50,14 @@ def load_node(connection: Connection) -> NodeState:
     return NodeState(Role(role), name, address, *numbers)
 
 
+def node_values(node: NodeState) -> tuple[object, ...]:
+    """All that is stored of it, to tell later whether it has changed."""
+    values: tuple[object, ...] = _VALUES_OF_NODE(node)
+    return values
+
+
 def save_node(connection: Connection, node: NodeState) -> None:
-    sql.run(connection, _UPDATE_NODE, [_plain(getattr(node, name)) for name in _NODE])
+    sql.run(connection, _UPDATE_NODE, [_plain(value) for value in node_values(node)])
 
 
 def insert_node(connection: Connection, node: NodeState) -> None:

@@ -107,7 +107,11 @@ class Post:
         """Mails that `sender` has sent since the last look meet their fate."""
         for recipient, box in self._boxes.items():
             present = set(os.listdir(box))
-            for name in sorted(present - self._known[recipient]):
+            new = sorted(present - self._known[recipient])
+            if not new:
+                self._known[recipient] = present
+                continue
+            for name in new:
                 letter = Letter(len(self.sent) + 1, sender, recipient, name, (box / name).read_bytes())
                 self.sent.append(letter)
                 self._fate(letter)
