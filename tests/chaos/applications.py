@@ -30,7 +30,7 @@ TABLES = (
     " tally integer NOT NULL)",
     "CREATE TABLE orders (id integer PRIMARY KEY, customer integer NOT NULL REFERENCES customers (id),"
     " amount integer NOT NULL)",
-    "CREATE TABLE lines (id integer PRIMARY KEY, words varchar(200) NOT NULL)",
+    "CREATE TABLE log_lines (id integer PRIMARY KEY, words varchar(200) NOT NULL)",
 )
 ROWS = (
     *(f"INSERT INTO accounts VALUES ({number}, {BALANCE})" for number in range(ACCOUNTS)),
@@ -186,10 +186,10 @@ def _line(
     """Savepoints, of which one is rolled back; now and then all is."""
     number = application.next_number()
     savepoint = connection.begin_nested()
-    _do(connection, "INSERT INTO lines VALUES (:id, 'never seen')", id=application.next_number())
+    _do(connection, "INSERT INTO log_lines VALUES (:id, 'never seen')", id=application.next_number())
     savepoint.rollback()
     with connection.begin_nested():
-        _do(connection, "INSERT INTO lines VALUES (:id, :words)", id=number, words=f"Grüße {dice.randrange(10**9)}")
+        _do(connection, "INSERT INTO log_lines VALUES (:id, :words)", id=number, words=f"Grüße {dice.randrange(10**9)}")
     if dice.random() < 0.2:
         raise Undone
     done.append(lambda: application.written.add(number))
@@ -200,6 +200,6 @@ def _long(
 ) -> None:
     numbers = [application.next_number() for _ in range(4)]
     for number in numbers:
-        _do(connection, "INSERT INTO lines VALUES (:id, 'long')", id=number)
+        _do(connection, "INSERT INTO log_lines VALUES (:id, 'long')", id=number)
         application.pause(dice)
     done.append(lambda: application.written.update(numbers))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from database_places import SqlitePlace
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 @pytest.fixture(params=["sqlite"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlitePlace]:
     made = {"sqlite": SqlitePlace}[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def each_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """A node's database of each kind, and an application with a connection of its own."""
+    kind = request.param
+    if kind == "sqlite":
+        made: Any = SqlitePlace(tmp_path)
+    else:
+        # The server first: where it is missing, its driver may be, too.
+        server, name = request.getfixturevalue(f"{kind}_server"), request.getfixturevalue(f"{kind}_database")
+        made = getattr(import_module(f"{kind}_places"), f"{kind.capitalize()}Place")(server, name)
     yield made
     made.close()
 

@@ -1,4 +1,4 @@
-"""What every database behind `databases.base.Database` must do: connections, transactions, faults."""
+"""SQLite's own of what test_each_database.py asks of all: connections, transactions, faults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from database_places import CUSTOMERS, SqlitePlace, fail_after
 from sqlalchemy import Connection
 
 from replicator.databases import open_database
-from replicator.errors import ConfigurationError, ConstraintViolation, DatabaseBusy, DatabaseTrouble
+from replicator.errors import ConfigurationError, DatabaseBusy, DatabaseTrouble
 from replicator.runtime import Runtime
 from replicator.types import Table
 
@@ -57,26 +57,6 @@ def _folder(place: SqlitePlace, name: str) -> Path:
     return folder
 
 
-def test_a_transaction_is_all_or_nothing(place: SqlitePlace) -> None:
-    place.make(CUSTOMERS)
-    (table,) = place.replicate("customers")
-    place.reached.clear()
-    with place.database.transaction() as connection:
-        place.database.write_images(connection, table, [(1, "a", None)])
-    assert place.reached == ["commit:before", "commit:after"]
-    for crash_at, rows in (("commit:before", 1), ("commit:after", 2)):
-        place.crash_at = crash_at
-        with pytest.raises(KeyboardInterrupt), place.database.transaction() as connection:
-            place.database.write_images(connection, table, [(2, "b", None)])
-        place.crash_at = None
-        assert place.run("SELECT count(*) FROM customers") == [(rows,)]
-    with pytest.raises(ZeroDivisionError), place.database.transaction() as connection:
-        fail_after(place.database.write_images, connection, table, [(3, "c", None)])
-    with pytest.raises(RuntimeError), place.database.transaction(), place.database.transaction():
-        pass
-    assert place.run("SELECT count(*) FROM customers") == [(2,)]
-
-
 def test_a_locked_database_is_busy(place: SqlitePlace) -> None:
     place.database.busy_timeout = 0.05  # type: ignore[attr-defined]
     place.run("BEGIN IMMEDIATE")
@@ -87,37 +67,6 @@ def test_a_locked_database_is_busy(place: SqlitePlace) -> None:
     place.run("COMMIT")
     with place.database.transaction():
         pass
-
-
-def test_a_refused_row_is_told_apart_and_leaves_the_transaction_usable(place: SqlitePlace) -> None:
-    place.make(CUSTOMERS)
-    (table,) = place.replicate("customers")
-    with place.database.transaction() as connection:
-        for image in ((1, None, None), (2**64, "x", None)):
-            with pytest.raises(ConstraintViolation), connection.begin_nested():
-                place.database.write_images(connection, table, [image])
-        place.database.write_images(connection, table, [(1, "a", None)])
-        assert place.database.count(connection, table) == 1
-
-
-def test_a_snapshot_outlives_the_transaction_and_later_writes(place: SqlitePlace) -> None:
-    place.make(CUSTOMERS)
-    (table,) = place.replicate("customers")
-    place.application.executemany(
-        "INSERT INTO customers VALUES (?, ?, NULL)", [(number, f"n{number}") for number in range(2500)]
-    )
-    with place.database.transaction() as held:
-        snapshot = place.database.snapshot(held)
-        frozen = snapshot.__enter__()
-    pages = place.database.scan(frozen, table)
-    seen = [next(pages)]
-    place.run("DELETE FROM customers")
-    with place.database.transaction() as connection:
-        assert place.database.count(connection, table) == 0
-        seen += pages
-    assert [row[0] for page in seen for row in page] == list(range(2500))
-    assert len(seen) > 1
-    snapshot.__exit__(None, None, None)
 
 
 def _replay_nothing(place: SqlitePlace, connection: Connection, table: Table) -> None:

@@ -60,16 +60,6 @@ def test_the_application_trigger_that_changes_the_new_row_comes_after_it(place: 
     assert told(place.collect()) == [("I", (1, "a", None), 0b111, None), ("U", (1, "a", "n"), 0b100, (None,))]
 
 
-def test_columns_that_are_not_replicated_keep_their_values(place: SqlitePlace) -> None:
-    place.make(CUSTOMERS)
-    (table,) = place.replicate("customers")
-    place.make("ALTER TABLE customers ADD COLUMN here TEXT")
-    place.run("INSERT INTO customers VALUES (1, 'a', NULL, 'local')")
-    with place.database.transaction() as connection:
-        place.database.write_images(connection, table, [(1, "b", None), (2, "c", None)])
-    assert place.run("SELECT * FROM customers") == [(1, "b", None, "local"), (2, "c", None, None)]
-
-
 def test_a_key_in_another_spelling_is_another_key(place: SqlitePlace) -> None:
     place.make("CREATE TABLE codes (code TEXT PRIMARY KEY NOT NULL COLLATE NOCASE, text TEXT)")
     (table,) = place.replicate("codes")

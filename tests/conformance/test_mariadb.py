@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from database_places import fail_after, told
+from database_places import told
 from sqlalchemy import Connection
 
 from replicator.errors import ConfigurationError, ConstraintViolation, DatabaseBusy, DatabaseTrouble, UnfitTable
@@ -40,29 +40,6 @@ def do(session: Any, *statements: str) -> None:
 
 
 # --- capture and collect ----------------------------------------------------------------------------------------------
-
-
-def test_inserts_updates_and_deletes(place: MariadbPlace) -> None:
-    place.make(CUSTOMERS)
-    place.replicate("customers")
-    place.run("INSERT INTO customers VALUES (1, 'Abel', NULL), (2, 'Bär', 'x')")
-    place.run("UPDATE customers SET note = 'y' WHERE id = 1")
-    place.run("UPDATE customers SET name = 'ABEL', note = 'y' WHERE id = 1")
-    place.run("UPDATE customers SET note = note")
-    place.run("UPDATE customers SET id = 3 WHERE id = 2")
-    place.run("DELETE FROM customers WHERE id = 3")
-    changes = place.collect()
-    assert told(changes) == [
-        ("I", (1, "Abel", None), 0b111, None),
-        ("I", (2, "Bär", "x"), 0b111, None),
-        ("U", (1, "Abel", "y"), 0b100, (None,)),
-        ("U", (1, "ABEL", "y"), 0b010, ("Abel",)),
-        ("D", None, 0, (2, "Bär", "x")),
-        ("I", (3, "Bär", "x"), 0b111, None),
-        ("D", None, 0, (3, "Bär", "x")),
-    ]
-    assert [change.key for change in changes] == [pack_key((n,)) for n in (1, 2, 1, 1, 2, 3, 3)]
-    assert place.collect() == []
 
 
 def test_statements_that_replace_load_and_upsert_fire_triggers(place: MariadbPlace) -> None:
@@ -125,20 +102,6 @@ def test_what_commits_while_collect_reads_waits_for_the_next(place: MariadbPlace
         place.database.clear_outbox(connection)
         assert [change.table for change in again] == [1, 2]
     assert place.collect() == []
-
-
-def _collect(place: MariadbPlace, connection: Connection) -> None:
-    assert len(list(place.database.read_outbox(connection, place.tables))) == 1
-    place.database.clear_outbox(connection)
-
-
-def test_a_collect_that_is_rolled_back_loses_nothing(place: MariadbPlace) -> None:
-    place.make(CUSTOMERS)
-    place.replicate("customers")
-    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
-    with pytest.raises(ZeroDivisionError), place.database.transaction() as connection:
-        fail_after(_collect, place, connection)
-    assert len(place.collect()) == 1
 
 
 def test_many_changes_of_two_tables_come_in_order_and_in_chunks(place: MariadbPlace) -> None:
@@ -693,16 +656,3 @@ def test_users_need_what_is_said_and_no_more(mariadb_server: MariadbServer, mari
             database.clear_outbox(connection)
         assert [change.operation.value for change in changes] == ["I", "U"]
         database.close()
-
-
-def test_the_watch_notices_what_was_committed(place: MariadbPlace) -> None:
-    place.make(CUSTOMERS)
-    place.replicate("customers")
-    with place.open().watch() as waits:
-        assert not waits()
-        do(place.application, "BEGIN", "INSERT INTO customers VALUES (1, 'Abel', NULL)")
-        assert not waits()
-        do(place.application, "COMMIT")
-        assert waits()
-        place.collect()
-        assert not waits()

@@ -84,6 +84,12 @@ class MariadbPlace(Place):
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall())
 
+    is_alone = False
+
+    @property
+    def application_url(self) -> str:
+        return self.server.url(self.database, "application")
+
     @property
     def django(self) -> dict[str, Any]:
         """The database's settings in Django's words."""

@@ -20,11 +20,16 @@ from tests.chaos.applications import ACCOUNTS, BALANCE, DEEDS, ROWS, TABLES, App
 from tests.chaos.post import Post
 from tests.integration.command_line import Place
 
-COMPANIES = [("postgresql", "sqlite", "postgresql"), ("sqlite", "postgresql", "sqlite")]
+COMPANIES = [
+    ("postgresql", "sqlite", "postgresql"),
+    ("sqlite", "postgresql", "sqlite"),
+    ("mariadb", "sqlite", "mariadb"),
+    ("sqlite", "mariadb", "postgresql"),
+]
 """Databases of the host and of two stations."""
 SEEDS = int(os.environ.get("REPLICATOR_CHAOS", "1"))
 NAMES = ("office", "koeln", "bonn")
-ORDERED = {name: f"SELECT * FROM {name} ORDER BY id" for name in ("accounts", "customers", "orders", "lines")}
+ORDERED = {name: f"SELECT * FROM {name} ORDER BY id" for name in ("accounts", "customers", "orders", "log_lines")}
 
 
 class Died(BaseException):
@@ -96,7 +101,7 @@ def places(request: pytest.FixtureRequest, new_place: Callable[[str, str], Place
     for statement in (*TABLES, *ROWS):
         office.sql(statement)
     office.done("host-init", *office.options, "--address", "office@example.com")
-    office.done("table", "add", "accounts", "customers", "orders", "lines", "--area", "Firm")
+    office.done("table", "add", "accounts", "customers", "orders", "log_lines", "--area", "Firm")
     for station in stations:
         invitation = tmp_path / f"{station.name}.invitation"
         office.done("station", "add", station.name, "--address", f"{station.name}@example.com", "--out", invitation)
@@ -119,7 +124,7 @@ def test_all_that_was_committed_arrives_and_all_end_equal(places: list[Place], s
     ]
     host, *stations = contents
     assert stations == [host, host]
-    lines = {line[0] for line in host["lines"]}
+    lines = {line[0] for line in host["log_lines"]}
     written = set().union(*(application.written for application in company.applications))
     assert lines == written, (len(written - lines), len(lines - written))
     tallies = {number: tally for number, _, _, tally in host["customers"] if tally}
