@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import email
 import email.policy
 from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from random import Random
 
 from replicator.protocol.envelope import MAGIC
@@ -124,7 +124,8 @@ def _forward(raw: bytes) -> None:
     demand(len(head.title.encode()) < 10_000, "a title as long as a book")
     ours = forwarded(raw, head, node="Köln", sender="b@example.com", recipient="c@example.com", date=0).content
     demand(ours.isascii(), "signs that no mail server need take")
-    headers = email.message_from_bytes(ours, policy=email.policy.compat32)
+    # Python's parser dies of some bodies (a parameter that is given whole and in pieces): this one stops before.
+    headers = BytesHeaderParser(policy=email.policy.compat32).parsebytes(ours)
     demand(headers.keys() == FORWARDED_HEADERS, "headers that are not ours")
     demand(digest_in(headers["Message-ID"]) is not None, "a Message-ID that is not known again")
     demand(was_forwarded(ours), "a forwarded mail that may be forwarded again")
