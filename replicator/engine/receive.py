@@ -255,7 +255,10 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         # Nothing of the present epoch has reached the peer when it said this, not even its first batch.
         acknowledgement = Acknowledgement(link.out.epoch, 0, None, 0, probe=acknowledgement.probe)
     if acknowledgement.epoch == link.out.epoch:
-        for repeat in links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer)):
+        repeats = links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer))
+        if repeats:
+            links.repeated(link, unit.now, wait)
+        for repeat in repeats:
             queue_parts(unit, peer, repeat.n, repeat.ranges)
             batches.mark_sent(connection, peer, repeat.n, link.out.probe, repeat.named)
     return heard

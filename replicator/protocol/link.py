@@ -246,6 +246,14 @@ def to_repeat(ack: Acknowledgement, batches: Sequence[Unacknowledged]) -> list[R
     return repeats
 
 
+def repeated(link: Link, now: int, probe_wait: int) -> None:
+    """Something goes out again because the peer has answered: it isn't silent, and will soon be asked how it stands.
+
+    A first load of many mails would else be asked for ever more seldom, as long as none of it is acknowledged.
+    """
+    link.out.probe_wait, link.out.probe_at = probe_wait, now + probe_wait
+
+
 def _gaps(ranges: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
     """The ranges inside the batch, in order, each byte once: an ack may not make us send more than there is."""
     gaps: list[tuple[int, int]] = []

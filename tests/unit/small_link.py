@@ -134,19 +134,22 @@ class End:
         if heard is Heard.ADVANCED:
             for n in [n for n in self.batches if n <= link.out.acknowledged]:
                 link.out.unacknowledged_bytes -= len(self.batches.pop(n).content)
-        self._repeat(header.acknowledgement)
+        self._repeat(header.acknowledgement, now)
         links.heard_probe(link, header.probe)
         if header.part is not None:
             self._place(mail)
         self.apply()
         return heard
 
-    def _repeat(self, heard: Acknowledgement) -> None:
+    def _repeat(self, heard: Acknowledgement, now: int) -> None:
         epoch = self.link.out.epoch
         if heard.epoch < epoch:  # nothing of the present epoch had come when this was said
             heard = Acknowledgement(epoch, 0, None, 0, probe=heard.probe)
         open_ = [Unacknowledged(b.n, len(b.content), b.sent_probe, b.repeated) for b in self.batches.values()]
-        for repeat in links.to_repeat(heard, open_):
+        repeats = links.to_repeat(heard, open_)
+        if repeats:
+            links.repeated(self.link, now, WAIT)
+        for repeat in repeats:
             batch = self.batches[repeat.n]
             self.queue += [(batch.n, *piece) for start, length in repeat.ranges for piece in _pieces(start, length)]
             batch.sent_probe, batch.repeated = self.link.out.probe, batch.repeated or repeat.named

@@ -279,6 +279,23 @@ def test_a_new_acknowledgement_ends_the_silence() -> None:
     assert (host.link.out.probe_wait, host.link.out.probe_at) == (WAIT, now + WAIT)
 
 
+def test_a_peer_that_asks_for_what_was_lost_is_not_silent() -> None:
+    host, station = joined()
+    host.write(b"one")
+    host.send(NOW)
+    now = NOW
+    for _ in range(3):
+        now += DAY
+        (probe,) = host.send(now)
+    station.receive(probe, now)
+    (answer,) = station.send(now)
+    assert host.receive(answer, now) is Heard.NOTHING_NEW
+    assert len(host.send(now)) == 1
+    assert (host.link.out.probe_wait, host.link.out.probe_at) == (WAIT, now + WAIT), "what went again may be lost again"
+    assert host.receive(answer, now + 1) is Heard.NOTHING_NEW
+    assert host.link.out.probe_at == now + WAIT, "the same answer once more makes nobody wait longer"
+
+
 def test_no_probe_when_all_is_acknowledged() -> None:
     host, _ = joined()
     assert host.link.out.probe_at == 0
