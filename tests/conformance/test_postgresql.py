@@ -188,6 +188,9 @@ def test_faults_are_found_and_mended(place: PostgresqlPlace) -> None:
         with place.database.transaction() as connection:
             faults = place.database.capture_faults(connection, table)
             assert any(words in fault for fault in faults), (damage, faults)
+            if words not in ("lost its column note", "dropped"):
+                place.database.install_capture(connection, table)
+                assert place.database.capture_faults(connection, table) == []
 
 
 def change_tables(place: PostgresqlPlace) -> list[str]:

@@ -82,16 +82,17 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
     bodies = {f"{PREFIX}{kind}": body for kind, body in expected.items()}
     if any(body != bodies.get(name, body) for name, (_, body, _, _) in ours.items()):
         found.append(f"The capture of table {table.name} is out of date: the table or its triggers were changed.")
+        # Told once: the capture that is made then names them.
+        known = "".join(body for _, body, _, _ in ours.values())
+        found += [
+            f"Table {table.name} has a new column {name}, which isn't replicated."
+            for name in _others(local, columns)
+            if quoted(name) not in known
+        ]
     if scalar(raw, "SELECT to_regclass(%s)", (change_table(table.id),)) is None:
         found.append(f"The capture of table {table.name} has lost the table {change_table(table.id)}.")
     elif _change_columns(raw, table.id) != _wanted_columns(columns):
         found.append(f"The capture of table {table.name} is out of date: the type of a column was changed.")
-    known = set(table.definition.column_names)
-    found += [
-        f"Table {table.name} has a new column {column.name}, which isn't replicated."
-        for column in carried_columns(local)
-        if column.name not in known
-    ]
     late = sorted(name for name in standing if not name.startswith(PREFIX) and name < PREFIX)
     if late:
         found.append(f"The trigger {late[0]} of table {table.name} fires before its capture: rename it.")
@@ -112,6 +113,11 @@ def _captured(local: LocalTable, table: Table) -> list[LocalColumn]:
             f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
         )
     return [present[name] for name in table.definition.column_names]
+
+
+def _others(local: LocalTable, columns: list[LocalColumn]) -> list[str]:
+    """Columns that are here and not in the definition."""
+    return [column.name for column in carried_columns(local) if column not in columns]
 
 
 # --- what stands ------------------------------------------------------------------------------------------------------
@@ -209,4 +215,8 @@ def _body(kind: str, local: LocalTable, number: int, columns: list[LocalColumn],
     # Of one row, VALUES take a fifth less of the application's time than SELECT.
     source = local.sql if kind == "truncate" else "changed"
     rows = f"VALUES ({row})" if by_row else f"SELECT {row} FROM {source} AS changed"
-    return f"BEGIN\n  INSERT INTO {change_table(number)} (id, txid, op, at, {slots})\n  {rows};\n  RETURN NULL;\nEND"
+    # The comment makes a column that was added later show up as a difference.
+    others = ", ".join(map(quoted, _others(local, columns))) if kind == "insert" else ""
+    note = f"  -- not replicated: {others}\n" if others else ""
+    into = f"INSERT INTO {change_table(number)} (id, txid, op, at, {slots})"
+    return f"BEGIN\n{note}  {into}\n  {rows};\n  RETURN NULL;\nEND"
