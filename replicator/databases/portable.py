@@ -174,6 +174,24 @@ def _zone(words: str | None) -> timezone:
 _SEVERAL_FORMS = EXACT_KINDS | {TypeKind.NUMERIC, TypeKind.REAL}
 
 
+_ALTERED_IN_FORM_ONLY = {TypeKind.TEXT, TypeKind.JSON, TypeKind.INTERVAL, TypeKind.ANY}
+"""A database that writes text of these otherwise (a network address, a range, the keys of an object) means the same."""
+
+
+def alters(definition: TableDefinition) -> Callable[[Image, Image], bool]:
+    """Whether a database that stored the first row as the second has changed what it says: rounded a number, cut a
+    second's fraction."""
+    kinds = [None if column.type.kind in _ALTERED_IN_FORM_ONLY else column.type for column in definition.columns]
+
+    def altered(sent: Sequence[Any], stored: Sequence[Any]) -> bool:
+        return any(
+            kind is not None and not same_value(left, right) and canonical(kind, left) != canonical(kind, right)
+            for kind, left, right in zip(kinds, sent, stored, strict=True)
+        )
+
+    return altered
+
+
 def alike(definition: TableDefinition) -> Callable[[Image, Image], bool] | None:
     """Whether two rows differ in nothing but how a value is written: None where no column can be written otherwise."""
     places = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import TypeVar
 
+from replicator.databases.portable import alters
 from replicator.engine.node import Unit
 from replicator.errors import PeerFault
 from replicator.protocol.images import full_mask, same_image
@@ -77,6 +78,7 @@ def _as_stored_here(unit: Unit, table: Table, changes: list[Proposal]) -> list[P
     stored_keys = database.as_stored(unit.connection, table, definition.primary_key, keys)
     if stored is images and stored_keys is keys:
         return changes
+    altered = alters(definition)
     linked = definition.indexes_of({*definition.primary_key, *(c for f in definition.foreign_keys for c in f.columns)})
     rows, gone = iter(stored), iter(stored_keys)
     found = []
@@ -91,7 +93,8 @@ def _as_stored_here(unit: Unit, table: Table, changes: list[Proposal]) -> list[P
             continue
         moved = any(image[place] != change.image[place] for place in linked)
         key = pack_key([image[place] for place in definition.key_indexes]) if moved else change.key
-        found.append(change._replace(image=image, key=key, sent=change.key if moved else None))
+        told = moved or altered(change.image, image)
+        found.append(change._replace(image=image, key=key, sent=change.key if told else None))
     return found
 
 

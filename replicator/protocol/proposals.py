@@ -27,7 +27,8 @@ class Proposal(NamedTuple):
     at: int
     sent: Key | None = None
     """The key as the station has it, where the host's database writes one of the row's keys (its own or one of a
-    parent) otherwise: the row goes back to the station, whatever comes of it, and one of another key goes there."""
+    parent) otherwise, or alters a value (rounds it): the row goes back to the station, whatever comes of it, and one
+    of another key goes there."""
 
 
 class ConflictKind(StrEnum):

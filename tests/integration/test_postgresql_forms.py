@@ -192,3 +192,29 @@ def test_a_key_that_the_station_would_write_otherwise_is_told(sqlite_host: tuple
     assert status.code == 3
     words = " ".join(status.out.split())
     assert "The key 2026-11-27 00:00:00.000000 of table days can be stored here only as 2026-11-27 00:00:00" in words
+
+
+def test_what_the_hosts_column_rounds_is_rounded_at_the_station(
+    places: Any,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    office, station = places("office"), Place(tmp_path, "koeln", capsys)
+    office.sql("CREATE TABLE shifts (id integer PRIMARY KEY, at timestamp(0), price numeric(10,2), size real)")
+    joined(office, station, "shifts")
+    station.sql("INSERT INTO shifts VALUES (1, '2026-11-26 11:00:00.6', 1.555, 0.1)")
+    station.sql("INSERT INTO shifts VALUES (2, '2026-11-26 11:00:00.000', 1.5, 0.5)")
+    exchange(station, office)
+    assert station.sql("SELECT at, price FROM shifts ORDER BY id") == [
+        ("2026-11-26 11:00:01", 1.56),
+        ("2026-11-26 11:00:00.000", 1.5),
+    ]
+
+
+def test_digits_that_a_host_on_sqlite_does_not_keep(sqlite_host: tuple[Place, PostgresqlPlace]) -> None:
+    office, station = sqlite_host
+    station.sql("UPDATE days SET price = 1234567890123456789.25")
+    exchange(station, office)
+    ((kept,),) = office.sql("SELECT price FROM days")
+    assert isinstance(kept, (int, float))
+    assert station.sql("SELECT price FROM days") == [(kept,)]

@@ -184,6 +184,16 @@ def find_rows(
         yield from fetch_by_values(raw, _select(table.definition), names(columns), some)
 
 
+def as_numbers(raw: sqlite3.Connection, texts: Collection[str]) -> dict[str, Value]:
+    """What a column for numbers makes of each of these."""
+    raw.execute("CREATE TEMP TABLE IF NOT EXISTS replicator_numbers (text TEXT, number NUMERIC)")
+    try:
+        raw.executemany("INSERT INTO temp.replicator_numbers VALUES (?1, ?1)", [(text,) for text in texts])
+        return dict(fetch(raw, "SELECT text, number FROM temp.replicator_numbers"))
+    finally:
+        raw.execute("DELETE FROM temp.replicator_numbers")
+
+
 def count_rows(
     raw: sqlite3.Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
 ) -> dict[Hashable, int]:

@@ -117,6 +117,28 @@ class Rows:
         """Captured changes of this table with portable values."""
         return changes
 
+    def as_stored(self, raw: sqlite3.Connection, columns: Sequence[str], rows: Sequence[Row]) -> Sequence[Row]:
+        """Text of many digits is rounded by a column for numbers; all else stays as it is."""
+        definition = self._table.definition
+        numbers = [
+            place
+            for place, name in enumerate(columns)
+            if (kind := definition.columns[definition.index_of(name)].type).kind is TypeKind.NUMERIC
+            and takes_numbers(kind)
+        ]
+        texts = {row[place] for place in numbers for row in rows if isinstance(row[place], str)}
+        if not texts:
+            return rows
+        stored = apply.as_numbers(raw, texts)
+        found = []
+        for row in rows:
+            values = list(row)
+            for place in numbers:
+                if isinstance(values[place], str):
+                    values[place] = stored[values[place]]
+            found.append(tuple(values))
+        return found
+
     def waiting_keys(self, raw: sqlite3.Connection) -> set[Key]:
         return collect.waiting_keys(raw, self._table)
 

@@ -279,6 +279,11 @@ class SqliteDatabase(Database):
     def count(self, connection: Connection, table: Table) -> int:
         return apply.count(driver(connection), table)
 
+    def as_stored(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]
+    ) -> Sequence[tuple[Value, ...]]:
+        return self._rows_of(connection, table).as_stored(driver(connection), columns, rows)
+
     def comparable(self, table: Table, columns: Sequence[str]) -> Callable[[Sequence[Value]], Hashable | None]:
         return comparable(table.definition, columns)
 
