@@ -167,7 +167,9 @@ def _put(on: Connected, standing: Standing, images: list[Image], *, update: bool
         changed = [column for column in columns if column not in key or not standing.has_exact_key] or list(key)
         settings = ", ".join(f"{quoted(column)} = VALUES({quoted(column)})" for column in changed)
         tail = f" ON DUPLICATE KEY UPDATE {settings}"
-    for some in _packets(on, [f"({', '.join(standing.carrier.literals(image))})" for image in images]):
+    if not images:
+        return
+    for some in _packets(on, standing.carrier.listed(images)):
         on.run(f"{head}{', '.join(some)}{tail}")
 
 

@@ -56,6 +56,14 @@ class Carrier:
         kept = self.stored(row)
         return ["NULL" if value is None else write(value) for value, write in zip(kept, self._writers, strict=True)]
 
+    def listed(self, rows: Sequence[Sequence[Value]]) -> list[str]:
+        """Rows as `(1, 'a')`, a column at a time. Raises ConstraintViolation for what a column can't hold."""
+        texts = [
+            ["NULL" if value is None else write(keep(value)) for value in values]
+            for values, keep, write in zip(zip(*rows, strict=True), self._stored, self._writers, strict=True)
+        ]
+        return [f"({', '.join(row)})" for row in zip(*texts, strict=True)]
+
     def sought(self, row: Sequence[Value]) -> list[str]:
         """The row's values as SQL to compare columns with. Raises ConstraintViolation as `literals`."""
         texts = self.literals(row)

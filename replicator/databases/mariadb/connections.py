@@ -75,14 +75,13 @@ class Opener:
             # FOUND_ROWS: an UPDATE counts the rows that it finds. No implicit transaction is left by autocommit off:
             # a statement that defines something ends the transaction, and the next one begins another.
             connect_args={
+                **_unless_told(url),
                 "charset": "utf8mb4",
                 "client_flag": CLIENT.FOUND_ROWS,
                 "conv": _CONVERSIONS,
                 "autocommit": False,
                 "program_name": "replicator",
                 "local_infile": False,
-                # As MariaDB's own programs: where the URL has no password.
-                **({} if url.password is not None else {"password": os.environ.get("MYSQL_PWD", "")}),
             },
         )
         event.listen(self._engine, "connect", self._pin)
@@ -120,6 +119,25 @@ class Opener:
         row: Any = execute(raw, "SELECT @@max_allowed_packet").fetchone()
         self.largest_packet = int(row[0])
         execute(raw, "COMMIT")
+
+
+def _unless_told(url: URL) -> dict[str, Any]:
+    """What holds as long as the URL says nothing else."""
+    found: dict[str, Any] = {
+        # A server behind a wall, or without power, says nothing at all. No statement of ours takes so many seconds.
+        "read_timeout": 1800,
+        "write_timeout": 600,
+    }
+    if url.host in (None, "localhost", "127.0.0.1", "::1"):
+        # On this computer nobody listens in, and to make ready for TLS costs more than all else of connecting.
+        found["ssl_disabled"] = True
+    if any(name.startswith("ssl") for name in url.query):
+        found.pop("ssl_disabled", None)
+    told = {name: value for name, value in found.items() if name not in url.query}
+    if url.password is None:
+        # As MariaDB's own programs do it.
+        told["password"] = os.environ.get("MYSQL_PWD", "")
+    return told
 
 
 def describe(url: URL) -> str:
