@@ -164,6 +164,21 @@ def test_an_application_trigger_must_keep_silent_at_replay_and_comes_after_the_c
     assert place.collect() == []
 
 
+def test_a_column_that_is_made_wider_goes_on_being_captured(place: MariadbPlace) -> None:
+    place.make(
+        "CREATE TABLE things (id int PRIMARY KEY, name varchar(3) CHARACTER SET latin1, mood enum('a'), n decimal(4,2))"
+    )
+    (table,) = place.replicate("things")
+    place.run(
+        "ALTER TABLE things MODIFY id bigint, MODIFY name varchar(300) CHARACTER SET utf8mb4,"
+        " MODIFY mood enum('a', 'b'), MODIFY n decimal(20,2)"
+    )
+    place.run("INSERT INTO things VALUES (5000000000, 'Grüße 😀', 'b', 1234567890.25)")
+    with place.database.transaction() as connection:
+        assert place.database.capture_faults(connection, table) == []
+    assert [change.image for change in place.collect()] == [(5000000000, "Grüße 😀", "b", 1234567890.25)]
+
+
 def test_faults_are_found_and_mended(place: MariadbPlace) -> None:
     silent = "FOR EACH ROW SET @x = IF(@replicator_applying IS NULL, 1, 2)"
     for damage, words, mends in (
@@ -174,7 +189,7 @@ def test_faults_are_found_and_mended(place: MariadbPlace) -> None:
             True,
         ),
         ("ALTER TABLE customers ADD COLUMN extra text", "new column extra", False),
-        ("ALTER TABLE customers MODIFY id bigint", "out of date", True),
+        ("ALTER TABLE customers MODIFY note varbinary(50)", "out of date", True),
         ("ALTER TABLE customers RENAME COLUMN note TO remark", "lost its column note", False),
         ("ALTER TABLE customers ENGINE = MyISAM", "engine", False),
         ("CREATE TRIGGER loud AFTER INSERT ON customers FOR EACH ROW SET @x = 1", "loud", False),

@@ -1,6 +1,7 @@
 """Capture: a change table per replicated table, written by row triggers in the application's own transaction.
 
-`replicator_change_N` of table number N has typed columns, so a value is copied as it is, whatever its type:
+`replicator_change_N` of table number N has typed columns, so a value is copied as it is, whatever its type (texts and
+numbers in wider ones):
 
     id    from one sequence for all tables, drawn when the change is made
     op    I insert, U update, D delete
@@ -26,7 +27,7 @@ import pymysql
 
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
-from replicator.databases.mariadb.columntypes import BLOBS
+from replicator.databases.mariadb.columntypes import BLOBS, INTEGERS, TEXTS
 from replicator.databases.mariadb.definitions import carried_columns, read_local
 from replicator.databases.mariadb.errors import CONSTRAINT, number_of
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, fetch, quoted
@@ -39,12 +40,14 @@ _FIRST_COLUMNS = (
 )
 _SEQUENCE = f"{OURS}change_id"
 _CHANGES = f"{OURS}change_"
-_ROW_BYTES = 60_000
-"""Of 65,535 that the columns of a table share; texts don't count."""
 _ROW_TOO_LARGE = 1118
 
-Column = tuple[str, str, str | None]
-"""Of a change table: name, type, collation."""
+Column = tuple[str, str]
+"""Of a change table: name, type."""
+
+_TEXTS = TEXTS - {"inet4", "inet6"}
+_WHOLE = set(INTEGERS) - {"year"}
+_MOST_DIGITS = 65
 
 _TRIGGER_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -146,38 +149,34 @@ def _first(triggers: list[LocalTrigger], event: str) -> str:
 
 
 def wanted_columns(columns: list[LocalColumn]) -> list[Column]:
-    """(name, type, collation) of the columns for values."""
-    longest = next((most for most in (1020, 200, 40) if _row_bytes(columns, most) <= _ROW_BYTES), 0)
-    return [
-        (f"{letter}{place}", _type_for(column, longest), column.collation)
-        for letter in "no"
-        for place, column in enumerate(columns, start=1)
-    ]
+    """Of the columns for values."""
+    return [(f"{letter}{place}", _type_for(column)) for letter in "no" for place, column in enumerate(columns, start=1)]
 
 
-def _row_bytes(columns: list[LocalColumn], longest: int) -> int:
-    return 2 * sum(12 if _is_text_for(column, longest) else (column.octets or 40) + 2 for column in columns)
-
-
-def _is_text_for(column: LocalColumn, longest: int) -> bool:
-    """Twice a long `varchar` may be more than a row takes; a text keeps the same values and takes no room there."""
-    return column.data_type in ("varchar", "varbinary") and (column.octets or 0) > longest
-
-
-def _type_for(column: LocalColumn, longest: int) -> str:
-    if _is_text_for(column, longest):
-        return "mediumblob" if column.data_type in BLOBS else "mediumtext"
+def _type_for(column: LocalColumn) -> str:
+    """A type that holds all values of the column's, and those of what the application may make of it: else its
+    statements would fail from the moment that it makes a column wider until our next run. Nor does a long text count
+    towards the bytes that the columns of a row share."""
+    data_type = column.data_type
+    if data_type in _TEXTS:
+        return "longtext"
+    if data_type in BLOBS:
+        return "longblob"
+    if data_type in _WHOLE:
+        return "bigint(20) unsigned" if column.unsigned else "bigint(20)"
+    if data_type == "decimal":
+        return f"decimal({_MOST_DIGITS},{column.scale or 0})"
     return column.column_type
 
 
 def _standing_columns(raw: Driver, schema: str, number: int) -> list[Column]:
     found = fetch(
         raw,
-        "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
+        "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
         " AND TABLE_NAME = %s AND ORDINAL_POSITION > 3 ORDER BY ORDINAL_POSITION",
         (schema, f"{_CHANGES}{number}"),
     )
-    return [(name, words, collation) for name, words, collation in found]
+    return [(name, words) for name, words in found]
 
 
 def _make_change_table(raw: Driver, schema: str, number: int, columns: list[LocalColumn]) -> None:
@@ -185,7 +184,7 @@ def _make_change_table(raw: Driver, schema: str, number: int, columns: list[Loca
     wanted, standing = wanted_columns(columns), _standing_columns(raw, schema, number)
     if standing == wanted:
         return
-    listed = [_column_words(each, columns) for each in wanted]
+    listed = [f"{column} {words} NULL DEFAULT NULL" for column, words in wanted]
     name = change_table(schema, number)
     try:
         if standing and _is_changed(raw, name, standing, wanted, listed):
@@ -218,13 +217,6 @@ def _is_changed(raw: Driver, name: str, standing: list[Column], wanted: list[Col
     if fetch(raw, f"SELECT EXISTS (SELECT 1 FROM {name})")[0][0]:
         raise DatabaseBusy(f"Changes of a table that looks different now wait to be collected in {name}: run first.")
     return False
-
-
-def _column_words(wanted: Column, columns: list[LocalColumn]) -> str:
-    name, words, collation = wanted
-    character_set = columns[int(name[1:]) - 1].character_set
-    text = f" CHARACTER SET {character_set} COLLATE {collation}" if collation else ""
-    return f"{name} {words}{text} NULL DEFAULT NULL"
 
 
 # --- triggers ---------------------------------------------------------------------------------------------------------
