@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection
 
+from replicator.databases.weighing import PAGE_BYTES, weight
 from replicator.engine.node import Node
 from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.codec import encode_segment, raw_size
@@ -48,13 +49,15 @@ class _Packer:
     def __init__(self, node: Node, host_epoch: int, table: Table) -> None:
         self._node, self._host_epoch, self._table = node, host_epoch, table
         self._waiting: list[Image] = []
+        self._weight = 0
         # Columns of NULLs weigh nothing, and yet a receiver holds every value in memory.
         self._most = max(1, min(20_000, BOUNDS.cells // 2 // len(table.definition.columns)))
         self._rows = min(2000, self._most)
 
     def add(self, images: list[Image]) -> Iterator[SegmentEntry]:
         self._waiting += images
-        while len(self._waiting) >= self._rows:
+        self._weight += weight(images)
+        while len(self._waiting) >= self._rows or (self._waiting and self._weight >= PAGE_BYTES):
             yield from self._pack(self._rows)
 
     def finish(self) -> Iterator[SegmentEntry]:
@@ -74,5 +77,6 @@ class _Packer:
             count = fitting
         self._rows = min(fitting, self._most)
         del self._waiting[: len(images)]
+        self._weight -= weight(images)
         size = self._node.spool.add_segment(digest, frame)
         yield SegmentEntry(digest, size, raw, SegmentKind.CONTENT, len(images))

@@ -14,6 +14,7 @@ SEEDS: dict[int, str] = {
     321: "a row made room by taking a name that a row nobody had looked up held already",
     333: "what was refused at a station without a rule for the table was dropped without a record",
     903: "a row that came to stand in part passed for all that its group had made of it",
+    560: "a table that became replicated was still read by what was known of it as one that was not",
     18733: "of a group's insert that knew nothing of the host's row the rest overwrote it without a record",
     6729: "a row went that a table of the application alone referred to",
 }

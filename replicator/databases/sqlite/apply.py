@@ -17,6 +17,7 @@ from replicator.databases.sqlite.statements import (
     execute_many,
     fetch,
     fetch_by_values,
+    fetch_page,
     insert_many,
     names,
     quoted,
@@ -151,14 +152,14 @@ def scan(raw: sqlite3.Connection, table: Table) -> Iterator[list[Image]]:
     key = names(definition.primary_key)
     order = f"ORDER BY {key} LIMIT {CHUNK}"
     places = definition.key_indexes
-    page = fetch(raw, f"{_select(definition)} {order}")
+    page, whole = fetch_page(raw, f"{_select(definition)} {order}")
     while page:
         yield page
-        if len(page) < CHUNK:
+        if whole and len(page) < CHUNK:
             return
         last = tuple(page[-1][place] for place in places)
         slots, parameters = bindable([last])
-        page = fetch(raw, f"{_select(definition)} WHERE ({key}) > {slots} {order}", parameters)
+        page, whole = fetch_page(raw, f"{_select(definition)} WHERE ({key}) > {slots} {order}", parameters)
 
 
 def count(raw: sqlite3.Connection, table: Table) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 from replicator.databases.base import Change
 from replicator.databases.sqlite.markers import settle_markers
-from replicator.databases.sqlite.statements import CHUNK, Row, fetch
+from replicator.databases.sqlite.statements import CHUNK, Row, fetch, fetch_page
 from replicator.databases.sqlite.tables import loose_places
 from replicator.databases.sqlite.triggers import OUTBOX
 from replicator.protocol.keys import key_packer, keys_packer
@@ -97,7 +97,10 @@ def changes(
         chunk: list[Change] = []
         if wanted:
             layout = _layout(raw, list(wanted.values()), loose, ops, (last, end))
-            for number, rows in groupby(fetch(raw, _reading(layout), (last, end)), itemgetter(1)):
+            page, whole = fetch_page(raw, _reading(layout), (last, end))
+            if not whole:
+                end = page[-1][0]
+            for number, rows in groupby(page, itemgetter(1)):
                 if number in wanted:
                     if (number, layout) not in decoders:
                         decoders[number, layout] = _decoder(wanted[number], loose[number], layout)

@@ -111,7 +111,7 @@ class Rows:
     """`apply` and `collect` for a table whose values are portable as they are."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self.table = table
 
     def changes(self, changes: list[Change]) -> list[Change]:
         """Captured changes of this table with portable values."""
@@ -119,7 +119,7 @@ class Rows:
 
     def as_stored(self, raw: sqlite3.Connection, columns: Sequence[str], rows: Sequence[Row]) -> Sequence[Row]:
         """Text of many digits is rounded by a column for numbers; all else stays as it is."""
-        definition = self._table.definition
+        definition = self.table.definition
         numbers = [
             place
             for place, name in enumerate(columns)
@@ -140,29 +140,29 @@ class Rows:
         return found
 
     def waiting_keys(self, raw: sqlite3.Connection) -> set[Key]:
-        return collect.waiting_keys(raw, self._table)
+        return collect.waiting_keys(raw, self.table)
 
     def read_images(self, raw: sqlite3.Connection, keys: Collection[Key]) -> dict[Key, Image]:
-        return apply.read_images(raw, self._table, keys)
+        return apply.read_images(raw, self.table, keys)
 
     def write_images(self, raw: sqlite3.Connection, images: Sequence[Image]) -> None:
-        apply.write_images(raw, self._table, images)
+        apply.write_images(raw, self.table, images)
 
     def delete_keys(self, raw: sqlite3.Connection, keys: Collection[Key]) -> None:
-        apply.delete_keys(raw, self._table, keys)
+        apply.delete_keys(raw, self.table, keys)
 
     def scan(self, raw: sqlite3.Connection) -> Iterator[list[Image]]:
-        return apply.scan(raw, self._table)
+        return apply.scan(raw, self.table)
 
     def find_keys(
         self, raw: sqlite3.Connection, columns: Sequence[str], wanted: Collection[Row]
     ) -> dict[Hashable, Key]:
-        return apply.find_keys(raw, self._table, columns, wanted)
+        return apply.find_keys(raw, self.table, columns, wanted)
 
     def count_rows(
         self, raw: sqlite3.Connection, columns: Sequence[str], wanted: Collection[Row]
     ) -> dict[Hashable, int]:
-        return apply.count_rows(raw, self._table, columns, wanted)
+        return apply.count_rows(raw, self.table, columns, wanted)
 
 
 class ConvertedRows(Rows):
@@ -212,40 +212,40 @@ class ConvertedRows(Rows):
     # --- rows -------------------------------------------------------------------------------------------------------
 
     def waiting_keys(self, raw: sqlite3.Connection) -> set[Key]:
-        return {self._portable_key(key) for key in collect.waiting_keys(raw, self._table)}
+        return {self._portable_key(key) for key in collect.waiting_keys(raw, self.table)}
 
     def read_images(self, raw: sqlite3.Connection, keys: Collection[Key]) -> dict[Key, Image]:
         local = {self._local_key(key): key for key in keys}
-        found = apply.read_images(raw, self._table, local.keys())
+        found = apply.read_images(raw, self.table, local.keys())
         return {local[key]: self._portable(image) for key, image in found.items()}
 
     def write_images(self, raw: sqlite3.Connection, images: Sequence[Image]) -> None:
-        apply.write_images(raw, self._table, [self._whole(image, self._to_local) for image in images])
+        apply.write_images(raw, self.table, [self._whole(image, self._to_local) for image in images])
 
     def delete_keys(self, raw: sqlite3.Connection, keys: Collection[Key]) -> None:
-        apply.delete_keys(raw, self._table, [self._local_key(key) for key in keys])
+        apply.delete_keys(raw, self.table, [self._local_key(key) for key in keys])
 
     def scan(self, raw: sqlite3.Connection) -> Iterator[list[Image]]:
-        for page in apply.scan(raw, self._table):
+        for page in apply.scan(raw, self.table):
             yield list(map(self._portable, page))
 
     def find_keys(
         self, raw: sqlite3.Connection, columns: Sequence[str], wanted: Collection[Row]
     ) -> dict[Hashable, Key]:
-        definition = self._table.definition
+        definition = self.table.definition
         places = definition.indexes_of(columns)
         compare, key_of = comparable(definition, columns), key_packer(definition)
         local = [self._converted(values, places, self._to_local) for values in wanted]
-        images = map(self._portable, apply.find_rows(raw, self._table, columns, local))
+        images = map(self._portable, apply.find_rows(raw, self.table, columns, local))
         return {compare([image[place] for place in places]): key_of(image) for image in images}
 
     def count_rows(
         self, raw: sqlite3.Connection, columns: Sequence[str], wanted: Collection[Row]
     ) -> dict[Hashable, int]:
-        places = self._table.definition.indexes_of(columns)
-        compare = comparable(self._table.definition, columns)
+        places = self.table.definition.indexes_of(columns)
+        compare = comparable(self.table.definition, columns)
         local = [self._converted(values, places, self._to_local) for values in wanted]
-        found = apply.counted_rows(raw, self._table, columns, local)
+        found = apply.counted_rows(raw, self.table, columns, local)
         return {compare(self._converted(row[:-1], places, self._to_portable)): row[-1] for row in found}
 
 

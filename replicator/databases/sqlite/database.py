@@ -258,9 +258,11 @@ class SqliteDatabase(Database):
                     self._sound[name] = (number, definition, after)
 
     def _rows_of(self, connection: Connection, table: Table) -> Rows:
-        if table.name not in self._rows:
-            self._rows[table.name] = rows_of(driver(connection), table)
-        return self._rows[table.name]
+        found = self._rows.get(table.name)
+        # A table that becomes replicated was known before as far as its key to a replicated one went.
+        if found is None or found.table is not table:
+            found = self._rows[table.name] = rows_of(driver(connection), table)
+        return found
 
     def read_images(self, connection: Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
         return self._rows_of(connection, table).read_images(driver(connection), keys)

@@ -8,19 +8,25 @@ them to text. Both cost nothing as long as all text is UTF-8.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from replicator.databases.weighing import PAGE_BYTES, weight
 from replicator.errors import UnfitTable
 from replicator.types import Value
 
 Row: TypeAlias = tuple[Value, ...]
 Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 CHUNK = 1000
+STEP = 16
+"""Rows between two looks at what they weigh."""
+SAMPLED = 7
+"""Every so-manieth row is weighed. Odd, so that rows of two kinds in turn are both met."""
 """Rows or keys that one reading statement handles."""
 
 _VALUES = 240
@@ -80,14 +86,36 @@ def fetch(raw: sqlite3.Connection, sql: str, parameters: Sequence[Value] = ()) -
 
     The driver's complaint about such text carries no SQLite code: it comes from the driver itself.
     """
+    return _leniently(raw, lambda: raw.execute(sql, parameters).fetchall())
+
+
+def fetch_page(raw: sqlite3.Connection, sql: str, parameters: Sequence[Value] = ()) -> tuple[list[Row], bool]:
+    """The first rows of a query, as many as weigh PAGE_BYTES or some more; and whether these are all."""
+    return _leniently(raw, lambda: _page(raw.execute(sql, parameters)))
+
+
+def _page(cursor: sqlite3.Cursor) -> tuple[list[Row], bool]:
+    page: list[Row] = []
+    weighed = 0
+    while rows := cursor.fetchmany(STEP):
+        page += rows
+        weighed += weight(rows[::SAMPLED]) * SAMPLED
+        if weighed >= PAGE_BYTES:
+            cursor.close()
+            return page, False
+    return page, True
+
+
+def _leniently(raw: sqlite3.Connection, read: Callable[[], Read]) -> Read:
+    """Again, with surrogate escapes, where the driver has met text that isn't UTF-8."""
     try:
-        return raw.execute(sql, parameters).fetchall()
+        return read()
     except sqlite3.OperationalError as error:
         if hasattr(error, "sqlite_errorcode"):
             raise
     raw.text_factory = _lenient
     try:
-        return raw.execute(sql, parameters).fetchall()
+        return read()
     finally:
         raw.text_factory = str
 
