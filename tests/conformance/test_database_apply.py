@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +32,24 @@ def test_replay_is_not_captured_and_the_applications_triggers_are_silent(place: 
     place.run("INSERT INTO customers VALUES (3, 'c', NULL)")
     assert place.run("SELECT text FROM audit ORDER BY id") == [("first",), ("second",)]
     assert [change.operation.value for change in place.collect()] == ["I"]
+
+
+def test_a_capture_that_is_made_anew_within_a_replay_stands_after_it_and_fires_first(place: SqlitePlace) -> None:
+    place.make(
+        CUSTOMERS,
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, text TEXT)",
+        "CREATE TRIGGER own AFTER INSERT ON customers BEGIN INSERT INTO audit (text) VALUES ('own'); END",
+    )
+    (table,) = place.replicate("customers")
+    other = replace(table, id=7)
+    with place.database.transaction() as connection:
+        with place.database.replaying(connection, [table]):
+            place.database.install_capture(connection, other)
+        assert place.database.capture_faults(connection, other) == []
+    place.run("INSERT INTO customers VALUES (3, 'c', NULL)")
+    assert place.run("SELECT text FROM audit") == [("own",)]
+    place.tables = {7: other}
+    assert [change.table for change in place.collect()] == [7]
 
 
 def test_triggers_stand_again_after_a_failed_replay(place: SqlitePlace) -> None:

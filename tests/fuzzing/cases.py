@@ -57,7 +57,8 @@ def from_bytes(data: bytes) -> Case | None:
         kinds = (SegmentKind.LOG, SegmentKind.CONTENT)
         return Case(
             bool(upward),
-            opener if isinstance(opener, str) else None,
+            # No sender can write half a letter; what a reader makes of one is tried by the edits of the tapes.
+            opener.encode("utf-8", "replace").decode() if isinstance(opener, str) else None,
             tuple((kinds[bool(kind)], bytes(memoryview(tape))) for kind, tape in segments),
             _edits(header),
             _edits(manifest),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import msgpack
 
@@ -37,24 +38,43 @@ def triggers_dropped(raw: sqlite3.Connection, tables: Collection[Table]) -> Iter
     that each trigger would have to ask costs the application 1.35 times its write for every row that we write; this
     costs it nothing.
     """
-    standing = [
-        (name, sql)
-        for table in {table.name.lower(): table for table in tables}.values()
-        for name, sql in fetch(
-            raw,
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid",
-            (table.name,),
-        )
-    ]
-    for name, _ in standing:
-        raw.execute(f"DROP TRIGGER {quoted(name)}")
+    names_of = list({table.name.lower(): table.name for table in tables}.values())
+    standing = _triggers(raw, names_of)
+    _drop(raw, standing)
     try:
         yield
     finally:
         # SQLite itself rolls back on some errors; then the triggers stand already.
         if raw.in_transaction:
-            for _, sql in sorted(standing, key=lambda trigger: trigger[0].startswith(PREFIX)):
+            # A capture that was made meanwhile is the newer one, and has to be the last to be made again all the same.
+            made = _triggers(raw, names_of)
+            _drop(raw, made)
+            captured_anew = {table for table, name, _ in made if name.startswith(PREFIX)}
+            kept = [each for each in standing if not (each[1].startswith(PREFIX) and each[0] in captured_anew)]
+            for _, _, sql in sorted([*kept, *made], key=lambda trigger: trigger[1].startswith(PREFIX)):
                 raw.execute(sql)
+
+
+Trigger: TypeAlias = tuple[str, str, str]
+"""Table, name, SQL."""
+
+
+def _triggers(raw: sqlite3.Connection, tables: Collection[str]) -> list[Trigger]:
+    """All of these tables, in the order in which they were made."""
+    return [
+        (table, name, sql)
+        for table in tables
+        for name, sql in fetch(
+            raw,
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid",
+            (table,),
+        )
+    ]
+
+
+def _drop(raw: sqlite3.Connection, triggers: Collection[Trigger]) -> None:
+    for _, name, _ in triggers:
+        raw.execute(f"DROP TRIGGER {quoted(name)}")
 
 
 def has_exact_key(definition: TableDefinition) -> bool:
