@@ -37,7 +37,7 @@ class PostgresqlStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with transaction(self._opener, Runtime(), write=True) as connection:
+        with transaction(self._opener, Runtime(), write=True, at_work_on=lambda: None) as connection:
             yield connection
 
     def upsert(

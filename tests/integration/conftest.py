@@ -49,7 +49,8 @@ def new_place(
 def _at_postgresql(folder: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     from tests.integration.server_places import PostgresqlPlace
 
-    monkeypatch.setenv("PGPASSWORD", "replicator")
+    # Tests of the keyring leave theirs behind in this process: nobody shall ask it.
+    monkeypatch.setenv("REPLICATOR_DATABASE_PASSWORD", "replicator")
     return PostgresqlPlace(folder, name, capsys)
 
 
@@ -57,7 +58,7 @@ def _at_mariadb(folder: Path, name: str, capsys: pytest.CaptureFixture[str], mon
     from replicator.databases.mariadb.database import MariadbDatabase
     from tests.integration.server_places import MariadbPlace
 
-    monkeypatch.setenv("MYSQL_PWD", "replicator")
+    monkeypatch.setenv("REPLICATOR_DATABASE_PASSWORD", "replicator")
     # Not yet offered to users.
     monkeypatch.setitem(databases._DATABASES, "mariadb", cast(Any, MariadbDatabase))
     return MariadbPlace(folder, name, capsys)
