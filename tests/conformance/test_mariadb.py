@@ -188,7 +188,7 @@ def test_faults_are_found_and_mended(place: MariadbPlace) -> None:
             "early",
             True,
         ),
-        ("ALTER TABLE customers ADD COLUMN extra text", "new column extra", False),
+        ("ALTER TABLE customers ADD COLUMN `extra */` text", "new column extra", True),
         ("ALTER TABLE customers MODIFY note varbinary(50)", "out of date", True),
         ("ALTER TABLE customers RENAME COLUMN note TO remark", "lost its column note", False),
         ("ALTER TABLE customers ENGINE = MyISAM", "engine", False),

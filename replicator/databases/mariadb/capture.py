@@ -107,7 +107,7 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
                 f"The capture of table {table.name} has lost the trigger {_trigger_name(table.id, event)}: changes may "
                 "be missed."
             )
-        elif trigger.event != event or trigger.body != _body(schema, table.id, event, columns):
+        elif trigger.event != event or trigger.body != _body(schema, local, table.id, event, columns):
             found.append(f"The capture of table {table.name} is out of date: the table or its triggers were changed.")
         elif trigger.order != 1:
             found.append(f"The trigger {_first(after, event)} of table {table.name} fires before its capture.")
@@ -116,11 +116,12 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
         found.append(f"The capture of table {table.name} has lost the table {_CHANGES}{table.id}.")
     elif standing != wanted_columns(columns):
         found.append(f"The capture of table {table.name} is out of date: the type of a column was changed.")
-    known = set(table.definition.column_names)
+    # Told once: the capture that is made then names them.
+    known = "".join(trigger.body for trigger in after if trigger.name == _trigger_name(table.id, "INSERT"))
     found += [
-        f"Table {table.name} has a new column {column.name}, which isn't replicated."
-        for column in carried_columns(local)
-        if column.name not in known
+        f"Table {table.name} has a new column {name}, which isn't replicated."
+        for name in _others(local, columns)
+        if _noted(name) not in known
     ]
     return list(dict.fromkeys(found))
 
@@ -139,6 +140,16 @@ def captured_columns(local: LocalTable, table: Table) -> list[LocalColumn]:
             f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
         )
     return [present[name] for name in table.definition.column_names]
+
+
+def _others(local: LocalTable, columns: list[LocalColumn]) -> list[str]:
+    """Columns that are here and not in the definition."""
+    return [column.name for column in carried_columns(local) if column not in columns]
+
+
+def _noted(name: str) -> str:
+    """A column's name within a comment."""
+    return quoted(name).replace("*/", "* /")
 
 
 def _first(triggers: list[LocalTrigger], event: str) -> str:
@@ -240,17 +251,20 @@ def _trigger(schema: str, local: LocalTable, number: int, event: str, columns: l
     others = [each for each in local.triggers if each.event == event and each.timing == "AFTER" and each.name != own]
     before = f" PRECEDES {quoted(others[0].name)}" if others else ""
     name = f"{quoted(schema)}.{quoted(own)}"
-    body = _body(schema, number, event, columns)
+    body = _body(schema, local, number, event, columns)
     return f"CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {local.sql} FOR EACH ROW{before} {body}"
 
 
-def _body(schema: str, number: int, event: str, columns: list[LocalColumn]) -> str:
+def _body(schema: str, local: LocalTable, number: int, event: str, columns: list[LocalColumn]) -> str:
     forms = {"INSERT": ("n",), "UPDATE": ("n", "o"), "DELETE": ("o",)}[event]
     rows = {"n": "NEW", "o": "OLD"}
     slots = ", ".join(f"{form}{place}" for form in forms for place in range(1, len(columns) + 1))
     values = ", ".join(f"{rows[form]}.{quoted(column.name)}" for form in forms for column in columns)
+    # The comment makes a column that was added later show up as a difference.
+    others = ", ".join(map(_noted, _others(local, columns))) if event == "INSERT" else ""
+    note = f" /* not replicated: {others} */" if others else ""
     return (
-        f"IF {APPLYING} IS NULL THEN INSERT INTO {change_table(schema, number)} (id, op, at, {slots})"
+        f"IF {APPLYING} IS NULL THEN{note} INSERT INTO {change_table(schema, number)} (id, op, at, {slots})"
         f" VALUES (NEXT VALUE FOR {quoted(schema)}.{quoted(_SEQUENCE)}, '{event[0]}', UTC_TIMESTAMP(6), {values});"
         " END IF"
     )
