@@ -13,3 +13,21 @@ PAGE_BYTES = 4_000_000
 def weight(rows: Iterable[Sequence[Value]]) -> int:
     """Bytes of their texts (a character counts as one) and blobs; what else is in them is small and counted nowhere."""
     return sum(len(value) for row in rows for value in row if isinstance(value, (str, bytes)))
+
+
+class PageSize:
+    """How many rows the next page of a query may have, where a page comes as a whole: by what the last ones weighed.
+
+    It begins small and grows by a factor of four at most, as light rows may be followed by heavy ones.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.rows = min(64, most)
+
+    def note(self, page: Sequence[Sequence[Value]]) -> bool:
+        """Whether the page was full, so that another one may follow."""
+        full = len(page) >= self.rows
+        fitting = len(page) * PAGE_BYTES // max(weight(page), 1)
+        self.rows = max(1, min(self._most, 4 * self.rows, fitting))
+        return full

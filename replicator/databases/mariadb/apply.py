@@ -20,6 +20,7 @@ from replicator.databases.mariadb.statements import Driver, execute, fetch, name
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.mariadb.transactions import patiently
 from replicator.databases.mariadb.weights import Weights
+from replicator.databases.weighing import PageSize
 from replicator.errors import ConstraintViolation
 from replicator.protocol.images import same_image
 from replicator.protocol.keys import key_packer
@@ -204,15 +205,15 @@ def scan(on: Connected, standing: Standing) -> Iterator[list[Image]]:
     """Page by page after the last key, so that the caller may write in between."""
     columns = standing.table.definition.primary_key
     places = standing.table.definition.key_indexes
-    order = f"ORDER BY {', '.join(_ordered(standing, column) for column in columns)} LIMIT {CHUNK * 2}"
-    page = on.fetch(_select(standing, "TRUE", order))
+    size, order = PageSize(CHUNK * 2), f"ORDER BY {', '.join(_ordered(standing, column) for column in columns)} LIMIT"
+    page = on.fetch(_select(standing, "TRUE", f"{order} {size.rows}"))
     while page:
         rows = standing.carrier.read(page)
         yield rows
-        if len(page) < CHUNK * 2:
+        if not size.note(page):
             return
         last = Carrier(standing.pairs(columns)).sought([rows[-1][place] for place in places])
-        page = on.fetch(_select(standing, _behind(standing, columns, last), order))
+        page = on.fetch(_select(standing, _behind(standing, columns, last), f"{order} {size.rows}"))
 
 
 def _ordered(standing: Standing, column: str) -> str:

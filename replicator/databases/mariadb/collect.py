@@ -23,6 +23,7 @@ from replicator.databases.mariadb.capture import change_table
 from replicator.databases.mariadb.carrying import Carrier, Row
 from replicator.databases.mariadb.statements import Driver, execute, fetch
 from replicator.databases.mariadb.tables import Standing
+from replicator.databases.weighing import PageSize
 from replicator.protocol.keys import pack_key
 from replicator.types import Key, Table
 
@@ -75,10 +76,12 @@ class Reading:
         ]
         chunk: list[Change] = []
         read: list[tuple[int, int]] = []
+        size = PageSize(CHUNK)
         for identity, number, found in heapq.merge(*sources, key=itemgetter(0)):
             chunk += found
             read.append((number, identity))
-            if len(chunk) >= CHUNK:
+            if len(chunk) >= size.rows:
+                size.note([change.image or change.before or () for change in chunk])
                 self._note(read)
                 yield chunk
                 chunk = []
@@ -94,14 +97,14 @@ class Reading:
     def _of_table(self, number: int, standing: Standing | None) -> Iterator[Placed]:
         name, last = change_table(self._schema, number), -1
         slots, decode = ("", None) if standing is None else (_slots(standing), _decoder(standing))
-        page_full = True
+        size, page_full = PageSize(CHUNK), True
         while page_full:
             rows = fetch(
                 self._reader,
                 f"SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at){slots} FROM {name}"
-                f" WHERE id > {last} ORDER BY id LIMIT {CHUNK}",
+                f" WHERE id > {last} ORDER BY id LIMIT {size.rows}",
             )
-            page_full = len(rows) == CHUNK
+            page_full = size.note(rows)
             if page_full:
                 last = rows[-1][0]
             if self._cleared:

@@ -12,6 +12,7 @@ from replicator.databases.postgresql.comparing import comparable
 from replicator.databases.postgresql.here import Here, Row
 from replicator.databases.postgresql.spelling import require_canonical_keys
 from replicator.databases.postgresql.statements import Driver, execute, fetch, names, quoted, scalar
+from replicator.databases.weighing import PageSize
 from replicator.protocol.keys import key_packer
 from replicator.types import Image, Key, Table, Value
 
@@ -109,16 +110,17 @@ def scan(raw: Driver, here: Here) -> Iterator[list[Image]]:
     columns, places = here.definition.primary_key, here.definition.key_indexes
     select, read = f"SELECT {here.select()} FROM {here.place} t", here.reader()
     listed = names(columns, "t.")
-    order = f"ORDER BY {listed} LIMIT {CHUNK}"
-    page = fetch(raw, f"{select} {order}")
+    size, order = PageSize(CHUNK), f"ORDER BY {listed} LIMIT"
+    page = fetch(raw, f"{select} {order} {size.rows}")
     slots = ", ".join(f"%s::{here.types[column].bare}" for column in columns)
     while page:
         rows = _portable(page, read)
         yield rows
-        if len(page) < CHUNK:
+        if not size.note(page):
             return
         last = here.texts(columns, [tuple(rows[-1][place] for place in places)])[0]
-        page = fetch(raw, f"{_escaped(select)} WHERE ({_escaped(listed)}) > ({slots}) {_escaped(order)}", last)
+        behind = f"({_escaped(listed)}) > ({slots}) {_escaped(order)} {size.rows}"
+        page = fetch(raw, f"{_escaped(select)} WHERE {behind}", last)
 
 
 def count(raw: Driver, here: Here) -> int:

@@ -30,6 +30,7 @@ from replicator.databases.postgresql.change_tables import (
 )
 from replicator.databases.postgresql.here import Here, Row
 from replicator.databases.postgresql.statements import Driver, execute, fetch
+from replicator.databases.weighing import PageSize
 from replicator.protocol.keys import key_packer, pack_key
 from replicator.types import Key, Operation, Table, Value
 
@@ -73,9 +74,11 @@ def changes(
         ]
         merged = placed[0] if len(placed) == 1 else heapq.merge(*placed, key=itemgetter(0))
         chunk: list[Change] = []
+        size = PageSize(CHUNK)
         for place, found in merged:
             chunk += found
-            if len(chunk) >= CHUNK:
+            if len(chunk) >= size.rows:
+                size.note([change.image or change.before or () for change in chunk])
                 read_through(place)
                 yield chunk
                 chunk = []
@@ -104,7 +107,9 @@ def _decoded(cursor: psycopg.ServerCursor[tuple[Any, ...]], captured: Here) -> I
     everything = (1 << width) - 1
     insert, delete = Operation.INSERT, Operation.DELETE
     entry: Row
-    while rows := cursor.fetchmany(CHUNK):
+    size = PageSize(CHUNK)
+    while rows := cursor.fetchmany(size.rows):
+        size.note(rows)
         for row in rows:
             last, identity, op, at, transaction = row[:_HEAD]
             if op == "U":
