@@ -1,12 +1,42 @@
-"""Captured rows as changes: the same for every database that captures whole old and new rows."""
+"""What capture is for every database: the columns of a table, and rows that were captured as changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 
 from replicator.databases.base import Change
+from replicator.errors import UnfitTable
 from replicator.protocol.keys import key_packer
 from replicator.types import Image, Key, Operation, Table, Value
+
+
+class Named(Protocol):
+    """A column as it is here."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Local = TypeVar("Local", bound=Named)
+
+
+def captured_columns(table: Table, here: Iterable[Local], key: tuple[str, ...] | None) -> list[Local]:
+    """The columns of the definition as they are here, in the definition's order; `key` is the primary key here.
+
+    Raises UnfitTable where a column is missing, or the key is another one.
+    """
+    present = {column.name: column for column in here}
+    for name in table.definition.column_names:
+        if name not in present:
+            raise UnfitTable(
+                f"Table {table.name} has lost its column {name}: put it back, or take the table out of replication."
+            )
+    if key != table.definition.primary_key:
+        raise UnfitTable(
+            f"Table {table.name} has another primary key now: put the old one back, or take it out of replication."
+        )
+    return [present[name] for name in table.definition.column_names]
 
 
 def change_maker(table: Table) -> Callable[[int, str, int, int | None, Image, Image], list[Change]]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import pymysql
 
+from replicator.databases.captured import captured_columns
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
 from replicator.databases.mariadb.columntypes import BLOBS, INTEGERS, TEXTS
@@ -73,7 +74,7 @@ def create_sequence(raw: Driver, schema: str) -> None:
 def install(raw: Driver, schema: str, table: Table) -> None:
     """`raw` is a connection for definitions. Raises UnfitTable, DatabaseBusy."""
     local = read_local(raw, schema, table.name)
-    columns = captured_columns(local, table)
+    columns = captured_here(local, table)
     _forget_strangers(raw, schema, table)
     _make_change_table(raw, schema, table.id, columns)
     # A trigger keeps the mode that it was made in: what the application's own mode let in must be copied.
@@ -92,7 +93,7 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
     """One sentence each; what should stand is written anew in thought and compared with what does."""
     try:
         local = read_local(raw, schema, table.name)
-        columns = captured_columns(local, table)
+        columns = captured_here(local, table)
     except UnknownName:
         return [f"Table {table.name} has been dropped: restore it, or take it out of replication."]
     except UnfitTable as error:
@@ -126,20 +127,9 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def captured_columns(local: LocalTable, table: Table) -> list[LocalColumn]:
-    """The columns of the definition as they are here, in the definition's order. Raises UnfitTable."""
-    present = {column.name: column for column in carried_columns(local)}
-    for name in table.definition.column_names:
-        if name not in present:
-            raise UnfitTable(
-                f"Table {local.name} has lost its column {name}: put it back, or take the table out of replication."
-            )
+def captured_here(local: LocalTable, table: Table) -> list[LocalColumn]:
     key = local.primary_key
-    if key is None or key.columns != table.definition.primary_key:
-        raise UnfitTable(
-            f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
-        )
-    return [present[name] for name in table.definition.column_names]
+    return captured_columns(table, carried_columns(local), None if key is None else key.columns)
 
 
 def _others(local: LocalTable, columns: list[LocalColumn]) -> list[str]:

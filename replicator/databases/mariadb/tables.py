@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from replicator.databases.mariadb.capture import captured_columns
+from replicator.databases.mariadb.capture import captured_here
 from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable
 from replicator.databases.mariadb.definitions import read_local
@@ -65,7 +65,7 @@ class Standings:
         if found is None or found.table.definition != table.definition or found.table.id != table.id:
             try:
                 local = read_local(raw, schema, table.name)
-                found = self._known[table.name] = Standing(table, local, tuple(captured_columns(local, table)))
+                found = self._known[table.name] = Standing(table, local, tuple(captured_here(local, table)))
             except (UnknownName, UnfitTable) as error:
                 raise DatabaseTrouble(str(error)) from error
         return found

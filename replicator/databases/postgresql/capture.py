@@ -21,6 +21,7 @@ The functions run as their owner, so that the application needs no right on our 
 
 from __future__ import annotations
 
+from replicator.databases.captured import captured_columns
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalTable
 from replicator.databases.postgresql.change_tables import change_table, drop_useless, put_aside
 from replicator.databases.postgresql.definitions import carried_columns, read_local
@@ -100,19 +101,8 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
 
 
 def _captured(local: LocalTable, table: Table) -> list[LocalColumn]:
-    """The columns of the definition as they are here, in the definition's order."""
-    present = {column.name: column for column in carried_columns(local)}
-    for name in table.definition.column_names:
-        if name not in present:
-            raise UnfitTable(
-                f"Table {local.name} has lost its column {name}: put it back, or take the table out of replication."
-            )
     key = local.primary_key
-    if key is None or key.columns != table.definition.primary_key:
-        raise UnfitTable(
-            f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
-        )
-    return [present[name] for name in table.definition.column_names]
+    return captured_columns(table, carried_columns(local), None if key is None else key.columns)
 
 
 def _others(local: LocalTable, columns: list[LocalColumn]) -> list[str]:

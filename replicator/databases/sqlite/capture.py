@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from replicator.databases.captured import captured_columns
 from replicator.databases.sqlite.definitions import carried_columns, read_local
 from replicator.databases.sqlite.statements import fetch, quoted, scalar
 from replicator.databases.sqlite.tables import LocalColumn, LocalTable
@@ -113,15 +114,4 @@ def _standing(raw: sqlite3.Connection, table: str) -> list[tuple[int, str, str]]
 
 
 def _captured(local: LocalTable, table: Table) -> list[LocalColumn]:
-    """The columns of the definition as they are here, in the definition's order."""
-    present = {column.name: column for column in carried_columns(local)}
-    for name in table.definition.column_names:
-        if name not in present:
-            raise UnfitTable(
-                f"Table {local.name} has lost its column {name}: put it back, or take the table out of replication."
-            )
-    if tuple(column.name for column in local.primary_key) != table.definition.primary_key:
-        raise UnfitTable(
-            f"Table {local.name} has another primary key now: put the old one back, or take it out of replication."
-        )
-    return [present[name] for name in table.definition.column_names]
+    return captured_columns(table, carried_columns(local), tuple(column.name for column in local.primary_key))
