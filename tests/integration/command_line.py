@@ -129,3 +129,18 @@ def join(folder: Path, capture: pytest.CaptureFixture[str], name: str = "koeln")
     station = Place(folder, name, capture)
     station.done("remote-init", folder / "k.invitation", *station.options)
     return station
+
+
+def enrol(office: Place, *stations: Place) -> None:
+    """Invite these computers, with rules for all in both directions, and join them."""
+    for station in stations:
+        invitation = station.folder / f"{station.name}.invitation"
+        office.done("station", "add", station.name, "--address", f"{station.name}@example.com", "--out", invitation)
+        office.done("rule", "set", station.name, "all", "--to-remote", "all", "--to-host", "all")
+        station.done("remote-init", invitation, *station.options)
+
+
+def exchange(*places: Place, rounds: int = 3) -> None:
+    for _ in range(rounds):
+        for place in places:
+            place.run()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-pytest.importorskip("psycopg")
+from tests.integration.command_line import enrol, exchange
 
-from replicator.databases.postgresql.database import PostgresqlDatabase
-from tests.integration.command_line import Place
-from tests.integration.server_places import PostgresqlPlace
+NewPlace = Callable[[str, str], Any]
 
 SCHEMA = (
     "CREATE TABLE customers"
@@ -28,37 +25,23 @@ SCHEMA = (
 )
 
 
-@pytest.fixture
-def places(new_place: Callable[[str, str], Place]) -> Callable[[str], PostgresqlPlace]:
-    """`places(name)` is a computer with an empty database on the server."""
-    return lambda name: cast(PostgresqlPlace, new_place("postgresql", name))
-
-
-def exchange(*nodes: Place, rounds: int = 3) -> None:
-    for _ in range(rounds):
-        for node in nodes:
-            node.run()
-
-
 CUSTOMERS = "SELECT id, name, city FROM customers ORDER BY id"
 
 
-def test_a_host_on_postgresql_and_stations_on_both(
-    places: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    office = places("office")
+@pytest.fixture
+def office(new_place: NewPlace) -> Any:
+    """A host on PostgreSQL with two tables."""
+    made = new_place("postgresql", "office")
     for statement in SCHEMA:
-        office.sql(statement)
-    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
-    office.done("table", "add", "orders", "customers", "--area", "Sales")
-    stations = [Place(tmp_path, "koeln", capsys), places("bonn")]
-    for station in stations:
-        name = station.name
-        office.done(
-            "station", "add", name, "--address", f"{name}@example.com", "--out", tmp_path / f"{name}.invitation"
-        )
-        office.done("rule", "set", name, "all", "--to-remote", "all", "--to-host", "all")
-        station.done("remote-init", tmp_path / f"{name}.invitation", *station.options)
+        made.sql(statement)
+    made.done("host-init", *made.options, "--address", "office@example.com", "--name", "Zentrale")
+    made.done("table", "add", "orders", "customers", "--area", "Sales")
+    return made
+
+
+def test_a_host_on_postgresql_and_stations_on_both(office: Any, new_place: NewPlace) -> None:
+    stations = [new_place("sqlite", "koeln"), new_place("postgresql", "bonn")]
+    enrol(office, *stations)
     exchange(office, *stations)
     for station in stations:
         assert station.sql(CUSTOMERS) == office.sql(CUSTOMERS)
@@ -79,108 +62,12 @@ def test_a_host_on_postgresql_and_stations_on_both(
         assert station.sql(CUSTOMERS) == expected
 
 
-# --- an application that writes while a batch is judged ---------------------------------------------------------------
-
-
-@pytest.fixture
-def pair(places: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[PostgresqlPlace, Place]:
-    """A host on PostgreSQL and a station on SQLite that have exchanged everything."""
-    office = places("office")
-    for statement in SCHEMA:
-        office.sql(statement)
-    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
-    office.done("table", "add", "orders", "customers", "--area", "Sales")
-    office.done("station", "add", "koeln", "--address", "koeln@example.com", "--out", tmp_path / "koeln.invitation")
-    office.done("rule", "set", "koeln", "all", "--to-remote", "all", "--to-host", "all")
-    station = Place(tmp_path, "koeln", capsys)
-    station.done("remote-init", tmp_path / "koeln.invitation", *station.options)
-    exchange(office, station, rounds=2)
-    return office, station
-
-
-def between_look_and_write(monkeypatch: pytest.MonkeyPatch, step: Callable[[], None]) -> list[int]:
-    """The application does this once, right before the host's next write. Returns what grows when it has."""
-    done: list[int] = []
-
-    def before(name: str) -> None:
-        original = getattr(PostgresqlDatabase, name)
-
-        def write(self: Any, connection: Any, table: Any, rows: Any) -> None:
-            if rows and not done:
-                done.append(1)
-                step()
-            original(self, connection, table, rows)
-
-        monkeypatch.setattr(PostgresqlDatabase, name, write)
-
-    before("write_images")
-    before("delete_keys")
-    return done
-
-
-def test_a_row_that_the_application_changes_meanwhile_is_judged_anew(
-    pair: tuple[PostgresqlPlace, Place], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office, station = pair
-    station.sql("UPDATE customers SET city = 'station' WHERE id = 1")
-    station.sql("INSERT INTO customers VALUES (50, 'station', NULL)")
-    station.run()
-
-    def application() -> None:
-        office.sql("UPDATE customers SET city = 'host' WHERE id = 1")
-        office.sql("INSERT INTO customers VALUES (50, 'host', NULL)")
-
-    done = between_look_and_write(monkeypatch, application)
-    office.run()
-    assert done
-    exchange(station, office, station)
-    expected = [(1, "Ahlers", "host"), (2, "Brandt", "Köln"), (50, "host", None)]
-    assert office.sql(CUSTOMERS) == expected
-    assert station.sql(CUSTOMERS) == expected
-    assert {tuple(each["key"]) for each in office.done("conflict", "list", "--json").json} == {(1,), (50,)}
-
-
-def test_a_child_that_the_application_adds_meanwhile_keeps_its_parent(
-    pair: tuple[PostgresqlPlace, Place], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office, station = pair
-    station.sql("DELETE FROM customers WHERE id = 2")
-    station.run()
-    done = between_look_and_write(monkeypatch, lambda: office.sql("INSERT INTO orders VALUES (9, 2, 1)") and None)
-    office.run()
-    assert done
-    exchange(station, office, station)
-    assert office.sql("SELECT customer FROM orders WHERE id = 9") == [(2,)]
-    assert len(office.sql(CUSTOMERS)) == 2
-    assert station.sql(CUSTOMERS) == office.sql(CUSTOMERS)
-
-
-def test_a_parent_that_the_application_deletes_meanwhile_is_held(
-    pair: tuple[PostgresqlPlace, Place], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office, station = pair
-    station.sql("INSERT INTO orders (id, customer) VALUES (9, 2)")
-    station.run()
-
-    def application() -> None:
-        with closing(office.server.connect(office.database, "application")) as connection:
-            connection.execute("SET lock_timeout = '50ms'")
-            with pytest.raises(Exception, match="lock timeout"):
-                connection.execute("DELETE FROM customers WHERE id = 2")
-            connection.execute("UPDATE customers SET city = 'free' WHERE id = 2")  # a column that is no key is free
-
-    done = between_look_and_write(monkeypatch, application)
-    office.run()
-    assert done
-    assert office.sql("SELECT customer FROM orders WHERE id = 9") == [(2,)]
-    exchange(station, office, station)
-    assert station.sql(CUSTOMERS) == office.sql(CUSTOMERS)
-
-
 def test_who_holds_a_row_for_long_is_named_in_the_status(
-    pair: tuple[PostgresqlPlace, Place], monkeypatch: pytest.MonkeyPatch
+    office: Any, new_place: NewPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office, station = pair
+    station = new_place("sqlite", "koeln")
+    enrol(office, station)
+    exchange(office, station, rounds=2)
     station.sql("UPDATE customers SET city = 'station' WHERE id = 1")
     station.run()
     with closing(office.connect()) as application:
