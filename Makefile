@@ -42,10 +42,13 @@ wheel-test:
 	cd $(WHEEL)/away && ../venv/bin/python -m pytest -n auto -q tests/unit tests/integration/test_setup_commands.py
 
 lint: .venv/installed-lint
+	@mkdir -p build
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@echo "Importing every test ..."
+	@$(BIN)/python -m pytest --collect-only -qq tests >build/collected 2>&1 || { cat build/collected; exit 1; }
 
 sim: .venv/installed-test
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

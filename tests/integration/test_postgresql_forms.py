@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 pytest.importorskip("psycopg")
 
-from test_postgresql_nodes import exchange, places  # noqa: F401 - a fixture
+from tests.integration.command_line import Place, enrol, exchange
+from tests.integration.conftest import NewPlace
 
-from tests.integration.command_line import Place
-from tests.integration.server_places import PostgresqlPlace
-
-Both = tuple[PostgresqlPlace, Place]
+Both = tuple[Place, Place]
 
 
 def joined(office: Place, station: Place, *tables: str) -> None:
     """A host and its station exchange everything."""
     office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
     office.done("table", "add", *tables)
-    invitation = station.folder / f"{station.name}.invitation"
-    office.done("station", "add", station.name, "--address", f"{station.name}@example.com", "--out", invitation)
-    office.done("rule", "set", station.name, "all", "--to-remote", "all", "--to-host", "all")
-    station.done("remote-init", invitation, *station.options)
+    enrol(office, station)
     exchange(office, station)
 
 
 @pytest.fixture
-def diary(places: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Both:  # noqa: F811
+def diary(new_place: NewPlace) -> Both:
     """Days that are a key, and meetings that refer to them."""
-    office = places("office")
+    office = new_place("postgresql", "office")
     for statement in (
         "CREATE TABLE days (day timestamp PRIMARY KEY, note text, amount numeric(19,2))",
         "CREATE TABLE meetings (id integer PRIMARY KEY, day timestamp REFERENCES days, at timestamptz, data jsonb)",
@@ -39,7 +31,7 @@ def diary(places: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Bo
         """INSERT INTO meetings VALUES (1, '2026-11-26 00:00:00', '2026-11-26 11:00:00.5+00', '{"a": 1}')""",
     ):
         office.sql(statement)
-    station = Place(tmp_path, "koeln", capsys)
+    station = new_place("sqlite", "koeln")
     joined(office, station, "days", "meetings")
     return office, station
 
@@ -103,11 +95,9 @@ THINGS = "SELECT * FROM things ORDER BY id"
 
 
 def test_tables_that_an_orm_made_at_both_places(
-    places: Any,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    new_place: NewPlace,
 ) -> None:
-    office = places("office")
+    office = new_place("postgresql", "office")
     for statement in DJANGO_HOST:
         office.sql(statement)
     office.sql(
@@ -115,7 +105,7 @@ def test_tables_that_an_orm_made_at_both_places(
         " '10.0.0.1', NULL, 3, '\\x00ff')",
         FIRST,
     )
-    station = Place(tmp_path, "koeln", capsys)
+    station = new_place("sqlite", "koeln")
     station.sql(DJANGO_STATION)
     joined(office, station, "things")
     assert station.sql(THINGS) == [
@@ -143,13 +133,11 @@ def test_tables_that_an_orm_made_at_both_places(
 
 
 def test_types_that_do_not_fit_are_told_by_name(
-    places: Any,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    new_place: NewPlace,
 ) -> None:
-    office = places("office")
+    office = new_place("postgresql", "office")
     office.sql("CREATE TABLE things (id integer PRIMARY KEY, took interval)")
-    station = Place(tmp_path, "koeln", capsys)
+    station = new_place("sqlite", "koeln")
     station.sql("CREATE TABLE things (id integer PRIMARY KEY, took bigint)")
     joined(office, station, "things")
     status = station.call("status").out
@@ -157,16 +145,16 @@ def test_types_that_do_not_fit_are_told_by_name(
 
 
 @pytest.fixture
-def sqlite_host(places: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Place, PostgresqlPlace]:  # noqa: F811
+def sqlite_host(new_place: NewPlace) -> Both:
     """A host on SQLite, whose application writes timestamps in its own way, and a station on PostgreSQL."""
-    office, station = Place(tmp_path, "office", capsys), places("koeln")
+    office, station = new_place("sqlite", "office"), new_place("postgresql", "koeln")
     office.sql("CREATE TABLE days (day TIMESTAMP PRIMARY KEY, note TEXT, at DATETIME, price DECIMAL, done BOOLEAN)")
     office.sql("INSERT INTO days VALUES ('2026-11-26 00:00:00', 'a', '2026-11-26 11:00:00.500000', 12.5, 1)")
     joined(office, station, "days")
     return office, station
 
 
-def test_a_host_that_keeps_text_as_it_comes(sqlite_host: tuple[Place, PostgresqlPlace]) -> None:
+def test_a_host_that_keeps_text_as_it_comes(sqlite_host: Both) -> None:
     office, station = sqlite_host
     assert station.sql("SELECT note, at = '2026-11-26 11:00:00.5', price::text, done FROM days") == [
         ("a", True, "12.5", True)
@@ -184,7 +172,7 @@ def test_a_host_that_keeps_text_as_it_comes(sqlite_host: tuple[Place, Postgresql
     assert office.done("conflict", "list", "--json").json == []
 
 
-def test_a_key_that_the_station_would_write_otherwise_is_told(sqlite_host: tuple[Place, PostgresqlPlace]) -> None:
+def test_a_key_that_the_station_would_write_otherwise_is_told(sqlite_host: Both) -> None:
     office, station = sqlite_host
     office.sql("INSERT INTO days (day, note) VALUES ('2026-11-27 00:00:00.000000', 'b')")
     exchange(office, station, rounds=1)
@@ -195,11 +183,9 @@ def test_a_key_that_the_station_would_write_otherwise_is_told(sqlite_host: tuple
 
 
 def test_what_the_hosts_column_rounds_is_rounded_at_the_station(
-    places: Any,  # noqa: F811
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    new_place: NewPlace,
 ) -> None:
-    office, station = places("office"), Place(tmp_path, "koeln", capsys)
+    office, station = new_place("postgresql", "office"), new_place("sqlite", "koeln")
     office.sql("CREATE TABLE shifts (id integer PRIMARY KEY, at timestamp(0), price numeric(10,2), size real)")
     joined(office, station, "shifts")
     station.sql("INSERT INTO shifts VALUES (1, '2026-11-26 11:00:00.6', 1.555, 0.1)")
@@ -211,7 +197,7 @@ def test_what_the_hosts_column_rounds_is_rounded_at_the_station(
     ]
 
 
-def test_digits_that_a_host_on_sqlite_does_not_keep(sqlite_host: tuple[Place, PostgresqlPlace]) -> None:
+def test_digits_that_a_host_on_sqlite_does_not_keep(sqlite_host: Both) -> None:
     office, station = sqlite_host
     station.sql("UPDATE days SET price = 1234567890123456789.25")
     exchange(station, office)
