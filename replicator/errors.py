@@ -56,6 +56,12 @@ class DatabaseTrouble(ReplicatorError):
 class DatabaseWantsPassword(DatabaseTrouble):
     """The database's server asks for a password, and none was given."""
 
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"The database {where} wants a password: put it into the keyring with 'replicator database password', set "
+            "REPLICATOR_DATABASE_PASSWORD, or name a file of mode 0600 as database_password_file in replicator.toml."
+        )
+
 
 class ConstraintViolation(ReplicatorError):
     """The database refuses a row: a unique key, NOT NULL, CHECK or a type. Only that row is at fault."""

@@ -30,7 +30,8 @@ DatabaseUrl = Annotated[
     typer.Option(
         "--database",
         metavar="URL",
-        help="The application's database: sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE.",
+        help="The application's database: sqlite:////absolute/path.db, postgresql://USER@HOST/DATABASE or "
+        "mariadb://USER@HOST/DATABASE.",
     ),
 ]
 DatabasePasswordFile = Annotated[

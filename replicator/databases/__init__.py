@@ -15,19 +15,38 @@ from replicator.databases.sqlite import SqliteDatabase
 from replicator.errors import ConfigurationError
 from replicator.runtime import Runtime
 
+# Drivers are loaded when they are used: they are extras, and take a moment.
+
 
 def _postgresql(url: URL, runtime: Runtime, *, create: bool = True) -> Database:
-    """Its driver is loaded when it is used: it is an extra, and takes a moment."""
-    if find_spec("psycopg") is None:
-        raise ConfigurationError(
-            "The driver for PostgreSQL is missing: install it with pip install 'replicator[postgresql]'."
-        )
+    _require_driver("psycopg", "PostgreSQL", "postgresql")
     from replicator.databases.postgresql.database import PostgresqlDatabase
 
     return PostgresqlDatabase(url, runtime, create=create)
 
 
-_DATABASES: dict[str, Callable[..., Database]] = {"postgresql": _postgresql, "sqlite": SqliteDatabase}
+def _mariadb(url: URL, runtime: Runtime, *, create: bool = True) -> Database:
+    """Of `mariadb://`, too, for which SQLAlchemy would take another driver than ours."""
+    if url.drivername not in ("mariadb", "mariadb+pymysql"):
+        raise ConfigurationError(f"For MariaDB write mariadb://USER@HOST/DATABASE, not {url.drivername}://.")
+    _require_driver("pymysql", "MariaDB", "mariadb")
+    from replicator.databases.mariadb.database import MariadbDatabase
+
+    return MariadbDatabase(url, runtime, create=create)
+
+
+def _require_driver(module: str, name: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise ConfigurationError(
+            f"The driver for {name} is missing: install it with pip install 'replicator[{extra}]'."
+        )
+
+
+_DATABASES: dict[str, Callable[..., Database]] = {
+    "mariadb": _mariadb,
+    "postgresql": _postgresql,
+    "sqlite": SqliteDatabase,
+}
 """By the dialect's name in a database URL. Each takes the URL, the runtime and `create`."""
 
 _PORTS = {"postgresql": 5432, "mariadb": 3306}
@@ -44,6 +63,10 @@ def open_database(url: str, runtime: Runtime, *, create: bool = True, password: 
     """
     parsed = _parsed(url)
     make = _DATABASES.get(parsed.get_backend_name())
+    if parsed.get_backend_name() == "mysql":
+        raise ConfigurationError(
+            "MySQL is another database, which isn't supported. For a MariaDB server write mariadb://USER@HOST/DATABASE."
+        )
     if make is None:
         raise ConfigurationError(
             f"The database {parsed.get_backend_name()} isn't supported: use one of {_supported()}."

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from replicator import databases
 from tests.integration.command_line import Place
 
 NewPlace = Callable[[str, str], Place]
@@ -33,8 +32,12 @@ def new_place(
         server = request.getfixturevalue(f"{kind}_server")
         if not server.server.is_running:
             server.start()
-        at = {"postgresql": _at_postgresql, "mariadb": _at_mariadb}[kind]
-        place = at(tmp_path, name, capsys, monkeypatch)
+        # Tests of the keyring leave theirs behind in this process: nobody shall ask it.
+        monkeypatch.setenv("REPLICATOR_DATABASE_PASSWORD", "replicator")
+        # Drivers are imported only where a test needs them.
+        from tests.integration import server_places
+
+        place: Any = getattr(server_places, f"{kind.capitalize()}Place")(tmp_path, name, capsys)
         place.server, place.database = server, server.create_database()
         made.append(place)
         place.allow()
@@ -44,21 +47,3 @@ def new_place(
     for place in made:
         if place.server.server.is_running:
             place.server.drop_database(place.database)
-
-
-def _at_postgresql(folder: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    from tests.integration.server_places import PostgresqlPlace
-
-    # Tests of the keyring leave theirs behind in this process: nobody shall ask it.
-    monkeypatch.setenv("REPLICATOR_DATABASE_PASSWORD", "replicator")
-    return PostgresqlPlace(folder, name, capsys)
-
-
-def _at_mariadb(folder: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    from replicator.databases.mariadb.database import MariadbDatabase
-    from tests.integration.server_places import MariadbPlace
-
-    monkeypatch.setenv("REPLICATOR_DATABASE_PASSWORD", "replicator")
-    # Not yet offered to users.
-    monkeypatch.setitem(databases._DATABASES, "mariadb", cast(Any, MariadbDatabase))
-    return MariadbPlace(folder, name, capsys)

@@ -72,7 +72,7 @@ class MariadbPlace(Place):
 
     @property
     def options(self) -> list[str]:
-        url = f"mariadb+pymysql://replicator@127.0.0.1:{self.server.port}/{self.database}"
+        url = f"mariadb://replicator@127.0.0.1:{self.server.port}/{self.database}"
         return ["--database", url, "--mailbox", f"folder:{self.folder / 'mail'}"]
 
     def connect(self) -> Any:

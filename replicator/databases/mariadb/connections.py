@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
-from sqlalchemy import URL, Connection, create_engine, event
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.pool import NullPool
 
-from replicator.databases.mariadb.errors import translated
+from replicator.databases.mariadb.errors import REFUSED, number_of, translated
 from replicator.databases.mariadb.statements import Driver, driver, execute
-from replicator.errors import ConfigurationError
+from replicator.errors import ConfigurationError, DatabaseWantsPassword
 
 _PINNED = {
     # Strict, or values would be cut silently; a key of 0 is a key; zero dates are taken where the application has them.
@@ -42,6 +44,12 @@ _PINNED = {
     "explicit_defaults_for_timestamp": "1",
 }
 
+_OPTIONS = {
+    *("unix_socket", "connect_timeout", "read_timeout", "write_timeout"),
+    *("ssl_ca", "ssl_cert", "ssl_key", "ssl_capath", "ssl_cipher", "ssl_check_hostname"),
+}
+"""Of a URL, after its question mark."""
+
 _TIMES = (FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 
 
@@ -63,19 +71,34 @@ class Opener:
 
     def __init__(self, url: URL) -> None:
         if not url.database:
-            raise ConfigurationError("The database URL names no database: write mariadb+pymysql://USER@HOST/DATABASE.")
+            raise ConfigurationError("The database URL names no database: write mariadb://USER@HOST/DATABASE.")
         self.where = describe(url)
         self.database = url.database
         """Name of the database: the application's tables stand there, and ours."""
         self.largest_packet = 0
         """Bytes of one statement that the server takes. Known once a connection has been made."""
-        self._engine = create_engine(
+        if unknown := sorted(set(url.query) - _OPTIONS):
+            raise ConfigurationError(
+                f"The database URL has an option {unknown[0]}, which isn't known: take one of "
+                f"{', '.join(sorted(_OPTIONS))}."
+            )
+        # As MariaDB's own programs find it.
+        self._password = str(url.password or os.environ.get("MYSQL_PWD", ""))
+        with _options_usable():
+            self._engine = self._make_engine(url)
+        event.listen(self._engine, "connect", self._pin)
+        self._kept: Connection | None = None
+
+    def _make_engine(self, url: URL) -> Engine:
+        return create_engine(
             url.set(drivername="mariadb+pymysql"),
             poolclass=NullPool,
             # FOUND_ROWS: an UPDATE counts the rows that it finds. No implicit transaction is left by autocommit off:
             # a statement that defines something ends the transaction, and the next one begins another.
             connect_args={
                 **_unless_told(url),
+                # The driver would write a text as Latin-1.
+                "password": self._password.encode(),
                 "charset": "utf8mb4",
                 "client_flag": CLIENT.FOUND_ROWS,
                 "conv": _CONVERSIONS,
@@ -84,8 +107,6 @@ class Opener:
                 "local_infile": False,
             },
         )
-        event.listen(self._engine, "connect", self._pin)
-        self._kept: Connection | None = None
 
     def kept(self) -> Connection:
         """The one connection for all transactions; made anew when it is closed or broken."""
@@ -98,9 +119,13 @@ class Opener:
 
     def another(self) -> Connection:
         """Raises DatabaseTrouble, ConfigurationError."""
-        with translated(self.where):
+        with translated(self.where), _options_usable():
             try:
                 return self._engine.connect()
+            except DBAPIError as error:
+                if number_of(error) in REFUSED and not self._password:
+                    raise DatabaseWantsPassword(self.where) from error
+                raise
             except InvalidRequestError as error:
                 raise ConfigurationError(
                     f"The server of {self.where} is not MariaDB: the replicator does not know MySQL."
@@ -121,6 +146,15 @@ class Opener:
         execute(raw, "COMMIT")
 
 
+@contextmanager
+def _options_usable() -> Iterator[None]:
+    """Within: a number that is none, or a file of a certificate that can't be read, is the URL's fault."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The options of the database URL can't be used: {error}.") from error
+
+
 def _unless_told(url: URL) -> dict[str, Any]:
     """What holds as long as the URL says nothing else."""
     found: dict[str, Any] = {
@@ -133,11 +167,7 @@ def _unless_told(url: URL) -> dict[str, Any]:
         found["ssl_disabled"] = True
     if any(name.startswith("ssl") for name in url.query):
         found.pop("ssl_disabled", None)
-    told = {name: value for name, value in found.items() if name not in url.query}
-    if url.password is None:
-        # As MariaDB's own programs do it.
-        told["password"] = os.environ.get("MYSQL_PWD", "")
-    return told
+    return {name: value for name, value in found.items() if name not in url.query}
 
 
 def describe(url: URL) -> str:

@@ -34,6 +34,8 @@ CONSTRAINT = {
     # what a trigger of the application's says; a row that no page holds
     *(1644, 1118),
 }
+REFUSED = {1045, 1698}
+"""User or password are wrong, or a password is missing."""
 _LOST = {2006, 2013, 2055, 1053, 1927}
 """The connection is gone, or the server is going."""
 
@@ -41,6 +43,9 @@ _TROUBLE = {
     "lost": "The connection to {where} broke: see that the server runs and can be reached, and run again.",
     "away": "There is no connection to {where}: see that the server runs and can be reached, and run again.",
     "login": "The database {where} refuses the log-in: check user and password.",
+    "closed": "The user may not use the database {where}, or there is none of that name ({text}): check the database "
+    "URL, and the user's privileges.",
+    "from here": "The server of {where} lets nobody in from this computer ({text}): see from where its user may come.",
     "missing": "There is no {where}: check the database URL, or create it.",
     "privilege": "The database {where} does not permit this: {text}. See the privileges that the replicator needs.",
     "full": "The disk of the database {where} is full: make room and run again.",
@@ -51,10 +56,12 @@ _TROUBLE = {
 }
 _KINDS = {
     **dict.fromkeys(_LOST, "lost"),
-    **dict.fromkeys((2002, 2003, 2005, 2012, 2026, 1129, 1130), "away"),
-    **dict.fromkeys((1045, 1698, 1524, 1251, 2054, 2059, 1862, 4151), "login"),
+    **dict.fromkeys((2002, 2003, 2005, 2012, 2026), "away"),
+    **dict.fromkeys((1129, 1130), "from here"),
+    **dict.fromkeys((*REFUSED, 1524, 1251, 2054, 2059, 1862, 4151), "login"),
     1049: "missing",
-    **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1410, 1419), "privilege"),
+    1044: "closed",
+    **dict.fromkeys((1142, 1143, 1227, 1370, 1410, 1419), "privilege"),
     **dict.fromkeys((1021, 1114, 1041), "full"),
     **dict.fromkeys((1040, 1203, 1226), "connections"),
     **dict.fromkeys((1290, 1792, 1836), "read-only"),

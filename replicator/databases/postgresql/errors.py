@@ -78,10 +78,7 @@ def translate(error: Exception, where: str) -> ReplicatorError | None:
 def _not_connected(error: psycopg.OperationalError, where: str) -> DatabaseTrouble:
     """While a connection is made no code tells the reason; the words of the server or of libpq are quoted."""
     if error.pgconn is not None and error.pgconn.needs_password:
-        return DatabaseWantsPassword(
-            f"The database {where} wants a password: put it into the keyring with 'replicator database password', set "
-            "REPLICATOR_DATABASE_PASSWORD, or name a file of mode 0600 as database_password_file in replicator.toml."
-        )
+        return DatabaseWantsPassword(where)
     words = " ".join(str(error).split()).rstrip(".?")
     return DatabaseTrouble(f"The database {where} can't be reached: {words}.")
 
