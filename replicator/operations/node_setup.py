@@ -273,5 +273,5 @@ def _refuse_foreign_node(database: Database, began: int) -> None:
     if not is_ours_and_unused:
         raise WrongUse(
             f"this database belongs to the {role} {name} already; name that node's folder with --home, or give the "
-            f"new node a database of its own"
+            f"new node a database of its own (on PostgreSQL, a schema: …?schema=NAME at the end of the URL)"
         )

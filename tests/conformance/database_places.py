@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +14,12 @@ from replicator.runtime import Runtime
 from replicator.types import Table
 
 
-@dataclass
-class SqlitePlace:
-    """A node's SQLite file and an application that writes to it with its own connection and settings."""
+class NodePlace:
+    """A node's database, and what is done with it here as operations do it."""
 
-    folder: Path
-    reached: list[str] = field(default_factory=list)
-    crash_at: str | None = None
-
-    def __post_init__(self) -> None:
-        self.path = self.folder / "business data.db"
-        self.database = self.open()
-        self.database.prepare()
-        self.reconnect()
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.tables: dict[int, Table] = {}
-
-    def reconnect(self) -> None:
-        """The application opens the database."""
-        self.application = sqlite3.connect(self.path, isolation_level=None)
-        self.application.execute("PRAGMA foreign_keys = ON")
-
-    def open(self) -> Database:
-        return open_database(f"sqlite:///{self.path}", Runtime(reached=self._reached))
-
-    def _reached(self, place: str) -> None:
-        self.reached.append(place)
-        if place == self.crash_at:
-            raise KeyboardInterrupt(place)
-
-    def run(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        return self.application.execute(sql, parameters).fetchall()
-
-    def make(self, *statements: str) -> None:
-        for statement in statements:
-            self.application.execute(statement)
 
     def replicate(self, *names: str) -> list[Table]:
         """Take tables into replication, as `table add` does."""
@@ -66,6 +37,32 @@ class SqlitePlace:
             self.database.clear_outbox(connection)
             assert self.database.outbox_is_empty(connection)
         return found
+
+
+class SqlitePlace(NodePlace):
+    """A node's SQLite file and an application that writes to it with its own connection and settings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "business data.db"
+        super().__init__(self.open())
+        self.database.prepare()
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """The application opens the database."""
+        self.application = sqlite3.connect(self.path, isolation_level=None)
+        self.application.execute("PRAGMA foreign_keys = ON")
+
+    def open(self) -> Database:
+        return open_database(f"sqlite:///{self.path}", Runtime())
+
+    def run(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return self.application.execute(sql, parameters).fetchall()
+
+    def make(self, *statements: str) -> None:
+        for statement in statements:
+            self.application.execute(statement)
 
     def close(self) -> None:
         self.application.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,13 @@ from database_places import SqlitePlace
 from test_postgresql import TYPES
 
 from replicator.databases.sqlite.columntypes import column_type
-from replicator.errors import ConstraintViolation, DatabaseTrouble, UnfitTable, UnknownName
+from replicator.errors import ConstraintViolation, DatabaseTrouble, UnfitTable
 from replicator.protocol.keys import pack_key
 from replicator.types import (
     ColumnDefinition,
     ColumnType,
     ForeignKey,
     Index,
-    Table,
     TableDefinition,
     TypeKind,
     UniqueKey,
@@ -200,31 +198,7 @@ def test_a_key_that_counts_on_sqlite_counts_here(place: PostgresqlPlace) -> None
     assert place.run("INSERT INTO counted (name) VALUES ('a') RETURNING id") == [(1,)]
 
 
-# --- schemas, policies, a server that only reads ----------------------------------------------------------------------
-
-
-def test_a_second_schema(place: PostgresqlPlace) -> None:
-    with place.server.connect(place.name) as administrator:
-        administrator.execute("CREATE SCHEMA shop AUTHORIZATION application")
-    place.make("CREATE TABLE shop.goods (id integer PRIMARY KEY)", "CREATE TABLE goods_here (id integer PRIMARY KEY)")
-    with place.database.transaction() as connection:
-        assert place.database.table_names(connection) == ["goods_here"]
-        with pytest.raises(UnknownName, match=r"but in the schema shop: .*search_path = shop"):
-            place.database.inspect(connection, "goods")
-    place.make("CREATE TABLE goods (id integer PRIMARY KEY, other text)")
-    with place.server.connect(place.name) as administrator:
-        administrator.execute(f'ALTER ROLE replicator IN DATABASE "{place.name}" SET search_path = shop, public')
-    with closing(place.open()) as database, database.transaction() as connection:
-        assert database.table_names(connection) == ["goods"]
-        definition = database.inspect(connection, "goods")
-        assert definition.column_names == ("id",)
-        table = Table(1, "goods", definition)
-        database.install_capture(connection, table)
-        database.write_images(connection, table, [(1,)])
-        with pytest.raises(UnknownName, match="in the schema shop"):
-            database.inspect(connection, "goods_here")
-    assert place.run("SELECT count(*) FROM shop.goods") == [(1,)]
-    assert place.run("SELECT count(*) FROM goods") == [(0,)]
+# --- policies ----------------------------------------------------------------------
 
 
 def test_policies_that_hide_rows_are_refused(place: PostgresqlPlace) -> None:

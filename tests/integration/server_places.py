@@ -17,10 +17,12 @@ class PostgresqlPlace(Place):
 
     server: PostgresqlServer
     database: str
+    query = ""
+    """At the end of the node's URL."""
 
     @property
     def options(self) -> list[str]:
-        url = f"postgresql+psycopg://replicator@127.0.0.1:{self.server.port}/{self.database}"
+        url = f"postgresql+psycopg://replicator@127.0.0.1:{self.server.port}/{self.database}{self.query}"
         return ["--database", url, "--mailbox", f"folder:{self.folder / 'mail'}"]
 
     def connect(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from copy import copy
 from typing import Any
 
 import pytest
@@ -60,6 +61,34 @@ def test_a_host_on_postgresql_and_stations_on_both(office: Any, new_place: NewPl
     assert office.sql("SELECT price::text, paid FROM orders") == [("13.75", False)]
     for station in stations:
         assert station.sql(CUSTOMERS) == expected
+
+
+def test_two_nodes_in_one_database(office: Any) -> None:
+    """A station has its tables, of the same names, in another schema of its host's database."""
+    branch = copy(office)
+    branch.name, branch.query = "branch", "?schema=branch"
+    office.sql("CREATE SCHEMA branch")
+    enrol(office, branch)
+    exchange(office, branch, rounds=2)
+    there = CUSTOMERS.replace("customers", "branch.customers")
+    assert office.sql(there) == office.sql(CUSTOMERS)
+    office.sql("UPDATE branch.customers SET city = 'Bonn' WHERE id = 2")
+    office.sql("INSERT INTO branch.orders (id, customer, price) VALUES (2, 1, 7)")
+    office.sql("DELETE FROM orders WHERE id = 1")
+    exchange(office, branch, rounds=3)
+    assert (2, "Brandt", "Bonn") in office.sql(CUSTOMERS)
+    assert office.sql(there) == office.sql(CUSTOMERS)
+    for schema in ("public", "branch"):
+        assert office.sql(f"SELECT id, price::text FROM {schema}.orders") == [(2, "7.00")]
+    for node in (office, branch):
+        summary = node.run()
+        assert (summary.collected, summary.applied.rows) == (0, 0)
+        assert node.call("status").code == 0
+    second = copy(office)
+    second.name = "second"
+    words = second.refused("host-init", *second.options, "--address", "second@example.com")
+    assert "belongs to the host Zentrale already" in words
+    assert "?schema=NAME" in words
 
 
 def test_who_holds_a_row_for_long_is_named_in_the_status(

@@ -1,6 +1,6 @@
 """Capture: a change table per replicated table, written by triggers in the application's own transaction.
 
-`replicator.change_N` of table number N has typed columns, so a value is copied as it is, whatever its type:
+`change_N` of our schema, for table number N, has typed columns, so a value is copied as it is, whatever its type:
 
     id    from one sequence for all tables, drawn when the change is made
     txid  of the transaction; the outer one within savepoints
@@ -25,7 +25,8 @@ from replicator.databases.captured import captured_columns
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalTable
 from replicator.databases.postgresql.change_tables import change_table, drop_useless, put_aside
 from replicator.databases.postgresql.definitions import carried_columns, read_local
-from replicator.databases.postgresql.statements import SCHEMA, Driver, execute, fetch, quoted, scalar
+from replicator.databases.postgresql.schemas import Schemas
+from replicator.databases.postgresql.statements import Driver, execute, fetch, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import Table
 
@@ -36,36 +37,36 @@ _KINDS = ("insert", "update", "delete", "truncate")
 _FIRST_COLUMNS = 'id bigint NOT NULL, txid xid8 NOT NULL, op "char" NOT NULL, at timestamptz NOT NULL'
 
 
-def create_sequence(raw: Driver) -> None:
+def create_sequence(raw: Driver, schemas: Schemas) -> None:
     # Ids must rise with time over all sessions (protocol.md 7.1): no session may draw some in advance.
-    execute(raw, f"CREATE SEQUENCE IF NOT EXISTS {SCHEMA}.change_id AS bigint CACHE 1")
+    execute(raw, f"CREATE SEQUENCE IF NOT EXISTS {schemas.own('change_id')} AS bigint CACHE 1")
 
 
-def install(raw: Driver, schema: str, table: Table) -> None:
-    local = read_local(raw, schema, table.name)
+def install(raw: Driver, schemas: Schemas, table: Table) -> None:
+    local = read_local(raw, schemas, table.name)
     columns = _captured(local, table)
-    _drop_functions(raw, table)
-    _make_change_table(raw, table.id, columns)
-    for statement in _statements(raw, local, table.id, columns):
+    _drop_functions(raw, schemas, table)
+    _make_change_table(raw, schemas, table.id, columns)
+    for statement in _statements(raw, schemas, local, table.id, columns):
         execute(raw, statement)
 
 
-def remove(raw: Driver, table: Table) -> None:
+def remove(raw: Driver, schemas: Schemas, table: Table) -> None:
     """Triggers and functions go; what was captured stays until it is collected."""
-    _drop_functions(raw, table)
-    drop_useless(raw)
+    _drop_functions(raw, schemas, table)
+    drop_useless(raw, schemas)
 
 
-def _drop_functions(raw: Driver, table: Table) -> None:
+def _drop_functions(raw: Driver, schemas: Schemas, table: Table) -> None:
     """Their triggers go with them."""
     for kind in _KINDS:
-        execute(raw, f"DROP FUNCTION IF EXISTS {SCHEMA}.capture_{kind}_{table.id}() CASCADE")
+        execute(raw, f"DROP FUNCTION IF EXISTS {schemas.own(f'capture_{kind}_{table.id}')}() CASCADE")
 
 
-def faults(raw: Driver, schema: str, table: Table) -> list[str]:
+def faults(raw: Driver, schemas: Schemas, table: Table) -> list[str]:
     """One sentence each; what should stand is written anew in thought and compared with what does."""
     try:
-        local = read_local(raw, schema, table.name)
+        local = read_local(raw, schemas, table.name)
         columns = _captured(local, table)
     except UnknownName:
         return [f"Table {table.name} has been dropped: restore it, or take it out of replication."]
@@ -79,7 +80,7 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
         found.append(f"The capture of table {table.name} has lost the trigger {missing[0]}: changes may be missed.")
     if disabled := sorted(name for name, (enabled, *_) in ours.items() if enabled not in ("O", "A")):
         found.append(f"The trigger {disabled[0]} of table {table.name} is disabled: changes are missed.")
-    expected = {kind: _body(kind, local, table.id, columns, by_row=_by_row(standing, kind)) for kind in _KINDS}
+    expected = {kind: _body(kind, schemas, local, table.id, columns, by_row=_by_row(standing, kind)) for kind in _KINDS}
     bodies = {f"{PREFIX}{kind}": body for kind, body in expected.items()}
     if any(body != bodies.get(name, body) for name, (_, body, _, _) in ours.items()):
         found.append(f"The capture of table {table.name} is out of date: the table or its triggers were changed.")
@@ -90,9 +91,9 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
             for name in _others(local, columns)
             if quoted(name) not in known
         ]
-    if scalar(raw, "SELECT to_regclass(%s)", (change_table(table.id),)) is None:
-        found.append(f"The capture of table {table.name} has lost the table {change_table(table.id)}.")
-    elif _change_columns(raw, table.id) != _wanted_columns(columns):
+    if scalar(raw, "SELECT to_regclass(%s)", (change_table(schemas, table.id),)) is None:
+        found.append(f"The capture of table {table.name} has lost the table {change_table(schemas, table.id)}.")
+    elif _change_columns(raw, schemas, table.id) != _wanted_columns(columns):
         found.append(f"The capture of table {table.name} is out of date: the type of a column was changed.")
     late = sorted(name for name in standing if not name.startswith(PREFIX) and name < PREFIX)
     if late:
@@ -134,14 +135,14 @@ def _wanted_columns(columns: list[LocalColumn]) -> list[tuple[str, str]]:
     return [(f"{letter}{place}", column.declared) for letter in "no" for place, column in enumerate(columns, start=1)]
 
 
-def _change_columns(raw: Driver, number: int) -> list[tuple[str, str]]:
+def _change_columns(raw: Driver, schemas: Schemas, number: int) -> list[tuple[str, str]]:
     return [
         (name, declared)
         for name, declared in fetch(
             raw,
             "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
             " WHERE attrelid = %s::regclass AND attnum > 4 AND NOT attisdropped ORDER BY attnum",
-            (change_table(number),),
+            (change_table(schemas, number),),
         )
     ]
 
@@ -149,27 +150,27 @@ def _change_columns(raw: Driver, number: int) -> list[tuple[str, str]]:
 # --- making it --------------------------------------------------------------------------------------------------------
 
 
-def _make_change_table(raw: Driver, number: int, columns: list[LocalColumn]) -> None:
+def _make_change_table(raw: Driver, schemas: Schemas, number: int, columns: list[LocalColumn]) -> None:
     """Anew where the columns have changed; what was captured is kept and read as it is."""
-    name = change_table(number)
+    name = change_table(schemas, number)
     wanted = _wanted_columns(columns)
     if scalar(raw, "SELECT to_regclass(%s)", (name,)) is not None:
-        if _change_columns(raw, number) == wanted:
+        if _change_columns(raw, schemas, number) == wanted:
             return
-        put_aside(raw, number)
+        put_aside(raw, schemas, number)
     listed = ", ".join(f"{column} {declared}" for column, declared in wanted)
     execute(raw, f"CREATE TABLE {name} ({_FIRST_COLUMNS}, {listed})")
 
 
-def _statements(raw: Driver, local: LocalTable, number: int, columns: list[LocalColumn]) -> list[str]:
+def _statements(raw: Driver, schemas: Schemas, local: LocalTable, number: int, columns: list[LocalColumn]) -> list[str]:
     standing = _standing(raw, local)
     made = []
     for kind in _KINDS:
         by_row = _by_row(standing, kind)
-        function = f"{SCHEMA}.capture_{kind}_{number}()"
+        function = schemas.own(f"capture_{kind}_{number}()")
         made.append(
             f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
-            f"{_dollar_quoted(_body(kind, local, number, columns, by_row=by_row))}"
+            f"{_dollar_quoted(_body(kind, schemas, local, number, columns, by_row=by_row))}"
         )
         made.append(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
         made.append(
@@ -191,15 +192,18 @@ def _event(kind: str, local: LocalTable, *, by_row: bool) -> str:
     return f"AFTER {kind.upper()} ON {local.sql} REFERENCING {rows} FOR EACH STATEMENT"
 
 
-def _body(kind: str, local: LocalTable, number: int, columns: list[LocalColumn], *, by_row: bool) -> str:
+def _body(
+    kind: str, schemas: Schemas, local: LocalTable, number: int, columns: list[LocalColumn], *, by_row: bool
+) -> str:
     names = [quoted(column.name) for column in columns]
     letter = kind[0].upper() if kind != "truncate" else "D"
     forms = {"I": ("n",), "D": ("o",), "U": ("n", "o")}[letter]
     variables = {"n": "NEW.", "o": "OLD."} if by_row else {"n": "changed.", "o": "changed."}
     slots = ", ".join(f"{form}{place}" for form in forms for place in range(1, len(columns) + 1))
     values = ", ".join(f"{variables[form]}{name}" for form in forms for name in names)
+    sequence = schemas.own("change_id").replace("'", "''")
     row = (
-        f"pg_catalog.nextval('{SCHEMA}.change_id'::pg_catalog.regclass), pg_catalog.pg_current_xact_id(),"
+        f"pg_catalog.nextval('{sequence}'::pg_catalog.regclass), pg_catalog.pg_current_xact_id(),"
         f" '{letter}', pg_catalog.clock_timestamp(),\n    {values}"
     )
     # Of one row, VALUES take a fifth less of the application's time than SELECT.
@@ -208,5 +212,5 @@ def _body(kind: str, local: LocalTable, number: int, columns: list[LocalColumn],
     # The comment makes a column that was added later show up as a difference.
     others = ", ".join(map(quoted, _others(local, columns))) if kind == "insert" else ""
     note = f"  -- not replicated: {others}\n" if others else ""
-    into = f"INSERT INTO {change_table(number)} (id, txid, op, at, {slots})"
+    into = f"INSERT INTO {change_table(schemas, number)} (id, txid, op, at, {slots})"
     return f"BEGIN\n{note}  {into}\n  {rows};\n  RETURN NULL;\nEND"

@@ -73,6 +73,8 @@ class LocalTable:
     foreign_keys: tuple[LocalForeignKey, ...]
     indexes: tuple[LocalIndex, ...]
     checks: bool
+    captured_by: tuple[str, ...]
+    """Schemas whose captures stand on it: of this node, or of another one's."""
 
     @property
     def sql(self) -> str:
@@ -93,7 +95,9 @@ class LocalTable:
 _TABLE = """
 SELECT c.oid::bigint, c.relkind::text, c.relpersistence::text, row_security_active(c.oid),
   EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid),
-  EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x'))
+  EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x')),
+  ARRAY(SELECT DISTINCT f.pronamespace::regnamespace::text FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+    WHERE t.tgrelid = c.oid AND starts_with(t.tgname::text, '!replicator_'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
@@ -151,7 +155,7 @@ def read(raw: Driver, schema: str, name: str) -> LocalTable | None:
     row = next(iter(fetch(raw, _TABLE, (schema, name))), None)
     if row is None:
         return None
-    oid, kind, persistence, row_security, inherits, checks = row
+    oid, kind, persistence, row_security, inherits, checks, captured_by = row
     columns = tuple(LocalColumn(*found) for found in fetch(raw, _COLUMNS, (oid, oid)))
     keys, indexes = [], []
     for index, primary, unique, constraint, deferrable, whole, listed in fetch(raw, _INDEXES, (oid,)):
@@ -176,4 +180,5 @@ def read(raw: Driver, schema: str, name: str) -> LocalTable | None:
         foreign_keys,
         tuple(indexes),
         checks,
+        tuple(captured_by),
     )

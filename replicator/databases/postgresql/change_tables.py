@@ -1,8 +1,8 @@
 """The change tables: which there are, what their columns hold, and how they go.
 
-`replicator.change_N` is written for table number N. Where a column's type was changed, what was captured before keeps
-its types: the table is put aside as `change_N_1`, `change_N_2` and so on, read with the rest, and dropped when it is
-empty. So is the table of one that is no longer replicated.
+`change_N` of our schema is written for table number N. Where a column's type was changed, what was captured before
+keeps its types: the table is put aside as `change_N_1`, `change_N_2` and so on, read with the rest, and dropped when it
+is empty. So is the table of one that is no longer replicated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import NamedTuple
 import psycopg
 
 from replicator.databases.postgresql.here import Here, local_types
-from replicator.databases.postgresql.statements import SCHEMA, Driver, execute, fetch, scalar
+from replicator.databases.postgresql.schemas import Schemas
+from replicator.databases.postgresql.statements import Driver, execute, fetch, scalar
 from replicator.types import Table
 
 _NAME = re.compile(r"change_(\d+)(_\d+)?")
@@ -29,22 +30,22 @@ class ChangeTable(NamedTuple):
     """A capture still writes to it."""
 
 
-def change_table(number: int) -> str:
+def change_table(schemas: Schemas, number: int) -> str:
     """The one that is written."""
-    return f"{SCHEMA}.change_{number}"
+    return schemas.own(f"change_{number}")
 
 
-def change_tables(raw: Driver) -> list[ChangeTable]:
+def change_tables(raw: Driver, schemas: Schemas) -> list[ChangeTable]:
     """All of them, of tables that are replicated still or not."""
     found = fetch(
         raw,
-        "SELECT relname::text, to_regproc(%s || replace(relname, 'change', '.capture_insert')) IS NOT NULL"
+        "SELECT relname::text, to_regproc(%s || replace(relname, 'change', 'capture_insert')) IS NOT NULL"
         " FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"
         " AND relname ~ '^change_[0-9]+(_[0-9]+)?$'",
-        (SCHEMA, SCHEMA),
+        (schemas.own(""), schemas.ours_sql),
     )
     return sorted(
-        ChangeTable(int(match[1]), f"{SCHEMA}.{name}", written)
+        ChangeTable(int(match[1]), schemas.own(name), written)
         for name, written in found
         if (match := _NAME.fullmatch(name))
     )
@@ -73,25 +74,25 @@ def slots(captured: Here, prefix: str, columns: Sequence[str] | None = None) -> 
     ]
 
 
-def put_aside(raw: Driver, number: int) -> None:
+def put_aside(raw: Driver, schemas: Schemas, number: int) -> None:
     """Make room for a change table with other columns. What was captured is kept for the next collect."""
-    current = ChangeTable(number, change_table(number), is_written=False)
+    current = ChangeTable(number, change_table(schemas, number), is_written=False)
     if is_empty(raw, [current]):
         execute(raw, f"DROP TABLE {current.name}")
         return
-    taken = {source.name for source in change_tables(raw)}
+    taken = {source.name for source in change_tables(raw, schemas)}
     free = next(
-        name for place in range(1, len(taken) + 2) if f"{SCHEMA}.{(name := f'change_{number}_{place}')}" not in taken
+        name for place in range(1, len(taken) + 2) if schemas.own(name := f"change_{number}_{place}") not in taken
     )
     execute(raw, f"ALTER TABLE {current.name} RENAME TO {free}")
 
 
-def drop_useless(raw: Driver) -> None:
+def drop_useless(raw: Driver, schemas: Schemas) -> None:
     """Those that nothing is written to any more, once they are empty.
 
     One that somebody reads at this moment (a backup) is left for the next time.
     """
-    for source in change_tables(raw):
+    for source in change_tables(raw, schemas):
         if source.is_written or not is_empty(raw, [source]):
             continue
         execute(raw, "SAVEPOINT replicator_drop")

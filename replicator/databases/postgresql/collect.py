@@ -29,6 +29,7 @@ from replicator.databases.postgresql.change_tables import (
     slots,
 )
 from replicator.databases.postgresql.here import Here, Row
+from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch
 from replicator.databases.weighing import PageSize
 from replicator.protocol.keys import key_packer, pack_key
@@ -189,22 +190,23 @@ def identical(one: Value, other: Value) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def clear(raw: Driver, through: Place) -> None:
+def clear(raw: Driver, schemas: Schemas, through: Place) -> None:
     """Delete what the noted transactions captured, up to that place, replicated still or not."""
-    for source in change_tables(raw):
+    for source in change_tables(raw, schemas):
+        name = source.name.replace("%", "%%")
         execute(
             raw,
-            f"DELETE FROM {source.name} c USING {_GROUPS} g WHERE g.txid = c.txid AND (g.last, c.id) <= (%s, %s)",
+            f"DELETE FROM {name} c USING {_GROUPS} g WHERE g.txid = c.txid AND (g.last, c.id) <= (%s, %s)",
             through,
         )
-    drop_useless(raw)
+    drop_useless(raw, schemas)
 
 
-def waiting_keys(raw: Driver, table: Table) -> set[Key]:
+def waiting_keys(raw: Driver, schemas: Schemas, table: Table) -> set[Key]:
     """Keys of the table's rows that stand in its change tables, whatever happened to them."""
     columns = table.definition.primary_key
     found: set[Key] = set()
-    for source in change_tables(raw):
+    for source in change_tables(raw, schemas):
         if source.number != table.id:
             continue
         captured = captured_here(raw, table, source)

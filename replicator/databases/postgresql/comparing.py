@@ -10,6 +10,7 @@ from replicator.databases.portable import key_columns
 from replicator.databases.postgresql import catalogue
 from replicator.databases.postgresql.carriage import LocalType, refusal
 from replicator.databases.postgresql.definitions import definition_of, local_type, read_local
+from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver
 from replicator.errors import UnfitTable
 from replicator.types import ColumnDefinition, TableDefinition, TypeKind, Value
@@ -57,12 +58,12 @@ def _number(value: Value) -> Hashable:
     return "NaN" if value != value else value
 
 
-def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
+def differences(raw: Driver, schemas: Schemas, wanted: TableDefinition) -> list[str]:
     """One sentence each; [] if rows of `wanted` fit. Defaults, plain indexes and names of keys don't matter."""
-    if catalogue.read(raw, schema, wanted.name) is None:
+    if catalogue.read(raw, schemas.application, wanted.name) is None:
         return [f"Table {wanted.name} doesn't exist."]
     try:
-        local = read_local(raw, schema, wanted.name)
+        local = read_local(raw, schemas, wanted.name)
         found = definition_of(local)
     except UnfitTable as error:
         return [str(error)]

@@ -8,8 +8,10 @@ from psycopg.adapt import Dumper
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from replicator.databases.postgresql import schemas as places
 from replicator.databases.postgresql.errors import translated
-from replicator.databases.postgresql.statements import SCHEMA, driver, execute, quoted, scalar
+from replicator.databases.postgresql.schemas import Schemas
+from replicator.databases.postgresql.statements import driver, execute, scalar
 
 LOCK_TIMEOUT = 300
 """Milliseconds that we wait for a lock of the application's: less than deadlock_timeout, so that mostly we give way."""
@@ -24,6 +26,7 @@ _PINNED = {
     "TimeZone": "UTC",
     "xmloption": "content",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
     # A commit that a mail speaks of must outlast a power cut (protocol.md 7.1).
     "synchronous_commit": "on",
     "lock_timeout": f"{LOCK_TIMEOUT}ms",
@@ -36,8 +39,6 @@ _PINNED = {
     "default_transaction_read_only": "off",
     # Our statements are short and many; compiling them would cost more than it gains.
     "jit": "off",
-    # Names of the application are always written with their schema.
-    "search_path": SCHEMA,
 }
 
 
@@ -66,6 +67,8 @@ class Opener:
 
     def __init__(self, url: URL) -> None:
         self.where = describe(url)
+        self._named = places.named_in(url)
+        url = url.difference_update_query([places.PARAMETER])
         self._engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             poolclass=NullPool,
@@ -81,9 +84,8 @@ class Opener:
         )
         event.listen(self._engine, "connect", self._pin)
         self._kept: Connection | None = None
-        self.application_schema = ""
-        """Where the application's tables stand: the first schema of the search path that this role is given, by the
-        URL, the role or the database. Known once a connection has been made."""
+        self.schemas = Schemas("", places.ours_beside(self._named))
+        """The application's is known once a connection has been made."""
 
     def kept(self) -> Connection:
         """The one connection for all transactions; made anew when it is closed or broken."""
@@ -109,25 +111,27 @@ class Opener:
         """Make the schema that our tables stand in; False: it is there."""
         with translated(self.where):
             raw = driver(self.kept())
-            if scalar(raw, "SELECT to_regnamespace(%s)", (SCHEMA,)) is not None:
+            if scalar(raw, "SELECT to_regnamespace(%s)", (self.schemas.ours_sql,)) is not None:
                 return False
-            execute(raw, f"CREATE SCHEMA {quoted(SCHEMA)}")
+            execute(raw, f"CREATE SCHEMA {self.schemas.ours_sql}")
             return True
 
     def _pin(self, raw: psycopg.Connection[tuple[object, ...]], _record: object) -> None:
-        schemas = scalar(raw, "SELECT current_schemas(false)")
-        self.application_schema = next((name for name in schemas if name != SCHEMA), "public")
         pinned = dict(_PINNED)
         for version, settings in _PINNED_SINCE.items():
             if raw.info.server_version >= version:
                 pinned |= settings
-        listed = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in pinned.items())
-        execute(raw, f"SELECT {listed}")
+        listed = ", ".join(["set_config(%s, %s, false)"] * len(pinned))
+        execute(raw, f"SELECT {listed}", [word for setting in pinned.items() for word in setting])
+        self.schemas = places.find(raw, self._named)
+        # Names of the application are always written with their schema.
+        execute(raw, "SELECT set_config('search_path', %s, false)", (self.schemas.ours_sql,))
         raw.adapters.register_dumper(bool, _Flag)
 
 
 def describe(url: URL) -> str:
     """The database for a person: never with a password."""
+    schema = f" (schema {url.query[places.PARAMETER]})" if places.PARAMETER in url.query else ""
     host = f" on {url.host}" if url.host else ""
     port = f":{url.port}" if url.port else ""
-    return f"{url.database or url.username or 'postgres'}{host}{port}"
+    return f"{url.database or url.username or 'postgres'}{schema}{host}{port}"

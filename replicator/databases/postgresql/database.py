@@ -28,14 +28,15 @@ from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.errors import translated
 from replicator.databases.postgresql.here import Cache, Here
 from replicator.databases.postgresql.outside import foreign_keys_from_outside
-from replicator.databases.postgresql.statements import SCHEMA, Driver, driver, execute
+from replicator.databases.postgresql.schemas import Schemas
+from replicator.databases.postgresql.statements import Driver, driver, execute
 from replicator.databases.postgresql.watching import Watch
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
 
 class PostgresqlDatabase(Database):
-    """A database on a PostgreSQL server; our tables stand in its schema `replicator`."""
+    """A database on a PostgreSQL server; our tables stand in a schema of their own (`schemas`)."""
 
     name = "postgresql"
     capabilities = Capabilities(
@@ -49,14 +50,14 @@ class PostgresqlDatabase(Database):
         self.runtime = runtime
         self._opener = Opener(url)
         self._inside = False
-        self._cache = Cache(lambda: self._schema)
+        self._cache = Cache(lambda: self._schemas)
         self._exported: str | None = None
         """Name of the snapshot that this transaction's collect was of."""
         self._read_through: collect.Place | None = None
 
     @property
-    def _schema(self) -> str:
-        return self._opener.application_schema
+    def _schemas(self) -> Schemas:
+        return self._opener.schemas
 
     def _here(self, connection: Connection, table: Table) -> Here:
         return self._cache.here(driver(connection), table)
@@ -97,14 +98,15 @@ class PostgresqlDatabase(Database):
 
     def prepare(self) -> list[str]:
         with translated(self._opener.where):
-            roles.require_fit(driver(self._opener.kept()), self._opener.where)
+            roles.require_fit(driver(self._opener.kept()), self._schemas, self._opener.where)
         told = []
         if self._opener.make_schema():
             told.append(
-                f"The schema {SCHEMA} was made in the database {self._opener.where}, for the replicator's own tables."
+                f"The schema {self._schemas.ours} was made in the database {self._opener.where}, for the replicator's "
+                "own tables."
             )
         with self.transaction() as connection:
-            capture.create_sequence(driver(connection))
+            capture.create_sequence(driver(connection), self._schemas)
         return told
 
     def close(self) -> None:
@@ -122,36 +124,36 @@ class PostgresqlDatabase(Database):
     # --- definitions --------------------------------------------------------------------------------------------
 
     def table_names(self, connection: Connection) -> list[str]:
-        return catalogue.table_names(driver(connection), self._schema)
+        return catalogue.table_names(driver(connection), self._schemas.application)
 
     def inspect(self, connection: Connection, name: str) -> TableDefinition:
-        return definitions.inspect(driver(connection), self._schema, name)
+        return definitions.inspect(driver(connection), self._schemas, name)
 
     def remarks(self, connection: Connection, name: str) -> list[str]:
-        return definitions.remarks(driver(connection), self._schema, name)
+        return definitions.remarks(driver(connection), self._schemas, name)
 
     def create_table(self, connection: Connection, definition: TableDefinition) -> None:
-        definitions.create_table(driver(connection), self._schema, definition)
+        definitions.create_table(driver(connection), self._schemas.application, definition)
 
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
-        return comparing.differences(driver(connection), self._schema, definition)
+        return comparing.differences(driver(connection), self._schemas, definition)
 
     # --- capture ------------------------------------------------------------------------------------------------
 
     def install_capture(self, connection: Connection, table: Table) -> None:
-        capture.install(driver(connection), self._schema, table)
+        capture.install(driver(connection), self._schemas, table)
 
     def remove_capture(self, connection: Connection, table: Table) -> None:
-        capture.remove(driver(connection), table)
+        capture.remove(driver(connection), self._schemas, table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
-        return capture.faults(driver(connection), self._schema, table)
+        return capture.faults(driver(connection), self._schemas, table)
 
     # --- collect ------------------------------------------------------------------------------------------------
 
     def outbox_is_empty(self, connection: Connection) -> bool:
         raw = driver(connection)
-        return is_empty(raw, change_tables(raw))
+        return is_empty(raw, change_tables(raw, self._schemas))
 
     def outbox_mark(self, connection: Connection) -> int | None:  # noqa: ARG002 - ids don't follow commits here
         return None
@@ -163,7 +165,7 @@ class PostgresqlDatabase(Database):
         through: int | None = None,  # noqa: ARG002 - there is no mark here
     ) -> Iterator[list[Change]]:
         raw = driver(connection)
-        sources = change_tables(raw)
+        sources = change_tables(raw, self._schemas)
         if sources:
             self._exported = collect.note_groups(raw, sources)
             yield from collect.changes(raw, tables, sources, self._note_read)
@@ -173,7 +175,7 @@ class PostgresqlDatabase(Database):
 
     def clear_outbox(self, connection: Connection) -> None:
         if self._read_through is not None:
-            collect.clear(driver(connection), self._read_through)
+            collect.clear(driver(connection), self._schemas, self._read_through)
             self._read_through = None
 
     @contextmanager
@@ -187,7 +189,7 @@ class PostgresqlDatabase(Database):
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
         if not keys:
             return set()
-        return collect.waiting_keys(driver(connection), table).intersection(keys)
+        return collect.waiting_keys(driver(connection), self._schemas, table).intersection(keys)
 
     # --- apply --------------------------------------------------------------------------------------------------
 
@@ -233,7 +235,7 @@ class PostgresqlDatabase(Database):
     def foreign_keys_from_outside(
         self, connection: Connection, replicated: Collection[Table]
     ) -> list[tuple[str, ForeignKey]]:
-        return foreign_keys_from_outside(driver(connection), self._schema, replicated)
+        return foreign_keys_from_outside(driver(connection), self._schemas.application, replicated)
 
     def find_keys(
         self,

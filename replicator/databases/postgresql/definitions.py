@@ -15,6 +15,7 @@ from replicator.databases.postgresql.carriage import LocalType
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
 from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
+from replicator.databases.postgresql.schemas import PARAMETER, Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch, names, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, TypeKind, UniqueKey
@@ -32,15 +33,17 @@ SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnames
 _ACTIONS = {"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"}
 
 
-def inspect(raw: Driver, schema: str, name: str) -> TableDefinition:
-    return definition_of(read_local(raw, schema, name))
+def inspect(raw: Driver, schemas: Schemas, name: str) -> TableDefinition:
+    return definition_of(read_local(raw, schemas, name))
 
 
-def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
+def read_local(raw: Driver, schemas: Schemas, name: str) -> LocalTable:
     """The table as it is here. Raises UnknownName, or UnfitTable if it can't be replicated whatever its details."""
-    local = catalogue.read(raw, schema, name)
+    local = catalogue.read(raw, schemas.application, name)
     if local is None:
-        raise UnknownName(f"There is no table {name!r} in the schema {schema} of the database{_elsewhere(raw, name)}.")
+        raise UnknownName(
+            f"There is no table {name!r} in the schema {schemas.application} of the database{_elsewhere(raw, name)}."
+        )
     if local.kind in _NO_TABLE:
         raise UnfitTable(f"{name} is {_NO_TABLE[local.kind]}: only ordinary tables can be replicated.")
     if local.inherits:
@@ -51,6 +54,12 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
         raise UnfitTable(
             f"Table {name} has row level security, which hides rows from the replicator's role: let an administrator "
             "give it BYPASSRLS."
+        )
+    others = [schema for schema in local.captured_by if schema != schemas.ours_sql]
+    if others:
+        raise UnfitTable(
+            f"Table {name} is replicated by another node already, whose own tables stand in the schema {others[0]}: "
+            "take it out there first."
         )
     key = local.primary_key
     if key is None:
@@ -92,8 +101,8 @@ def _elsewhere(raw: Driver, name: str) -> str:
     if not found:
         return ": check the name"
     return (
-        f", but in the schema {found[0]}: let an administrator say ALTER ROLE … SET search_path = {found[0]} for the "
-        "replicator's role; a node works in one schema, the first of that path"
+        f", but in the schema {found[0]}: a node works in one schema; set up another one for that, with "
+        f"?{PARAMETER}={found[0]} at the end of the database's URL"
     )
 
 
@@ -150,9 +159,9 @@ def _foreign_key(local: LocalTable, key: LocalForeignKey) -> ForeignKey:
     return ForeignKey(key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update, key.name, key.deferred)
 
 
-def remarks(raw: Driver, schema: str, name: str) -> list[str]:
+def remarks(raw: Driver, schemas: Schemas, name: str) -> list[str]:
     """What of the table stays behind when its definition travels, one sentence each."""
-    local = read_local(raw, schema, name)
+    local = read_local(raw, schemas, name)
     found = []
     for column in local.columns:
         if column.generated:

@@ -12,6 +12,7 @@ from typing import Any
 from replicator.databases.portable import key_columns
 from replicator.databases.postgresql.carriage import Carriage, LocalType, Read, carriage
 from replicator.databases.postgresql.columntypes import type_words
+from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, fetch, quoted
 from replicator.errors import ConstraintViolation
 from replicator.types import ColumnDefinition, Table, TableDefinition
@@ -110,8 +111,8 @@ def _is_text(text: str) -> bool:
 class Cache:
     """What stands here, for the time of a transaction."""
 
-    def __init__(self, schema: Callable[[], str]) -> None:
-        self._schema = schema
+    def __init__(self, schemas: Callable[[], Schemas]) -> None:
+        self._schemas = schemas
         self._known: dict[tuple[int, str], Here] = {}
         self.last: str | None = None
         """The table that was last asked for, as SQL."""
@@ -120,7 +121,7 @@ class Cache:
         key = id(raw), table.name
         found = self._known.get(key)
         if found is None or found.table is not table:
-            place = f"{quoted(self._schema())}.{quoted(table.name)}"
+            place = self._schemas().table(table.name)
             found = self._known[key] = Here(table, place, local_types(raw, place))
         self.last = found.place
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from replicator.databases.postgresql import catalogue
-from replicator.databases.postgresql.statements import SCHEMA, Driver, fetch
+from replicator.databases.postgresql.statements import Driver, fetch
 from replicator.types import ForeignKey, Table
 
 
@@ -18,8 +18,8 @@ def foreign_keys_from_outside(raw: Driver, schema: str, replicated: Collection[T
         "SELECT DISTINCT n.nspname::text, c.relname::text FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
         " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = k.confrelid"
         " JOIN pg_namespace m ON m.oid = p.relnamespace WHERE k.contype = 'f' AND m.nspname = %s"
-        " AND p.relname = ANY(%s) AND n.nspname <> %s ORDER BY 1, 2",
-        (schema, sorted(ours), SCHEMA),
+        " AND p.relname = ANY(%s) ORDER BY 1, 2",
+        (schema, sorted(ours)),
     ):
         if child_schema == schema and child in ours:
             continue

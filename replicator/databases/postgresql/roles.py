@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from replicator.databases.postgresql.statements import SCHEMA, Driver, fetch, scalar
+from replicator.databases.postgresql.schemas import Schemas
+from replicator.databases.postgresql.statements import Driver, fetch, quoted, scalar
 from replicator.errors import ConfigurationError
 
 OLDEST = 14
@@ -10,7 +11,7 @@ _GRANTABLE = 15
 """Since this version a role that is no superuser can be given a setting."""
 
 
-def require_fit(raw: Driver, where: str) -> None:
+def require_fit(raw: Driver, schemas: Schemas, where: str) -> None:
     """Raises ConfigurationError with what an administrator has to do."""
     version = int(scalar(raw, "SHOW server_version_num")) // 10000
     if version < OLDEST:
@@ -20,6 +21,10 @@ def require_fit(raw: Driver, where: str) -> None:
     if scalar(raw, "SHOW server_encoding") != "UTF8":
         raise ConfigurationError(
             f"The database {where} does not keep its text as UTF-8: copy it into one with ENCODING 'UTF8'."
+        )
+    if scalar(raw, "SELECT to_regnamespace(%s)", (quoted(schemas.application),)) is None:
+        raise ConfigurationError(
+            f"There is no schema {schemas.application} in the database {where}: check the URL, or create it."
         )
     role, superuser = fetch(raw, "SELECT current_user::text, rolsuper FROM pg_roles WHERE rolname = current_user")[0]
     if superuser:
@@ -34,10 +39,10 @@ def require_fit(raw: Driver, where: str) -> None:
             f"The role {role} of {where} may not keep triggers silent while changes of other places are written. Let "
             f'an administrator say: GRANT SET ON PARAMETER session_replication_role TO "{role}"'
         )
-    if scalar(raw, "SELECT to_regnamespace(%s)", (SCHEMA,)) is None and not scalar(
+    if scalar(raw, "SELECT to_regnamespace(%s)", (schemas.ours_sql,)) is None and not scalar(
         raw, "SELECT has_database_privilege(current_database(), 'CREATE')"
     ):
         raise ConfigurationError(
-            f"The role {role} may not make the schema {SCHEMA} in {where}. Let an administrator say: "
-            f'CREATE SCHEMA {SCHEMA} AUTHORIZATION "{role}"'
+            f"The role {role} may not make the schema {schemas.ours} in {where}. Let an administrator say: "
+            f'CREATE SCHEMA {schemas.ours_sql} AUTHORIZATION "{role}"'
         )

@@ -10,9 +10,6 @@ from sqlalchemy import Connection
 
 from replicator.errors import UnfitTable
 
-SCHEMA = "replicator"
-"""Where our tables stand."""
-
 Driver: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 

@@ -15,16 +15,13 @@ from replicator.databases.postgresql.statements import Driver, driver, execute
 from replicator.errors import DatabaseBusy, DatabaseTrouble
 from replicator.runtime import Runtime
 
-_ONE_WRITER = 0x7265706C69636174
-"""Key of the advisory lock that every writing transaction of ours holds: "replicat"."""
-
 _PATIENCE = 5000
 """Milliseconds to wait for another command of ours on this database."""
 
 _BEGIN_WRITE = (
     # READ COMMITTED: after a lock is taken, the next statement sees what its former holder wrote (protocol.md 7.3).
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
-    f" SET LOCAL lock_timeout = {_PATIENCE}; SELECT pg_advisory_xact_lock({_ONE_WRITER});"
+    f" SET LOCAL lock_timeout = {_PATIENCE}; SELECT pg_advisory_xact_lock(%d);"
     f" SET LOCAL lock_timeout = {LOCK_TIMEOUT}"
 )
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -60,7 +57,7 @@ def transaction(
 
 def _begin(opener: Opener, connection: Connection, *, write: bool) -> tuple[Connection, Driver]:
     raw = driver(connection)
-    statement = _BEGIN_WRITE if write else _BEGIN_READ
+    statement = _BEGIN_WRITE % opener.schemas.lock if write else _BEGIN_READ
     try:
         execute(raw, statement)
     except psycopg.errors.FeatureNotSupported as error:

@@ -29,7 +29,7 @@ class Watch:
                 if self._connection is None:
                     self._connection = self._opener.another()
                 raw = driver(self._connection)
-                return not is_empty(raw, change_tables(raw))
+                return not is_empty(raw, change_tables(raw, self._opener.schemas))
             except (DatabaseTrouble, SQLAlchemyError, psycopg.Error):
                 self._drop()
                 return False
