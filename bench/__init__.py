@@ -2,7 +2,9 @@
 
 data       the rows: customers and order items, from a seed
 places     a host and its stations in a temporary folder, set up by the real operations
-measuring  CPU time, medians of interleaved repetitions, figures
+sites      databases on PostgreSQL and MariaDB, for nodes and for the bare work (postgresql_site, mariadb_site)
+measuring  CPU and wall time, medians of interleaved repetitions, figures
 stages     what the time of a run is spent on
-capture · flow · keyed · fanout · memory     one file a subject; each has `measure`
+capture · flow · keyed · fanout · mails · fetching · memory · waiting · servers · mixed · logical · pgbench
+           one file a subject; each has `measure`
 """

@@ -14,11 +14,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import capture, fanout, fetching, flow, keyed, mails, memory, waiting
+from bench import capture, fanout, fetching, flow, keyed, logical, mails, memory, mixed, pgbench, servers, waiting
 from bench.flow import Spent
 from bench.measuring import QUICK, Figure, Size
 
-NAMES = ("capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting")
+NAMES = (
+    "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting",
+    "servers", "mixed", "logical", "pgbench",
+)  # fmt: skip
 SUBJECTS = {
     "capture": capture,
     "keyed": keyed,
@@ -27,6 +30,10 @@ SUBJECTS = {
     "fetching": fetching,
     "memory": memory,
     "waiting": waiting,
+    "servers": servers,
+    "mixed": mixed,
+    "logical": logical,
+    "pgbench": pgbench,
 }
 SHOWN = 0.05
 """Stages below so many microseconds a change are not listed."""
@@ -90,6 +97,7 @@ def as_plain(figures: list[Figure], spent: Spent) -> dict[str, object]:
                 "baseline": figure.baseline,
                 "ratio": figure.ratio,
                 "limit": figure.limit,
+                "limit_is_least": figure.is_least,
                 "met": figure.met,
             }
             for figure in figures
@@ -103,7 +111,7 @@ def print_figures(figures: list[Figure]) -> None:
     print(f"{'figure':{wide}}  {'ours':>12}  {'baseline':>12}  {'ratio':>6}  {'limit':>6}  met")
     for figure in figures:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        limit = "" if figure.limit is None else f"{figure.limit:g}"
+        limit = "" if figure.limit is None else f"{'≥' if figure.is_least else ''}{figure.limit:g}"
         met = {True: "yes", False: "NO", None: ""}[figure.met]
         print(
             f"{figure.name:{wide}}  {_amount(figure.ours, figure.unit):>12}  "

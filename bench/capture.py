@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,23 +64,26 @@ def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figur
             for what in LIMITS:
                 times[kind.table, what].append((ours[what], without[what]))
     shutil.rmtree(where)
-    return _figures(kinds, times, size)
+    writes = {INSERT: size.capture_rows, UPDATE: size.capture_rows, SINGLE: size.capture_transactions}
+    return figures("capture", times, LIMITS, writes)
 
 
-def _figures(kinds: tuple[_Kind, ...], times: dict[tuple[str, str], Pairs], size: Size) -> list[Figure]:
-    """Both tables together are held to the limits; each by itself, since a narrow row shows the trigger's own cost."""
-    figures = []
-    for what, limit in LIMITS.items():
-        writes = size.capture_transactions if what == SINGLE else size.capture_rows
-        each = [times[kind.table, what] for kind in kinds]
+def figures(
+    name: str, times: Mapping[tuple[str, str], Pairs], limits: Mapping[str, float], writes: Mapping[str, int]
+) -> list[Figure]:
+    """From the times by (table, what was written). Both tables together are held to the limits; each is shown by
+    itself, since a narrow row shows the trigger's own cost."""
+    found = []
+    for what, limit in limits.items():
+        each = {table: pairs for (table, written), pairs in times.items() if written == what}
         both = [
-            (sum(ours), sum(bare)) for ours, bare in (zip(*found, strict=True) for found in zip(*each, strict=True))
+            (sum(ours), sum(bare))
+            for ours, bare in (zip(*some, strict=True) for some in zip(*each.values(), strict=True))
         ]
-        figures.append(figure_of(f"capture, {what}", both, limit, "µs", 1e6 / writes / len(kinds)))
-        figures += [
-            figure_of(f"   {kind.table} alone", times[kind.table, what], None, "µs", 1e6 / writes) for kind in kinds
-        ]
-    return figures
+        scale = 1e6 / writes[what]
+        found.append(figure_of(f"{name}, {what}", both, limit, "µs", scale / len(each)))
+        found += [figure_of(f"   {table} alone", pairs, None, "µs", scale) for table, pairs in each.items()]
+    return found
 
 
 def _write(path: Path, kind: _Kind, size: Size) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = tuple[Any, ...]
 
@@ -27,6 +27,10 @@ CUSTOMER_COLUMNS = (
     "id", "name", "street", "zip", "city", "email", "phone", "credit", "discount", "born", "created", "note",
 )  # fmt: skip
 ITEM_COLUMNS = ("id", "order_id", "position", "article", "description", "quantity", "price", "delivered")
+
+CUSTOMER_CHANGED = ("city", "credit")
+ITEM_CHANGED = ("quantity", "price")
+"""Columns that an update changes."""
 
 _FIRST = ("Anna", "Bernd", "Clara", "Dieter", "Eva", "Frank", "Gisela", "Heinz", "Ines", "Jürgen", "Käthe", "Lars")
 _LAST = ("Müller", "Schmidt", "Schneider", "Fischer", "Weber", "Meyer", "Wagner", "Becker", "Schulz", "Hoffmann")
@@ -124,6 +128,27 @@ def updated(customer: Row, update: Row) -> Row:
     """The whole customer after the update."""
     city, credit, _ = update
     return (*customer[:4], city, *customer[5:7], credit, *customer[8:])
+
+
+class Work(NamedTuple):
+    """What an application writes to one table: rows, and an update for each of them."""
+
+    table: str
+    columns: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Columns that the updates change."""
+    rows: list[Row]
+    updates: list[Row]
+    """Values of the changed columns, then the key."""
+
+
+def customer_work(count: int) -> Work:
+    updates = customer_updates(2, 1, count)
+    return Work("customers", CUSTOMER_COLUMNS, CUSTOMER_CHANGED, take(customers(1), count), updates)
+
+
+def item_work(count: int) -> Work:
+    return Work("order_items", ITEM_COLUMNS, ITEM_CHANGED, take(order_items(1), count), item_updates(2, 1, count))
 
 
 def _date(dice: Random, first_year: int, last_year: int) -> str:

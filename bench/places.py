@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from bench.data import Row
+from bench.sites import Site
 from replicator.engine import session
 from replicator.engine.session import Summary
 from replicator.operations.node_setup import host_init, remote_init
@@ -26,19 +27,32 @@ HOST = "host"
 class Places:
     """A host with one table set and stations that get and send everything."""
 
-    def __init__(self, folder: Path, schema: str, tables: list[str], stations: Iterable[str] = ("koeln",)) -> None:
-        """Stations exist at the host only, until `enrol`; nothing has been mailed yet."""
+    def __init__(
+        self,
+        folder: Path,
+        schema: str,
+        tables: list[str],
+        stations: Iterable[str] = ("koeln",),
+        sites: Mapping[str, Site] | None = None,
+    ) -> None:
+        """Stations exist at the host only, until `enrol`; nothing has been mailed yet.
+
+        `sites`: the databases of the nodes that have one on a server; the host's has its tables already. All others
+        are SQLite files.
+        """
         folder.mkdir(parents=True)
         self.folder = folder
+        self._sites = dict(sites or {})
         self.stations = list(stations)
         self._runtime = Runtime()
         self._files = Files(self._runtime)
-        with closing(sqlite3.connect(self.database(HOST))) as raw:
-            raw.executescript(schema)
+        if HOST not in self._sites:
+            with closing(sqlite3.connect(self.database(HOST))) as raw:
+                raw.executescript(schema)
         host_init(
             self._home(HOST),
             self._runtime,
-            database=f"sqlite:///{self.database(HOST)}",
+            database=self._url(HOST),
             address=self.address(HOST),
             mailbox=f"folder:{self.mail}",
         )
@@ -55,12 +69,18 @@ class Places:
     def database(self, node: str) -> Path:
         return self.folder / f"{node}.db"
 
+    def _url(self, node: str) -> str:
+        return self._sites[node].url if node in self._sites else f"sqlite:///{self.database(node)}"
+
     @staticmethod
     def address(node: str) -> str:
         return f"{node}@example.com"
 
+    def home(self, node: str) -> Path:
+        return self.folder / node
+
     def _home(self, node: str) -> Home:
-        return Home(self.folder / node, self._files)
+        return Home(self.home(node), self._files)
 
     def _invitation(self, station: str) -> Path:
         return self.folder / f"{station}.invitation"
@@ -72,7 +92,7 @@ class Places:
             self._runtime,
             self._invitation(station),
             passphrase=None,
-            database=f"sqlite:///{self.database(station)}",
+            database=self._url(station),
             mailbox=f"folder:{self.mail}",
         )
 
@@ -93,12 +113,14 @@ class Places:
                 self.run(node)
 
     def write(self, node: str, work: Callable[[sqlite3.Connection], object]) -> None:
-        """The application at work on this node's database, in one transaction."""
+        """The application at work on this node's SQLite database, in one transaction."""
         with closing(sqlite3.connect(self.database(node))) as raw:
             work(raw)
             raw.commit()
 
     def content(self, node: str, table: str) -> list[Row]:
+        if node in self._sites:
+            return self._sites[node].content(table)
         with closing(sqlite3.connect(self.database(node))) as raw:
             return raw.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
 

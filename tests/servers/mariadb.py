@@ -48,9 +48,9 @@ default-time-zone = +05:30
 
 
 class MariadbServer:
-    """Started when made; close it, or use it as a context."""
+    """Started when made; close it, or use it as a context. `settings`: further lines for the daemon."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mariadb-", dir="/var/tmp"))
         self._guardian = Guardian(self.folder)
         self._block = PortBlock()
@@ -59,7 +59,7 @@ class MariadbServer:
         self._options = f"--defaults-file={self.folder}/settings"
         self.server = Server([DAEMON, self._options], self.folder / "output", user=USER)
         try:
-            self._make()
+            self._make(settings)
             self.start()
         except BaseException:
             self.close()
@@ -103,9 +103,9 @@ class MariadbServer:
             return False
         return True
 
-    def _make(self) -> None:
+    def _make(self, settings: str) -> None:
         self.folder.chmod(0o755)
-        (self.folder / "settings").write_text(_SETTINGS.format(folder=self.folder, port=self.port))
+        (self.folder / "settings").write_text(_SETTINGS.format(folder=self.folder, port=self.port) + settings)
         (self.folder / "users.sql").write_text("".join(map(_user, (ADMINISTRATOR, APPLICATION, REPLICATOR))))
         data = self.folder / "data"
         data.mkdir(mode=0o700)

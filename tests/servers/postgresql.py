@@ -53,9 +53,9 @@ def binaries() -> Path | None:
 
 
 class PostgresqlServer:
-    """Started when made; close it, or use it as a context."""
+    """Started when made; close it, or use it as a context. `settings`: further lines of postgresql.conf."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = "") -> None:
         programs = binaries()
         assert programs is not None
         self.folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir="/var/tmp"))
@@ -71,7 +71,7 @@ class PostgresqlServer:
             ending=signal.SIGINT,  # SIGTERM would wait for all clients to leave
         )
         try:
-            self._make(programs)
+            self._make(programs, settings)
             self.start()
             self._make_roles()
         except BaseException:
@@ -116,7 +116,7 @@ class PostgresqlServer:
             return False
         return True
 
-    def _make(self, programs: Path) -> None:
+    def _make(self, programs: Path, settings: str) -> None:
         self.folder.chmod(0o755)
         password = self.folder / "password"
         password.write_text(ADMINISTRATOR)
@@ -129,7 +129,7 @@ class PostgresqlServer:
         command = [f"{programs}/initdb", *options, f"--username={ADMINISTRATOR}", f"--pwfile={password}"]
         subprocess.run([*command, f"--pgdata={self._data}"], check=True, capture_output=True, cwd="/", **identity)
         with (self._data / "postgresql.conf").open("a") as file:
-            file.write(_SETTINGS)
+            file.write(_SETTINGS + settings)
 
     def _make_roles(self) -> None:
         for role in (APPLICATION, REPLICATOR):

@@ -11,6 +11,7 @@ from bench import __main__ as command
 from bench import data, memory, stages
 from bench.measuring import Figure, Size, figure_of
 from tests.servers.farm import MailFarm
+from tests.servers.fixtures import leave_out, missing_mariadb, missing_postgresql
 
 TINY = Size(
     repetitions=1,
@@ -23,6 +24,10 @@ TINY = Size(
     waiting_changes=40,
     mail_bytes=40,
     fetched_mails=3,
+    server_transactions=4,
+    logical_changes=40,
+    pgbench_scale=1,
+    pgbench_seconds=1,
 )
 
 
@@ -81,6 +86,16 @@ def test_an_application_is_timed_while_runs_go_on():
     assert all(figure.ours > 0 for figure in figures.values())
 
 
+def test_servers_are_measured_against_the_same_work_done_bare():
+    leave_out("postgresql", missing_postgresql())
+    leave_out("mariadb", missing_mariadb())
+    figures = measured("servers", "mixed", "logical", "pgbench")
+    limits = [(figure.limit, figure.is_least) for figure in figures.values() if figure.limit]
+    assert [limit for limit, is_least in limits if not is_least] == [3, 4, 1.15, 3.6, 6.5, 1.4, 1.5, 2, 8]
+    assert [limit for limit, is_least in limits if is_least] == [0.72, 0.6]
+    assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
+
+
 def test_this_process_has_a_peak():
     assert memory.peak_of_this_process() > 10_000_000
 
@@ -100,6 +115,11 @@ def test_the_repetition_with_the_median_ratio_stands_for_all():
 def test_an_amount_without_a_baseline_is_held_to_the_limit_itself():
     assert Figure("x", 41, None, 40, "B").met is False
     assert Figure("x", 41, None, None, "B").met is None
+
+
+def test_a_limit_may_be_the_least_that_is_wanted():
+    assert Figure("x", 8, 10, 0.7, "/s", is_least=True).met is True
+    assert Figure("x", 6, 10, 0.7, "/s", is_least=True).met is False
 
 
 def test_figures_are_shown_as_a_table_and_as_json(capsys):

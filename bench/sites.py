@@ -1,0 +1,116 @@
+"""Databases on a server: what an application does there, whichever server it is.
+
+The rows that it will write stand in tables beside its own (`ready`), and it writes all of them by one statement: so the
+server has all the work, and what a client does for each row is not measured along.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+from bench.data import Row, Work
+from tests.servers.fixtures import missing_mariadb, missing_postgresql
+
+POSTGRESQL, MARIADB = "PostgreSQL", "MariaDB"
+
+NewSite = Callable[[], "Site"]
+"""Makes an empty database."""
+
+
+class Site(ABC):
+    """A database, with a connection of the application's to it."""
+
+    url: str
+    """As our commands are told it. The password comes from the environment."""
+
+    @abstractmethod
+    def make(self, schema: str) -> None:
+        """Make tables from the words for SQLite in bench/data.py."""
+
+    @abstractmethod
+    def ready(self, work: Work) -> None:
+        """Put the rows and the updates beside the table."""
+
+    @abstractmethod
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """A transaction of one statement."""
+
+    @abstractmethod
+    def fetch(self, sql: str) -> list[Row]: ...
+
+    def insert(self, table: str) -> None:
+        self.execute(f"INSERT INTO {table} SELECT * FROM new_{table}")
+
+    @abstractmethod
+    def update(self, work: Work) -> None: ...
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[object]:
+        """Within: everything is one transaction, committed at the end."""
+
+    def write(self, work: Work) -> None:
+        """All rows and then all updates, in one transaction."""
+        with self.transaction():
+            self.insert(work.table)
+            self.update(work)
+
+    def one_by_one(self, work: Work, half: int) -> None:
+        """A transaction for each statement: half inserts, half updates."""
+        insert = f"INSERT INTO {work.table} VALUES ({', '.join(['%s'] * len(work.columns))})"
+        update = f"UPDATE {work.table} SET {', '.join(f'{name} = %s' for name in work.changed)} WHERE id = %s"
+        for row in work.rows[:half]:
+            self.execute(insert, row)
+        for changed in work.updates[:half]:
+            self.execute(update, changed)
+
+    @abstractmethod
+    def empty(self, table: str) -> None:
+        """Take the rows away, and what was captured."""
+
+    @abstractmethod
+    def rest(self) -> None:
+        """Until the server has done what it put off."""
+
+    def content(self, table: str) -> list[Row]:
+        """All rows as SQLite would give them."""
+        return [tuple(map(_as_sqlite, row)) for row in self.fetch(f"SELECT * FROM {table} ORDER BY id")]
+
+    @abstractmethod
+    def close(self) -> None:
+        """The database goes as well."""
+
+
+def _as_sqlite(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if isinstance(value, date) else value
+
+
+def missing(kind: str) -> str | None:
+    """What hinders a server of this kind; None: nothing."""
+    return missing_postgresql() if kind == POSTGRESQL else missing_mariadb()
+
+
+@contextmanager
+def started(kind: str, settings: str = "") -> Iterator[NewSite]:
+    """A server with the settings that it comes with, but for `settings`; commits are durable."""
+    with patch.dict(os.environ, {"REPLICATOR_DATABASE_PASSWORD": "replicator"}), _server(kind, settings) as new_site:
+        yield new_site
+
+
+def _server(kind: str, settings: str) -> AbstractContextManager[NewSite]:
+    # The drivers are extras.
+    if kind == POSTGRESQL:
+        from bench import postgresql_site
+
+        return postgresql_site.started(settings)
+    from bench import mariadb_site
+
+    return mariadb_site.started(settings)
