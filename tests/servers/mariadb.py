@@ -33,6 +33,7 @@ _PREFIX = "test "
 _SETTINGS = """
 [mariadbd]
 datadir = {folder}/data
+tmpdir = {folder}/temporary
 socket = {folder}/data/socket
 pid-file = {folder}/data/process
 init-file = {folder}/users.sql
@@ -107,11 +108,12 @@ class MariadbServer:
         self.folder.chmod(0o755)
         (self.folder / "settings").write_text(_SETTINGS.format(folder=self.folder, port=self.port) + settings)
         (self.folder / "users.sql").write_text("".join(map(_user, (ADMINISTRATOR, APPLICATION, REPLICATOR))))
-        data = self.folder / "data"
-        data.mkdir(mode=0o700)
         identity = identity_of(USER)
-        if identity:
-            shutil.chown(data, USER)
+        # A server that starts clears its temporary folder, whoever else has files there.
+        for name in ("data", "temporary"):
+            (self.folder / name).mkdir(mode=0o700)
+            if identity:
+                shutil.chown(self.folder / name, USER)
         subprocess.run(
             [INSTALLER, self._options, "--skip-test-db"], check=True, capture_output=True, cwd="/", **identity
         )

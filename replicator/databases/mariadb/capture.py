@@ -28,7 +28,7 @@ import pymysql
 from replicator.databases.captured import captured_columns
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
-from replicator.databases.mariadb.columntypes import BLOBS, INTEGERS, TEXTS
+from replicator.databases.mariadb.columntypes import captured_words
 from replicator.databases.mariadb.definitions import carried_columns, read_local
 from replicator.databases.mariadb.errors import CONSTRAINT, number_of
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, fetch, quoted
@@ -46,9 +46,6 @@ _ROW_TOO_LARGE = 1118
 Column = tuple[str, str]
 """Of a change table: name, type."""
 
-_TEXTS = TEXTS - {"inet4", "inet6"}
-_WHOLE = set(INTEGERS) - {"year"}
-_MOST_DIGITS = 65
 
 _TRIGGER_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -151,23 +148,11 @@ def _first(triggers: list[LocalTrigger], event: str) -> str:
 
 def wanted_columns(columns: list[LocalColumn]) -> list[Column]:
     """Of the columns for values."""
-    return [(f"{letter}{place}", _type_for(column)) for letter in "no" for place, column in enumerate(columns, start=1)]
-
-
-def _type_for(column: LocalColumn) -> str:
-    """A type that holds all values of the column's, and those of what the application may make of it: else its
-    statements would fail from the moment that it makes a column wider until our next run. Nor does a long text count
-    towards the bytes that the columns of a row share."""
-    data_type = column.data_type
-    if data_type in _TEXTS:
-        return "longtext"
-    if data_type in BLOBS:
-        return "longblob"
-    if data_type in _WHOLE:
-        return "bigint(20) unsigned" if column.unsigned else "bigint(20)"
-    if data_type == "decimal":
-        return f"decimal({_MOST_DIGITS},{column.scale or 0})"
-    return column.column_type
+    return [
+        (f"{letter}{place}", captured_words(column.column_type))
+        for letter in "no"
+        for place, column in enumerate(columns, start=1)
+    ]
 
 
 def _standing_columns(raw: Driver, schema: str, number: int) -> list[Column]:

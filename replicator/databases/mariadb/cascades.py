@@ -11,12 +11,12 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from replicator.databases.mariadb.catalogue import LocalForeignKey
+from replicator.databases.mariadb.limits import REPLACED
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, fetch, quoted
 from replicator.errors import UnfitTable
 from replicator.types import ForeignKey, TableDefinition
 
 _PREFIX = f"{OURS}children_"
-REPLACED = {"CASCADE", "SET NULL"}
 
 
 def require_none(table: str, key: LocalForeignKey) -> None:
@@ -36,16 +36,11 @@ def trigger_name(child: str, key: ForeignKey) -> str:
 
 
 def statements(schema: str, definition: TableDefinition) -> list[str]:
-    """Triggers that do what the definition's foreign keys do on delete. Raises UnfitTable."""
+    """Triggers that do what the definition's foreign keys do on delete. One that refers to itself has none (limits)."""
     made = []
     for key in definition.foreign_keys:
         if key.on_delete not in REPLACED:
             continue
-        if key.parent == definition.name:
-            raise UnfitTable(
-                f"Table {definition.name} refers to itself with ON DELETE {key.on_delete}, which MariaDB does without "
-                "firing triggers, and which no trigger can do instead: make it RESTRICT at the host."
-            )
         made.append(
             f"CREATE OR REPLACE TRIGGER {quoted(schema)}.{quoted(trigger_name(definition.name, key))} BEFORE DELETE ON"
             f" {quoted(schema)}.{quoted(key.parent)} FOR EACH ROW {body(schema, definition.name, key)}"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.types import ColumnDefinition, TableDefinition, TypeKind
+
+if TYPE_CHECKING:
+    from replicator.databases.mariadb.catalogue import LocalColumn
 
 EXACT, NOCASE = "utf8mb4_nopad_bin", "utf8mb4_general_nopad_ci"
 """As PostgreSQL and SQLite have it; as near to SQLite's NOCASE as it gets."""

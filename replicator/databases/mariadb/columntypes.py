@@ -20,11 +20,14 @@ Spatial types are refused: nobody else has them in a form that comes back the sa
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.errors import UnfitTable
 from replicator.protocol.bounds import BOUNDS
 from replicator.types import DOUBLE_DIGITS, ColumnType, TypeKind
+
+if TYPE_CHECKING:
+    from replicator.databases.mariadb.catalogue import LocalColumn
 
 INTEGERS = {"tinyint": 16, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64, "year": 16}
 """By the portable width that holds it with a sign."""
@@ -40,6 +43,8 @@ _WITH_LENGTH = {"char", "varchar", "binary", "varbinary"}
 _MOST_DIGITS, _MOST_SCALE = 65, 38
 _FREE_SCALE = 30
 """Digits behind the point of a column for numbers of any precision: MariaDB has a fixed scale only."""
+FREE_DIGITS = (_MOST_DIGITS - _FREE_SCALE, _FREE_SCALE)
+"""Of such a column, before and behind the point."""
 _LONG = 1000
 """Longer texts are made as LONGTEXT: all columns of a row share 65,535 bytes, and only long ones don't count."""
 
@@ -153,5 +158,27 @@ def _text(wanted: ColumnType, key_bytes: int | None) -> str:
     most = _LONG if key_bytes is None else key_bytes // (1 if binary else 4)
     length = wanted.length
     if key_bytes is not None:
-        return f"{short}({min(length or most, most)})"
-    return f"{short}({length})" if length and length <= most else long
+        return f"{short}({min(length, most) if length and length > 0 else most})"
+    return f"{short}({length})" if 0 < (length or 0) <= most else long
+
+
+# --- capture ----------------------------------------------------------------------------------------------------------
+
+_CAPTURED_TEXTS = TEXTS - {"inet4", "inet6"}
+_CAPTURED_WHOLE = set(INTEGERS) - {"year"}
+
+
+def captured_words(words: str) -> str:
+    """A type that holds all values of the type that is written so, and those of what the application may make of it:
+    else its statements would fail from the moment that it makes a column wider until our next run. Nor does a long text
+    count towards the bytes that the columns of a row share."""
+    base = re.split(r"\W", words, maxsplit=1)[0]
+    if base in _CAPTURED_TEXTS:
+        return "longtext"
+    if base in BLOBS:
+        return "longblob"
+    if base in _CAPTURED_WHOLE:
+        return "bigint(20) unsigned" if " unsigned" in words else "bigint(20)"
+    if base == "decimal":
+        return f"decimal({_MOST_DIGITS},{_sizes(words)[1] or 0})"
+    return words

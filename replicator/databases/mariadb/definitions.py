@@ -15,12 +15,11 @@ from replicator.databases.mariadb import cascades, catalogue, collations
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.mariadb.columntypes import type_of
 from replicator.databases.mariadb.defaults import read_default
+from replicator.databases.mariadb.limits import MOST_COLUMNS, REPLACED
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, quoted
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
 
-MOST_COLUMNS = 500
-"""A captured update has each column twice, and InnoDB allows 1,017 columns."""
 _NO_TABLE = {"VIEW": "a view", "SYSTEM VIEW": "a view", "SEQUENCE": "a sequence"}
 
 
@@ -132,7 +131,7 @@ def as_made_here(definition: TableDefinition) -> TableDefinition:
     """What a table of ours made from this definition is found to have: foreign keys that can do less."""
 
     def key(each: ForeignKey) -> ForeignKey:
-        on_delete = each.on_delete if each.on_delete in cascades.REPLACED else "NO ACTION"
+        on_delete = each.on_delete if each.on_delete in REPLACED else "NO ACTION"
         return replace(each, on_delete=on_delete, on_update="NO ACTION", name=None, deferred=False)
 
     return replace(definition, foreign_keys=tuple(key(each) for each in definition.foreign_keys))

@@ -6,18 +6,15 @@ Text compares bit by bit and without padding, as PostgreSQL and SQLite have it, 
 from __future__ import annotations
 
 from replicator.databases.mariadb import cascades, catalogue, collations
-from replicator.databases.mariadb.columntypes import type_words
 from replicator.databases.mariadb.defaults import default_words
 from replicator.databases.mariadb.errors import number_of
+from replicator.databases.mariadb.limits import NAME_LENGTH, limits
 from replicator.databases.mariadb.statements import Driver, execute, names, quoted
+from replicator.databases.mariadb.wording import words_of
 from replicator.errors import UnfitTable
-from replicator.types import ColumnDefinition, ForeignKey, TableDefinition, TypeKind
+from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
 
-_NAME_LENGTH = 64
-_KEY_BYTES = 3000
-"""Of 3,072 that an index of InnoDB may have."""
 _TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"}
-_ACTIONS = {"NO ACTION", "RESTRICT", "CASCADE", "SET NULL"}
 _REFUSED = {1005, 1059, 1064, 1067, 1068, 1069, 1070, 1071, 1072, 1074, 1101, 1117, 1118, 1170, 1215, 1280, 1901, 4161}
 """Errors of CREATE TABLE that are the definition's fault."""
 
@@ -38,38 +35,21 @@ def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
 
 def create_statement(raw: Driver, schema: str, definition: TableDefinition) -> str:
     """CREATE TABLE with its indexes: one statement is there whole or not at all. Raises UnfitTable."""
-    for name in (definition.name, *definition.column_names):
-        if len(name) > _NAME_LENGTH:
-            raise UnfitTable(
-                f"The name {name} has more than {_NAME_LENGTH} characters, which MariaDB does not take: shorten it."
-            )
-    cascades.statements(schema, definition)  # refuses before anything is made
+    limits(definition, {}).require_makeable()
     parents = _parent_types(raw, schema, definition)
-    room = _room_in_keys(definition)
-    lines = [_column_words(definition, column, parents.get(column.name), room) for column in definition.columns]
+    types = words_of(definition)
+    lines = [
+        _column_words(definition, column, types[column.name], parents.get(column.name)) for column in definition.columns
+    ]
     lines.append(f"PRIMARY KEY ({names(definition.primary_key)})")
     lines += [f"UNIQUE KEY ({names(unique.columns)})" for unique in definition.unique_keys]
-    lines += [f"KEY {quoted(index.name[:_NAME_LENGTH])} ({names(index.columns)})" for index in definition.indexes]
+    lines += [f"KEY {quoted(index.name[:NAME_LENGTH])} ({names(index.columns)})" for index in definition.indexes]
     lines += [_foreign_key_words(schema, key) for key in definition.foreign_keys]
     body = ",\n  ".join(lines)
     return (
         f"CREATE TABLE {quoted(schema)}.{quoted(definition.name)} (\n  {body}\n)"
         f" ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collations.EXACT}"
     )
-
-
-def _room_in_keys(definition: TableDefinition) -> dict[str, int]:
-    """Bytes that each column of a key may take: those of a long type share a key's room."""
-    keys = [definition.primary_key, *(key.columns for key in definition.unique_keys)]
-    keys += [index.columns for index in definition.indexes] + [key.columns for key in definition.foreign_keys]
-    room: dict[str, int] = {}
-    for columns in keys:
-        kinds = [definition.columns[place].type.kind for place in definition.indexes_of(columns)]
-        long = sum(kind in (TypeKind.TEXT, TypeKind.BLOB, TypeKind.ANY) for kind in kinds)
-        each = (_KEY_BYTES - 40 * (len(columns) - long)) // max(long, 1)
-        for column in columns:
-            room[column] = min(each, room.get(column, _KEY_BYTES))
-    return room
 
 
 def _parent_types(raw: Driver, schema: str, definition: TableDefinition) -> dict[str, str]:
@@ -88,10 +68,7 @@ def _parent_types(raw: Driver, schema: str, definition: TableDefinition) -> dict
     return found
 
 
-def _column_words(
-    definition: TableDefinition, column: ColumnDefinition, of_parent: str | None, room: dict[str, int]
-) -> str:
-    type_here = type_words(column.type, room.get(column.name))
+def _column_words(definition: TableDefinition, column: ColumnDefinition, type_here: str, of_parent: str | None) -> str:
     words = [quoted(column.name), of_parent or type_here]
     if of_parent is None and type_here.partition("(")[0] in _TEXTS:
         words.append(collations.words(column, collations.told(definition)))
@@ -105,7 +82,5 @@ def _column_words(
 
 
 def _foreign_key_words(schema: str, key: ForeignKey) -> str:
-    if key.on_delete not in _ACTIONS:
-        raise UnfitTable(f"The foreign key to {key.parent} has ON DELETE {key.on_delete}, which InnoDB doesn't know.")
     parent = f"{quoted(schema)}.{quoted(key.parent)}"
     return f"FOREIGN KEY ({names(key.columns)}) REFERENCES {parent} ({names(key.parent_columns)})"

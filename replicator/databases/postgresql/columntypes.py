@@ -61,6 +61,8 @@ _WORDS = {
     TypeKind.ANY: "text",
 }
 _INTEGERS = {16: "smallint", 32: "integer"}
+_LONGEST_TEXT, _MOST_DIGITS = 10_485_760, 1000
+"""That may be declared: SQLite takes any number."""
 _DECLARED = re.compile(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
 _BUILT_IN = {
     "smallint": "int2",
@@ -111,7 +113,10 @@ def type_words(wanted: ColumnType) -> str:
     if wanted.kind is TypeKind.INTEGER:
         return _INTEGERS.get(wanted.bits or 64, "bigint")
     if wanted.kind is TypeKind.TEXT:
-        return f"varchar({int(wanted.length)})" if wanted.length else "text"
+        length = int(wanted.length or 0)
+        return f"varchar({length})" if 0 < length <= _LONGEST_TEXT else "text"
     if wanted.kind is TypeKind.NUMERIC:
-        return f"numeric({int(wanted.precision)},{int(wanted.scale or 0)})" if wanted.precision else "numeric"
+        precision, scale = int(wanted.precision or 0), int(wanted.scale or 0)
+        fits = 0 < precision <= _MOST_DIGITS >= abs(scale)
+        return f"numeric({precision},{scale})" if fits else "numeric"
     return _WORDS[wanted.kind]

@@ -15,14 +15,12 @@ from replicator.databases.postgresql.carriage import LocalType
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
 from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
+from replicator.databases.postgresql.limits import MOST_COLUMNS, NAME_BYTES, limits
 from replicator.databases.postgresql.schemas import PARAMETER, Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch, names, quoted, scalar
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, TypeKind, UniqueKey
 
-MOST_COLUMNS = 750
-"""A captured update has each column twice, and PostgreSQL allows 1,600 columns."""
-_NAME_BYTES = 63
 _NO_TABLE = {"p": "a partitioned table", "v": "a view", "m": "a materialised view", "f": "a foreign table"}
 _REFUSALS = {"42", "54", "0A"}
 """Classes of errors that say a table can't be: its words, a limit, something that isn't supported."""
@@ -210,17 +208,7 @@ def create_statements(schema: str, definition: TableDefinition, taken: Collectio
     table: one that is taken, or too long, is left to PostgreSQL to choose.
     """
     taken = {*taken, definition.name, f"{definition.name}_pkey"}
-    for name in (definition.name, *definition.column_names):
-        if len(name.encode()) > _NAME_BYTES:
-            raise UnfitTable(
-                f"The name {name} has more than {_NAME_BYTES} bytes, which PostgreSQL cuts off: shorten it."
-            )
-    for column in definition.columns:
-        if column.type.kind is TypeKind.ANY:
-            raise UnfitTable(
-                f"Column {definition.name}.{column.name} holds values of any type, as only SQLite can: give it a type "
-                "there."
-            )
+    limits(definition, {}).require_makeable()
     table = f"{quoted(schema)}.{quoted(definition.name)}"
     lines = [_column_words(definition, column) for column in definition.columns]
     lines.append(f"PRIMARY KEY ({names(definition.primary_key)})")
@@ -243,7 +231,7 @@ def create_statements(schema: str, definition: TableDefinition, taken: Collectio
 
 def _free_name(name: str, taken: Collection[str]) -> str:
     """The name and a blank; nothing where PostgreSQL has to choose one."""
-    return "" if name in taken or len(name.encode()) > _NAME_BYTES else f"{quoted(name)} "
+    return "" if name in taken or len(name.encode()) > NAME_BYTES else f"{quoted(name)} "
 
 
 def counts_there(definition: TableDefinition) -> bool:
@@ -273,7 +261,7 @@ def _foreign_key_words(schema: str, key: ForeignKey) -> str:
         )
     parent = f"{quoted(schema)}.{quoted(key.parent)}"
     words = [
-        f"CONSTRAINT {quoted(key.name)}" if key.name and len(key.name.encode()) <= _NAME_BYTES else "",
+        f"CONSTRAINT {quoted(key.name)}" if key.name and len(key.name.encode()) <= NAME_BYTES else "",
         f"FOREIGN KEY ({names(key.columns)}) REFERENCES {parent} ({names(key.parent_columns)})",
         f"ON DELETE {key.on_delete}" if key.on_delete != "NO ACTION" else "",
         f"ON UPDATE {key.on_update}" if key.on_update != "NO ACTION" else "",

@@ -12,14 +12,12 @@ from collections.abc import Collection
 
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import affinity, column_type, default_words, read_default, type_words
+from replicator.databases.sqlite.limits import COLLATIONS, MOST_COLUMNS, limits
 from replicator.databases.sqlite.statements import fetch, names, quoted
 from replicator.databases.sqlite.tables import LocalColumn, LocalForeignKey, LocalIndex, LocalTable
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
 
-COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
-MOST_COLUMNS = 900
-"""The outbox holds each column twice, and SQLite allows 2,000 columns."""
 _ACTIONS = {"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"}
 
 
@@ -165,6 +163,7 @@ def create_statements(definition: TableDefinition, taken: Collection[str] = ()) 
     `taken`: names of what stands in the database, in small letters. Other databases have the names of indexes within
     their table: one that is taken here gets another.
     """
+    limits(definition, {}).require_makeable()
     used = {*taken, definition.name.lower()}
     strict, without_rowid = "strict" in definition.options, "without rowid" in definition.options
     inline_key = None
@@ -215,10 +214,6 @@ def _column_words(
     if column.default is not None and (default := default_words(column.default)):
         words.append(f"DEFAULT {default}")
     if column.collation is not None:
-        if column.collation not in COLLATIONS:
-            raise UnfitTable(
-                f"Column {definition.name}.{column.name} has a collation that SQLite doesn't know: {column.collation}."
-            )
         words.append(f"COLLATE {column.collation}")
     return " ".join(word for word in words if word)
 
