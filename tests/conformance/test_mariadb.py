@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from replicator.errors import ConfigurationError, ConstraintViolation, DatabaseBusy, DatabaseTrouble, UnfitTable
 from replicator.protocol.keys import pack_key
 from replicator.runtime import Runtime
-from replicator.types import ColumnDefinition, ColumnType, ForeignKey, Table, TableDefinition, TypeKind
+from replicator.types import ColumnDefinition, ColumnType, ForeignKey, Image, Table, TableDefinition, TypeKind
 
 if TYPE_CHECKING:
     from mariadb_places import MariadbPlace
@@ -125,8 +125,10 @@ def test_collect_waits_for_nobody_and_nobody_waits_for_it(place: MariadbPlace) -
     place.run("INSERT INTO customers VALUES (1, 'a', NULL), (2, 'b', NULL)")
     other = place.another()
     do(other, "SET innodb_lock_wait_timeout = 0", "BEGIN", "INSERT INTO customers VALUES (3, 'c', NULL)")
+    # More than the server cares to look up one by one.
+    place.run("INSERT INTO customers SELECT seq, CONCAT('name ', seq), '' FROM seq_1001_to_1040")
     with place.database.transaction() as connection:
-        assert len(next(place.database.read_outbox(connection, place.tables))) == 2
+        assert len(next(place.database.read_outbox(connection, place.tables))) == 42
         place.database.clear_outbox(connection)
         do(other, "UPDATE customers SET note = 'x' WHERE id < 4", "COMMIT")
     assert len(place.collect()) == 4
@@ -479,6 +481,24 @@ def test_a_lock_of_the_applications_is_busy_and_does_not_hold_it_up(place: Maria
     do(other, "COMMIT")
     other.close()
     assert place.run("SELECT * FROM customers") == [(1, "a", "x"), (5, "e", None)]
+
+
+def test_rows_beside_those_that_the_application_holds_are_free(place: MariadbPlace) -> None:
+    """Also in a table so small that the server goes through all of it."""
+    place.make(CUSTOMERS)
+    (table,) = place.replicate("customers")
+    place.run("INSERT INTO customers SELECT seq, CONCAT('name ', seq), '' FROM seq_1_to_40")
+    other = place.another()
+    do(other, "BEGIN", "UPDATE customers SET note = 'x' WHERE id = 20", "INSERT INTO customers VALUES (41, 'e', NULL)")
+    with place.database.transaction() as connection:
+        ours: list[Image] = [(key, f"name {key}", "ours") for key in range(1, 20)]
+        assert len(place.database.find_keys(connection, table, ["id"], [image[:1] for image in ours], hold=True)) == 19
+        place.database.write_images(connection, table, ours)
+        place.database.delete_keys(connection, table, [pack_key((key,)) for key in range(21, 40)])
+    do(other, "COMMIT")
+    other.close()
+    expected = [(key, "ours") for key in range(1, 20)] + [(20, "x"), (40, ""), (41, None)]
+    assert place.run("SELECT id, note FROM customers ORDER BY id") == expected
 
 
 def test_the_application_is_never_the_victim_of_a_deadlock_with_us(place: MariadbPlace) -> None:

@@ -15,7 +15,7 @@ import pymysql
 
 from replicator.databases.mariadb.carrying import Carrier, Row
 from replicator.databases.mariadb.equality import comparable, weighed
-from replicator.databases.mariadb.errors import DUPLICATE, number_of
+from replicator.databases.mariadb.errors import DUPLICATE, LOCKED, number_of
 from replicator.databases.mariadb.statements import Driver, execute, fetch, names, quoted
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.mariadb.transactions import patiently
@@ -150,13 +150,32 @@ def _lock(
     if not images:
         return set()
     key, places = standing.table.definition.primary_key, standing.table.definition.key_indexes
-    where = _among(standing, key, ([image[place] for place in places] for image in images))
-    rows = on.fetch(
-        f"SELECT {standing.select_list(key)} FROM {standing.sql} t WHERE {where} ORDER BY {names(key, 't.')} FOR UPDATE"
-    )
+    head, after = f"SELECT {standing.select_list(key)} FROM {standing.sql} t WHERE", f"ORDER BY {names(key, 't.')}"
+    wanted = [[image[place] for place in places] for image in images]
+    rows = _locking(on, standing, key, wanted, lambda where: f"{head} {where} {after} FOR UPDATE")
     found = Carrier(standing.pairs(key)).read(rows)
     _prime(on, standing, key, found)
     return {compare(row) for row in found}
+
+
+def _locking(
+    on: Connected,
+    standing: Standing,
+    columns: Sequence[str],
+    wanted: Sequence[Sequence[Value]],
+    statement: Callable[[str], str],
+) -> list[Row]:
+    """What a statement that locks finds for these values; `statement` makes it of its condition.
+
+    To find many rows of a table the server may go through all of it, and meets locks of the application's that are no
+    matter of ours: then each row is asked for by itself.
+    """
+    try:
+        return fetch(on.raw, statement(_among(standing, columns, wanted)))
+    except pymysql.err.OperationalError as error:
+        if number_of(error) not in LOCKED:
+            raise
+    return [row for values in wanted for row in on.fetch(statement(_among(standing, columns, [values])))]
 
 
 def _put(on: Connected, standing: Standing, images: list[Image], *, update: bool) -> None:
@@ -195,7 +214,7 @@ def delete_keys(on: Connected, standing: Standing, keys: Collection[Key]) -> Non
     columns = standing.table.definition.primary_key
     for some in _chunks(unpack_keys(keys)):
         # An alias is only taken where several tables may be named.
-        on.run(f"DELETE t FROM {standing.sql} t WHERE {_among(standing, columns, some)}")
+        _locking(on, standing, columns, some, lambda where: f"DELETE t FROM {standing.sql} t WHERE {where}")
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -243,12 +262,15 @@ def find_keys(
     definition = standing.table.definition
     compare, key_of = _comparable(on, standing, columns), key_packer(definition)
     places = definition.indexes_of(columns)
-    after = "LOCK IN SHARE MODE" if hold else ""
     asked = [values for values in wanted if None not in values]
     _prime(on, standing, columns, asked)
     found: dict[Hashable, Key] = {}
     for some in _chunks(_held(standing, columns, asked)):
-        rows = standing.carrier.read(on.fetch(_select(standing, _among(standing, columns, some), after)))
+        if hold:
+            read = _locking(on, standing, columns, some, lambda where: _select(standing, where, "LOCK IN SHARE MODE"))
+        else:
+            read = on.fetch(_select(standing, _among(standing, columns, some)))
+        rows = standing.carrier.read(read)
         values = [[row[place] for place in places] for row in rows]
         _prime(on, standing, columns, values)
         found.update((compare(each), key_of(row)) for each, row in zip(values, rows, strict=True))
