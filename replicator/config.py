@@ -155,6 +155,9 @@ class Run(_Section):
     probe_limit_hours: int = Field(default=24, ge=1, le=720, description="The wait doubles up to this many hours.")
     hello_hours: int = Field(default=24, ge=1, le=720, description="A sign of life at most once in so many hours.")
     journal_days: int = Field(default=90, ge=1, le=3650, description="Days the journal is kept after all have it.")
+    conflict_days: int = Field(
+        default=400, ge=1, le=36500, description="Days that conflicts stay on record, settled or not."
+    )
     retry_limit_seconds: int = Field(default=60, ge=1, le=3600, description="Longest wait when the database is locked.")
     settle_seconds: int = Field(
         default=2,

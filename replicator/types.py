@@ -187,6 +187,15 @@ class TableDefinition:
         return tuple(column.name for column in self.columns)
 
 
+class Policy(StrEnum):
+    """Who wins where host and station changed a row without knowing of one another (protocol.md 5.7 step 3)."""
+
+    HOST = "host"
+    STATION = "station"
+    NEWEST = "newest"
+    MERGE = "merge"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A replicated table: its number (given by the host, the same everywhere), its area and definition."""
@@ -195,7 +204,7 @@ class Table:
     name: str
     definition: TableDefinition
     area: str | None = None
-    policy: str = "host"
+    policy: Policy = Policy.HOST
 
 
 class Operation(StrEnum):

@@ -12,12 +12,14 @@ from replicator.cli.session import session_of
 from replicator.operations import table_admin
 from replicator.operations.opening import open_node, open_view
 from replicator.operations.table_admin import TableSummary
+from replicator.types import Policy
 
 app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
 
 WAITS_FOR_A_PERSON = 3
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Names of tables.")]
+PolicyChoice = Annotated[Policy, typer.Option("--policy", help="Who wins a conflict.")]
 SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Names of tables, else all.")]
 
 
@@ -26,11 +28,12 @@ def add(
     context: typer.Context,
     names: Names,
     area: Annotated[str | None, typer.Option("--area", help="Group of tables that a rule can be set for.")] = None,
+    policy: PolicyChoice = Policy.HOST,
 ) -> None:
     """Capture changes of tables from now on. A rule says what is sent of them, and to whom."""
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node:
-        added = table_admin.add_tables(node, names, area=area)
+        added = table_admin.add_tables(node, names, area=area, policy=policy)
     for remark in added.remarks:
         say(remark)
     say(f"Changes of {', '.join(table.name for table in added.tables)} are captured from now on.")
@@ -52,6 +55,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         Column("name", "table", whole=True),
         Column("columns", "columns", justify="right"),
         Column("rows", "rows", justify="right"),
+        Column("policy", "policy"),
         Column("stations", "stations with a rule"),
     )
     print_listing([_row(each) for each in found], columns, as_json, empty="no table is replicated yet")
@@ -63,6 +67,7 @@ def _row(summary: TableSummary) -> dict[str, Any]:
         "name": summary.table.name,
         "columns": len(summary.table.definition.columns),
         "rows": "missing" if summary.rows is None else summary.rows,
+        "policy": str(summary.table.policy),
         "stations": list(summary.stations),
     }
 
@@ -122,6 +127,23 @@ def show(
         for column in definition.columns
     ]
     print_listing(rows, columns, as_json)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    names: Names,
+    policy: Annotated[Policy | None, typer.Option("--policy", help="Who wins a conflict from now on.")] = None,
+    area: Annotated[str | None, typer.Option("--area", help="The group they are in; '' for none.")] = None,
+) -> None:
+    """Change who wins conflicts over tables, or the area they are in."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        changed = table_admin.set_tables(node, names, policy=policy, area=area)
+    for table in changed:
+        say(f"{table.name}: policy {table.policy}, {f'area {table.area}' if table.area else 'no area'}.")
+    if not changed:
+        say("It was so already.")
 
 
 @app.command("remove")

@@ -16,8 +16,8 @@ from replicator.demo.proof import TableProof
 from replicator.demo.telling import NOTHING, Cell, Grid, Heading, Scene, Tone, Toned, number
 from replicator.demo.work import Worked
 from replicator.engine.session import Summary
-from replicator.operations import listings
-from replicator.operations.listings import ConflictDetail
+from replicator.operations import conflict_listing
+from replicator.operations.conflict_listing import ConflictDetail
 from replicator.operations.opening import open_view
 from replicator.runtime import Runtime
 
@@ -167,7 +167,7 @@ class Story:
     def _conflicts(self) -> Scene:
         office = self.company.head_office
         with open_view(office.home, office.runtime) as view:
-            found = [listings.show_conflict(view, line.id) for line in listings.list_conflicts(view)]
+            found = [conflict_listing.show_conflict(view, line.id) for line in conflict_listing.list_conflicts(view)]
         headings = tuple(map(Heading, ("conflict", "with", "column", office.name, "the station's", "stands now")))
         grid = Grid(headings)
         for conflict in found:

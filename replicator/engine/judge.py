@@ -27,7 +27,7 @@ from replicator.protocol.keys import checked_key
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import TableState, WorkingSet
-from replicator.store import rows
+from replicator.store import conflicts, rows
 from replicator.store.journal import Group
 from replicator.store.state import Peer
 from replicator.types import NOWHERE, Image, Key, Table
@@ -217,8 +217,14 @@ class _Judging:
             if clean or verdict:
                 self.recipients.note_at(peer, table, key, image is not None)
         if outcome.conflicts:
-            rows.record_conflicts(
-                self.unit.connection, peer, group.position, group.uid, self.unit.now, outcome.conflicts
+            conflicts.record(
+                self.unit.connection,
+                peer,
+                group.position,
+                group.uid,
+                self.unit.now,
+                outcome.conflicts,
+                self.unit.tables,
             )
         if self.careful:
             self._flush()

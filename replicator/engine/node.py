@@ -55,6 +55,7 @@ class Settings:
     mail_bytes: int = 10_000_000
     probe_wait: int = 15 * MINUTE
     hello_wait: int = DAY
+    conflicts_kept: int = 400 * DAY
     mails_per_run: int = 0
     """Mails that one run sends at most; 0: no limit."""
     mails_per_hour: int = 0

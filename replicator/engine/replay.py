@@ -25,7 +25,7 @@ from replicator.protocol.messages import ControlRecord
 from replicator.protocol.questions import Questions
 from replicator.protocol.replaying import Record, Replay
 from replicator.protocol.working_set import WorkingSet
-from replicator.store import journal, rows, scope_keys
+from replicator.store import conflicts, journal, rows, scope_keys
 from replicator.types import HOST_PEER, Key
 
 CHUNK = 4000
@@ -215,7 +215,7 @@ class Replaying:
         rows.keep_skipped(unit.database, unit.connection, replay.skipped)
         for table, key in replay.refreshes:
             request(unit, "refresh", pack([table, key]))
-        rows.record_conflicts(unit.connection, HOST_PEER, position, None, unit.now, replay.conflicts)
+        conflicts.record(unit.connection, HOST_PEER, position, None, unit.now, replay.conflicts, unit.tables)
         working.forget(self.working)
 
     def finish(self) -> None:

@@ -21,7 +21,7 @@ from replicator.engine.send import send
 from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
 from replicator.errors import Halted
-from replicator.store import parcels, slices
+from replicator.store import conflicts, parcels, slices
 from replicator.types import Role
 
 
@@ -95,6 +95,7 @@ def start(node: Node, summary: Summary) -> None:
             reason = ""
             summary.warnings += check_capture(unit)
             settle_routes(unit)
+            conflicts.forget(unit.connection, unit.now - node.settings.conflicts_kept)
     if reason:
         node.halt(reason)
         raise Halted(f"this node has halted: {reason}")

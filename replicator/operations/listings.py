@@ -1,4 +1,4 @@
-"""What stands in the journal and in the conflicts, in the application's own words: tables, columns and values."""
+"""What stands in the journal, in the application's own words: tables, columns and values."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.codec_plain import unpack, unpack_rows
 from replicator.protocol.images import selectors
-from replicator.protocol.keys import unpack_key
-from replicator.store import catalogue, conflicts, journal, journal_reading, state
-from replicator.store.conflicts import ConflictRow
+from replicator.store import catalogue, journal, journal_reading
 from replicator.store.journal import Group
 from replicator.store.journal_reading import JournalChange
 from replicator.types import HOST_PEER, Table, Value
@@ -70,29 +68,6 @@ class JournalGroup:
     entries: list[JournalEntry]
     total: int
     """Entries in it; `entries` may hold fewer."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictLine:
-    id: int
-    at: int
-    epoch: int
-    n: int
-    """Place in the host's log (at a station: of what was applied) where it came up."""
-    station: str
-    table: str
-    key: tuple[Value, ...]
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictDetail:
-    line: ConflictLine
-    host: Fields | None
-    """None: there was no row."""
-    station: Fields | None
-    result: Fields | None
-    """What stands now."""
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------
@@ -185,7 +160,7 @@ def _line(view: View, group: Group, change: JournalChange, tables: dict[int, Tab
         order=change.order + 1,
         at=group.at if change.at is None else change.at,
         origin=_origin(view, group),
-        table=_table_name(tables, change.table) if is_row else None,
+        table=table_name(tables, change.table) if is_row else None,
         key=change.key_values if is_row else None,
         kind=KINDS.get(change.change, change.change),
         columns=_masked_names(tables[change.table], change) if change.change == "C" else (),
@@ -229,52 +204,10 @@ def _masked_names(table: Table, change: JournalChange) -> tuple[str, ...]:
     return tuple(name for name, chosen in zip(names, selectors(change.mask, len(names)), strict=True) if chosen)
 
 
-# --- conflicts --------------------------------------------------------------------------------------------------------
-
-
-def list_conflicts(
-    view: View, *, table: str | None = None, station: str | None = None, after: int | None = None, limit: int = 50
-) -> list[ConflictLine]:
-    """The newest `limit` of them, or the first behind number `after`; newest last. Raises UnknownName."""
-    number = None if table is None else catalogue.find_table(view.connection, table).id
-    peer = None if station is None else state.find_peer(view.connection, station).id
-    found = conflicts.recent(view.connection, table=number, peer=peer, after=after, limit=limit)
-    tables = catalogue.load_tables(view.connection)
-    return [_conflict_line(view, row, tables) for row in found]
-
-
-def show_conflict(view: View, number: int) -> ConflictDetail:
-    """Raises UnknownName."""
-    row = conflicts.load(view.connection, number)
-    tables = catalogue.load_tables(view.connection)
-    table = tables.get(row.table_id)
-    return ConflictDetail(
-        line=_conflict_line(view, row, tables),
-        host=_fields(table, row.host_image),
-        station=_fields(table, row.station_image),
-        result=_fields(table, row.result_image),
-    )
-
-
-def _conflict_line(view: View, row: ConflictRow, tables: dict[int, Table]) -> ConflictLine:
-    # At a station every conflict is between the host's row and its own.
-    station = view.name_of(row.peer) if view.is_host else view.node.name
-    return ConflictLine(
-        id=row.id,
-        at=row.at,
-        epoch=row.host_epoch,
-        n=row.n,
-        station=station,
-        table=_table_name(tables, row.table_id),
-        key=unpack_key(row.key),
-        kind=row.kind,
-    )
-
-
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _table_name(tables: dict[int, Table], number: int) -> str:
+def table_name(tables: dict[int, Table], number: int) -> str:
     return tables[number].name if number in tables else f"table {number} (removed)"
 
 
@@ -282,7 +215,7 @@ def _body(body: bytes | None) -> Any:
     return None if body is None else unpack(body)
 
 
-def _fields(table: Table | None, packed: bytes | None) -> Fields | None:
+def fields_of(table: Table | None, packed: bytes | None) -> Fields | None:
     """The row by column name. Columns of a table that is gone, or has fewer now, go by their place."""
     if packed is None:
         return None

@@ -15,7 +15,7 @@ from replicator.engine.node import Node, Settings, Unrecognised
 from replicator.errors import ConfigurationError, WrongUse
 from replicator.operations.account_login import open_account
 from replicator.operations.database_login import open_of
-from replicator.protocol.link import MINUTE
+from replicator.protocol.link import DAY, MINUTE
 from replicator.runtime import Runtime
 from replicator.store import migrate, state
 from replicator.store.home import Home
@@ -138,6 +138,7 @@ def settings_of(configuration: Configuration) -> Settings:
         unrecognised=Unrecognised(account.unrecognised, account.unrecognised_folder, account.unrecognised_to or ""),
         probe_wait=run.probe_minutes * MINUTE,
         hello_wait=run.hello_hours * HOUR,
+        conflicts_kept=run.conflict_days * DAY,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from replicator.engine.collect import collect
@@ -12,7 +12,7 @@ from replicator.errors import UnfitTable, WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.protocol.rules import RuleBook
 from replicator.store import catalogue, notices
-from replicator.types import Rule, Table, TableDefinition
+from replicator.types import Policy, Rule, Table, TableDefinition
 
 ALL = "all"
 """What a rule is set for when it is set for every table; no table or area may have this name."""
@@ -46,7 +46,7 @@ class Added:
     """What of them stays behind when they travel, a sentence each."""
 
 
-def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> Added:
+def add_tables(node: Node, names: Sequence[str], *, area: str | None = None, policy: Policy = Policy.HOST) -> Added:
     """Capture changes of these tables from now on; parents come first. Nothing is sent before a rule says so.
 
     Raises UnknownName, UnfitTable (each with what to do), WrongUse (replicated already, an area's name).
@@ -63,7 +63,7 @@ def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> 
         _require_parents(found, [table.name for table in unit.tables.values()])
         added, remarks = [], []
         for definition in _parents_first(found):
-            table = Table(unit.state.next_table, definition.name, definition, area)
+            table = Table(unit.state.next_table, definition.name, definition, area, policy)
             unit.state.next_table += 1
             unit.database.install_capture(unit.connection, table)
             catalogue.save_table(unit.connection, table, unit.now)
@@ -71,6 +71,34 @@ def add_tables(node: Node, names: Sequence[str], *, area: str | None = None) -> 
             remarks += unit.database.remarks(unit.connection, table.name)
         unit.forget_catalogue()
     return Added(added, remarks)
+
+
+def set_tables(
+    node: Node, names: Sequence[str], *, policy: Policy | None = None, area: str | None = None
+) -> list[Table]:
+    """Change who wins conflicts, or the area ('' for none); None: it stays. Returns the tables that were not so yet.
+
+    A policy counts for what is judged from now on. Raises UnknownName, and WrongUse for an area's name.
+    """
+    require_host(node, "tables are changed")
+    if policy is None and area is None:
+        raise WrongUse("say what is to change: --policy or --area")
+    with node.unit() as unit:
+        changed = []
+        for name in dict.fromkeys(names):
+            table = catalogue.find_table(unit.connection, name)
+            if area:
+                _check_names(unit, area, [name])
+            new = replace(
+                table,
+                policy=table.policy if policy is None else policy,
+                area=table.area if area is None else area or None,
+            )
+            if new != table:
+                catalogue.save_table(unit.connection, new, unit.now)
+                changed.append(new)
+        unit.forget_catalogue()
+    return changed
 
 
 def remove_tables(node: Node, names: Sequence[str]) -> list[str]:

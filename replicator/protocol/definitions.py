@@ -13,6 +13,7 @@ from replicator.types import (
     Default,
     ForeignKey,
     Index,
+    Policy,
     Table,
     TableDefinition,
     TypeKind,
@@ -171,7 +172,7 @@ def table_to_plain(table: Table) -> dict[str, Any]:
     return _slim(
         id=table.id,
         area=table.area,
-        policy=table.policy,
+        policy=str(table.policy),
         definition=definition_to_plain(table.definition),
     )
 
@@ -179,7 +180,7 @@ def table_to_plain(table: Table) -> dict[str, Any]:
 def table_from_plain(plain: Any) -> Table:
     """Raises PeerFault."""
     try:
-        number, area, policy = plain["id"], _name_or_none(plain.get("area")), _name(plain.get("policy", "host"))
+        number, area, policy = plain["id"], _name_or_none(plain.get("area")), Policy(plain.get("policy", Policy.HOST))
         if type(number) is not int or not 0 < number < 2**31:
             raise ValueError("a table number is expected")
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from replicator.protocol.constraints import enforce_constraints
 from replicator.protocol.images import lay_over, masked, same_image
-from replicator.protocol.policies import POLICIES
+from replicator.protocol.policies import POLICIES, lost
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
 from replicator.protocol.working_set import REMADE, TableState, Version, made_by_group
 from replicator.types import Image, Key, Value
@@ -19,18 +19,16 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
     key, image = proposal.key, proposal.image
     current, version = state.rows.get(key), state.versions.get(key)
     made = version is not None and version.made and version.position == context.position
-    # step 0. What a group does to a row that its station made belongs to the new row.
-    forbidden = proposal.change not in context.allowed(proposal.table) and not (
-        made and version is not None and _is_its_own(version, proposal, context)
-    )
+    forbidden = _is_forbidden(proposal, version if made else None, context)  # step 0
     based = (proposal.table, key) not in context.unfounded and based_on_current(current, version, proposal, context)
     if not based:
         context.unfounded.add((proposal.table, key))
     if based and not forbidden:  # step 2
         result = image if image is None or current is None else lay_over(current, image, proposal.mask)
     else:  # step 3
-        result = current if forbidden else POLICIES[state.table.policy](current, proposal)
-        _record(state, proposal, current, result, forbidden, outcome)
+        result = current if forbidden else POLICIES[state.table.policy](state, proposal, context)
+        if lost(state, proposal, result):
+            _record(state, proposal, result, forbidden, outcome)
     if result is not current and (state.unique or state.parents or state.children):  # step 4: what stands, stands
         result = enforce_constraints(state, key, result, context, outcome)
     differs = forbidden or not based or not _comes_to_the_same(state, result, image)  # step 5
@@ -72,6 +70,21 @@ def _comes_to_the_same(state: TableState, result: Image | None, image: Image | N
     if same_image(result, image):
         return True
     return result is not None and image is not None and state.alike is not None and state.alike(result, image)
+
+
+def _is_forbidden(proposal: Proposal, made: Version | None, context: GroupContext) -> bool:
+    """Step 0: do the rules forbid it? What a group does to a row that its station made belongs to the new row, be that
+    allowed or not. `made`: the row's version, where this group brought the row into being."""
+    where = proposal.table, proposal.key
+    if where in context.forbidden:
+        return True
+    if proposal.change in context.allowed(proposal.table):
+        return False
+    if made is not None and _is_its_own(made, proposal, context):
+        return False
+    if proposal.change == "N":
+        context.forbidden.add(where)
+    return True
 
 
 def _is_its_own(version: Version, proposal: Proposal, context: GroupContext) -> bool:
@@ -157,27 +170,29 @@ def _store(
     )
 
 
-def _record(
-    state: TableState,
-    proposal: Proposal,
-    current: Image | None,
-    result: Image | None,
-    forbidden: bool,
-    outcome: Outcome,
-) -> None:
-    """Both images go on record where a value got lost or a delete was undone."""
-    image = proposal.image
-    if image is None:
-        if current is None and result is None:
-            return  # both deleted it
+def _record(state: TableState, proposal: Proposal, result: Image | None, forbidden: bool, outcome: Outcome) -> None:
+    """Both images go on record, who wrote the host's, and when."""
+    current, image = state.rows.get(proposal.key), proposal.image
+    if forbidden:
+        kind = ConflictKind.FORBIDDEN
+    elif image is None:
         kind = ConflictKind.DELETED_CHANGED
     elif current is None:
         kind = ConflictKind.CHANGED_DELETED
     else:
-        mask = proposal.mask
-        if result is not None and same_image(result, current) and same_image(masked(result, mask), masked(image, mask)):
-            return  # both came to the same values
         kind = ConflictKind.BOTH_INSERTED if proposal.change == "N" else ConflictKind.BOTH_CHANGED
-    if forbidden:
-        kind = ConflictKind.FORBIDDEN
-    outcome.conflicts.append(Conflict(state.table.id, proposal.key, kind, current, image, result))
+    version = state.versions.get(proposal.key)
+    outcome.conflicts.append(
+        Conflict(
+            state.table.id,
+            proposal.key,
+            kind,
+            current,
+            image,
+            result,
+            proposal.mask,
+            proposal.at,
+            None if version is None else version.at,
+            None if version is None else version.writer,
+        )
+    )

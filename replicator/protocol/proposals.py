@@ -55,6 +55,13 @@ class Conflict(NamedTuple):
     host_image: Image | None
     station_image: Image | None
     result: Image | None
+    mask: int = 0
+    """Columns that the station changed, where that is told."""
+    station_at: int | None = None
+    """When the station wrote its row, by its clock; microseconds since 1970 UTC."""
+    host_at: int | None = None
+    host_writer: int | None = None
+    """Peer that wrote the host's row; 0: the host itself. None: nobody knows."""
 
 
 class LogRecord(NamedTuple):
@@ -94,6 +101,8 @@ class GroupContext:
     """Rows (table, key) whose change in this group was taken, but not as it was sent: a key gave way."""
     unfounded: set[tuple[int, Key]] = field(default_factory=set)
     """Rows whose change in this group did not know what stands: nor does what follows, which builds on that change."""
+    forbidden: set[tuple[int, Key]] = field(default_factory=set)
+    """Rows that this group made, against the rules: what it does to them afterwards is part of that."""
     answered: set[tuple[int, Key]] = field(default_factory=set)
     """Rows of which this group's origin gets a verdict: what becomes of them later in the group must follow it."""
     promised: set[tuple[int, Key]] = field(default_factory=set)

@@ -13,13 +13,13 @@ from replicator.errors import UnknownName
 from replicator.protocol.definitions import definition_from_plain, definition_to_plain
 from replicator.protocol.rules import RuleBook
 from replicator.store import sql
-from replicator.types import Kinds, Position, Rule, Table, TableDefinition
+from replicator.types import Kinds, Policy, Position, Rule, Table, TableDefinition
 
 
 def load_tables(connection: Connection) -> dict[int, Table]:
     found = sql.rows(connection, "SELECT id, name, area, policy, definition FROM replicator_table ORDER BY id")
     return {
-        number: Table(number, name, _definition(definition), area, policy)
+        number: Table(number, name, _definition(definition), area, Policy(policy))
         for number, name, area, policy, definition in found
     }
 
@@ -63,7 +63,7 @@ def save_table(connection: Connection, table: Table, now: int) -> None:
     sql.run(
         connection,
         "INSERT INTO replicator_table (id, name, area, policy, definition, added_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (table.id, table.name, table.area, table.policy, definition, now),
+        (table.id, table.name, table.area, str(table.policy), definition, now),
     )
 
 

@@ -1,14 +1,20 @@
-"""Conflicts as they were put on record (protocol.md 5.7; `rows.record_conflicts` writes them)."""
+"""Conflicts, as they are put on record, looked at and settled (protocol.md 5.7)."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from replicator.errors import UnknownName
-from replicator.store import sql
-from replicator.types import Key
+from replicator.protocol.codec_plain import pack_row
+from replicator.protocol.images import columns_of
+from replicator.protocol.proposals import Conflict
+from replicator.store import sql, tables
+from replicator.types import Image, Key, Position, Table
 
 
 class ConflictRow(NamedTuple):
@@ -26,10 +32,61 @@ class ConflictRow(NamedTuple):
     host_image: bytes | None
     station_image: bytes | None
     result_image: bytes | None
+    column_names: str | None
+    station_at: int | None
+    host_at: int | None
+    host_writer: int | None
+    settled_at: int | None
+    settled_by: str | None
 
 
-_COLUMNS = ", ".join("row_key" if name == "key" else name for name in ConflictRow._fields)
-_SELECT = f"SELECT {_COLUMNS} FROM replicator_conflict"
+_COLUMNS = tuple("row_key" if name == "key" else name for name in ConflictRow._fields)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM replicator_conflict"
+
+
+def record(
+    connection: Connection,
+    peer: int,
+    position: Position,
+    uid: bytes | None,
+    at: int,
+    conflicts: Sequence[Conflict],
+    known: Mapping[int, Table],
+) -> None:
+    """Put conflicts with this peer on record, in one statement. `known`: the replicated tables."""
+
+    def packed(image: Image | None) -> bytes | None:
+        return None if image is None else pack_row(image)
+
+    @cache
+    def names(table: int, mask: int) -> str | None:
+        of_table = known[table].definition.column_names
+        return json.dumps([of_table[place] for place in columns_of(mask)], ensure_ascii=False) if mask else None
+
+    sql.insert(
+        connection,
+        tables.conflict,
+        _COLUMNS[1:-2],
+        [
+            (
+                at,
+                *position,
+                peer,
+                uid,
+                conflict.table,
+                conflict.key,
+                str(conflict.kind),
+                packed(conflict.host_image),
+                packed(conflict.station_image),
+                packed(conflict.result),
+                names(conflict.table, conflict.mask),
+                conflict.station_at,
+                conflict.host_at,
+                conflict.host_writer,
+            )
+            for conflict in conflicts
+        ],
+    )
 
 
 def recent(
@@ -38,14 +95,17 @@ def recent(
     table: int | None = None,
     peer: int | None = None,
     after: int | None = None,
+    only_open: bool = False,
     limit: int = 50,
 ) -> list[ConflictRow]:
-    """The newest `limit` of them, or the first after number `after`; oldest first."""
+    """The newest `limit` of them, or the first after number `after`; oldest first. `only_open`: not settled yet."""
     conditions, parameters = [], []
     for condition, value in (("table_id = ?", table), ("peer = ?", peer), ("id > ?", after)):
         if value is not None:
             conditions.append(condition)
             parameters.append(value)
+    if only_open:
+        conditions.append("settled_at IS NULL")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = "DESC" if after is None else "ASC"
     found = sql.rows(connection, f"{_SELECT}{where} ORDER BY id {order} LIMIT ?", (*parameters, limit))
@@ -63,3 +123,13 @@ def load(connection: Connection, number: int) -> ConflictRow:
 def count(connection: Connection) -> int:
     row = sql.one(connection, "SELECT count(*) FROM replicator_conflict")
     return int(row[0]) if row else 0
+
+
+def settle(connection: Connection, number: int, at: int, by: str) -> None:
+    """A person has decided: whose row was taken."""
+    sql.run(connection, "UPDATE replicator_conflict SET settled_at = ?, settled_by = ? WHERE id = ?", (at, by, number))
+
+
+def forget(connection: Connection, before: int) -> None:
+    """Those that were put on record before this time, in microseconds since 1970 UTC."""
+    sql.run(connection, "DELETE FROM replicator_conflict WHERE at < ?", (before,))

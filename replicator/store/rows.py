@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from replicator.databases.base import Database
 from replicator.protocol.codec_plain import pack_row, unpack_rows
-from replicator.protocol.proposals import Conflict
 from replicator.protocol.working_set import Version, new_version
 from replicator.store import sql, tables
 from replicator.types import Image, Key, Position
@@ -142,34 +141,4 @@ def remember_groups(connection: Connection, peer: int, groups: list[tuple[bytes,
         tables.seen_group,
         ("peer", "uid", "born_epoch", "born_n"),
         [(peer, uid, *born) for uid, born in groups],
-    )
-
-
-def record_conflicts(
-    connection: Connection, peer: int, position: Position, uid: bytes | None, at: int, conflicts: list[Conflict]
-) -> None:
-    def packed(image: Image | None) -> bytes | None:
-        return None if image is None else pack_row(image)
-
-    columns = ("at", "host_epoch", "n", "peer", "uid", "table_id", "row_key", "kind")
-    images = ("host_image", "station_image", "result_image")
-    sql.insert(
-        connection,
-        tables.conflict,
-        columns + images,
-        [
-            (
-                at,
-                *position,
-                peer,
-                uid,
-                conflict.table,
-                conflict.key,
-                str(conflict.kind),
-                packed(conflict.host_image),
-                packed(conflict.station_image),
-                packed(conflict.result),
-            )
-            for conflict in conflicts
-        ],
     )

@@ -376,7 +376,13 @@ conflict = Table(
     Column("host_image", BYTES),
     Column("station_image", BYTES),
     Column("result_image", BYTES),
-    Column("column_names", TEXT),
+    Column("column_names", TEXT),  # that the station changed, a JSON list; NULL: not told
+    Column("station_at", BigInteger),  # when the two rows were written, each by its writer's clock
+    Column("host_at", BigInteger),
+    Column("host_writer", Integer),  # peer that wrote the host's row; 0: the host itself
+    Column("settled_at", BigInteger),  # when a person decided on it
+    Column("settled_by", String(10)),  # whose row was taken: host, station or file
+    Index("replicator_conflict_at", "at"),
     sqlite_autoincrement=True,
 )
 

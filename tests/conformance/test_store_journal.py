@@ -17,6 +17,7 @@ from replicator.store.journal import Group
 from replicator.store.slices import Slice, SliceSegment
 from replicator.store.spool import InboundBatch
 from replicator.store.tables import journal_key
+from replicator.types import ColumnDefinition, ColumnType, Table, TableDefinition, TypeKind
 
 if TYPE_CHECKING:
     from store_places import Store
@@ -29,6 +30,10 @@ OTHER = b"%s'\\\0?" * 5 + b"\xff\xfe"
 """A digest that holds what drivers might take for something else."""
 LARGE = bytes(range(256)) * 4096
 KEYS = sorted([b"", b"\0", b"\x91\xa1a", b"\x91\xa1A", b"'%s?\\", b"\xff" + shake_256(b"long").digest(2599)])
+
+DEFINITION = TableDefinition(
+    "t", tuple(ColumnDefinition(name, ColumnType(TypeKind.TEXT)) for name in ("id", "größe")), ("id",)
+)
 
 
 def group(n: int, **changed: object) -> Group:
@@ -236,17 +241,26 @@ def test_groups_that_were_seen(store: Store) -> None:
 
 
 def test_conflicts(store: Store) -> None:
-    found = Conflict(1, KEYS[-1], next(iter(ConflictKind)), (1, "a"), None, (1, "ä" * 40_000))
+    kind = next(iter(ConflictKind))
+    found = Conflict(1, KEYS[-1], kind, (1, "a"), None, (1, "ä" * 40_000), 0b10, FAR, NOW, 2)
+    known = {number: Table(number, f"t{number}", DEFINITION) for number in (1, 2)}
     with store.transaction() as connection:
-        rows.record_conflicts(connection, 1, (1, FAR), UID, NOW, [found, found._replace(key=b"")])
-        rows.record_conflicts(connection, 0, (1, 3), None, NOW, [found._replace(table=2)])
+        conflicts.record(connection, 1, (1, FAR), UID, NOW, [found, found._replace(key=b"", mask=0)], known)
+        conflicts.record(connection, 0, (1, 3), None, NOW + 9, [found._replace(table=2)], known)
         assert conflicts.count(connection) == 3
         first, second, third = conflicts.recent(connection)
         assert (first.key, second.key, third.uid, first.n) == (KEYS[-1], b"", None, FAR)
+        assert (first.column_names, second.column_names) == ('["größe"]', None)
+        assert (first.station_at, first.host_at, first.host_writer) == (FAR, NOW, 2)
         assert conflicts.recent(connection, table=1, peer=1, after=first.id) == [second]
         assert conflicts.load(connection, third.id) == third
         with pytest.raises(UnknownName):
             conflicts.load(connection, third.id + 1)
+        conflicts.settle(connection, second.id, NOW + 1, "station")
+        assert [row.id for row in conflicts.recent(connection, only_open=True)] == [first.id, third.id]
+        assert conflicts.load(connection, second.id)[-2:] == (NOW + 1, "station")
+        conflicts.forget(connection, NOW + 9)
+        assert [row.id for row in conflicts.recent(connection)] == [third.id]
 
 
 def test_keys_of_a_scope(store: Store) -> None:

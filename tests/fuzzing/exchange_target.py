@@ -20,7 +20,8 @@ from replicator.cli.console import print_json
 from replicator.cli.formats import record
 from replicator.engine.node import Node
 from replicator.errors import Halted
-from replicator.operations.listings import list_conflicts, list_journal, show_conflict, show_group
+from replicator.operations.conflict_listing import list_conflicts, show_conflict
+from replicator.operations.listings import list_journal, show_group
 from replicator.operations.status import status_of
 from replicator.protocol.envelope import MAGIC
 from replicator.store import notices, state

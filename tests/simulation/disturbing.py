@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from replicator.engine.receive import receive
 from replicator.engine.rule_changes import set_rules
 from replicator.errors import WrongUse
+from replicator.operations.table_admin import set_tables
 from replicator.store import state
-from replicator.types import Kinds, Rule
+from replicator.types import Kinds, Policy, Rule
 from tests.simulation.application import Application
 from tests.simulation.watching import fingerprint
 
@@ -45,6 +46,16 @@ def random_rule(world: World) -> None:
 def some_rule(world: World) -> Rule:
     kinds = [Kinds(world.dice.randint(0, 7)) for _ in range(2)]
     return world.dice.choice([*USUAL, *[Rule(*kinds)] * 4])
+
+
+def random_policy(world: World, table: str | None = None) -> None:
+    """Another one wins the conflicts of a table (any, if none is named) from now on."""
+    table, policy = table or world.dice.choice(list(world.table_numbers)), world.dice.choice(list(Policy))
+
+    def deed(node: SimulatedNode) -> None:
+        set_tables(node.process, [table], policy=policy)
+
+    world.act(world.host, f"policy of {table}: {policy}", deed)
 
 
 def replay(world: World) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LEFT_OUT = (ConflictKind.PARENT_KEPT, ConflictKind.PARENT_MISSING, ConflictKind.UNIQUE_REFUSED)
+MADE_AGAIN = (ConflictKind.PARENT_RESTORED, ConflictKind.CHANGED_DELETED)
+"""Kinds by which a row that was deleted at the host may stand again."""
 NAMES = "SELECT id, name FROM replicator_table"
 
 
@@ -54,7 +56,7 @@ class OnRecord:
                 tokens(table, image_row(table, image)) for image in (host_image, station_image, result_image)
             )
             self.values |= {(table, key, value) for value in (host | station) - result}
-            undone = station_image is None or kind == ConflictKind.PARENT_RESTORED
+            undone = station_image is None or kind in MADE_AGAIN
             if result_image is not None and undone:
                 self.undone.add((table, key))
             if not node.is_host and kind in LEFT_OUT:

@@ -16,7 +16,7 @@ from replicator.engine.node import Settings
 from tests.simulation import template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import Clockwork, Crash
-from tests.simulation.disturbing import USUAL, change_rules, some_rule
+from tests.simulation.disturbing import USUAL, change_rules, random_policy, some_rule
 from tests.simulation.resting import replay_everything, settle
 from tests.simulation.sizes import small_sizes
 from tests.simulation.verifying import verify
@@ -157,6 +157,9 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
     for station in world.stations[1:] if "rules" not in world.faults else world.stations:
         if world.chance(0.5):
             change_rules(world, station.name, {"opt": dice.choice(USUAL)})
+    if "policies" in world.faults:
+        for table in world.table_numbers:
+            random_policy(world, table)
     if "wide-rules" in world.faults:
         for station in world.stations:
             change_rules(world, station.name, {"cust": some_rule(world), "item": some_rule(world)})

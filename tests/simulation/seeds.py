@@ -16,5 +16,6 @@ SEEDS: dict[int, str] = {
     903: "a row that came to stand in part passed for all that its group had made of it",
     560: "a table that became replicated was still read by what was known of it as one that was not",
     18733: "of a group's insert that knew nothing of the host's row the rest overwrote it without a record",
+    5071: "a row whose insert was forbidden came in by the change that followed it, as its policy let the station win",
     6729: "a row went that a table of the application alone referred to",
 }

@@ -48,6 +48,7 @@ FAULTS = (
     "bounced",
     "strangers",
     "second",
+    "policies",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -327,6 +328,8 @@ class World:
             self.strangers.arrive(self, node)
         if "rules" in faults and chance(0.08):
             disturbing.random_rule(self)
+        if "policies" in faults and chance(0.08):
+            disturbing.random_policy(self)
         if "tool" in faults and chance(0.12):
             disturbing.evade(self)
         if "power" in faults and chance(0.02):

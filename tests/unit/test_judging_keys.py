@@ -35,7 +35,7 @@ def test_the_newcomer_yields(table: Table, taken: str, stands: str | None) -> No
     judged = Judged(place, insert(table, 2, taken))
     assert place.rows(table) == [(1, taken), (2, stands)]
     assert judged.kinds == ["unique-renamed"]
-    assert judged.conflict[3:] == ((1, taken), (2, taken), (2, stands))
+    assert judged.conflict[3:6] == ((1, taken), (2, taken), (2, stands))
     assert judged.told == [("N", (2, stands), "all and origin")]
 
 
@@ -53,7 +53,7 @@ def test_a_newcomer_that_cannot_yield_is_refused() -> None:
     place.has(COUNTED, 1, 77)
     judged = Judged(place, insert(COUNTED, 2, 77))
     assert place.rows(COUNTED) == [(1, 77)]
-    assert judged.conflict[2:] == ("unique-refused", (1, 77), (2, 77), None)
+    assert judged.conflict[2:6] == ("unique-refused", (1, 77), (2, 77), None)
     assert judged.told == [("D", None, "origin")]
     assert place.version(COUNTED, 2).deleted
 
@@ -150,7 +150,7 @@ def world() -> Place:
 
 def test_a_parent_with_children_stays(world: Place) -> None:
     judged = Judged(world, delete(TOWN, 10))
-    assert judged.conflict[2:] == ("parent-kept", (10, 1, "Köln"), None, (10, 1, "Köln"))
+    assert judged.conflict[2:6] == ("parent-kept", (10, 1, "Köln"), None, (10, 1, "Köln"))
     assert judged.told == [("C", (10, 1, "Köln"), "origin")]
     assert not world.broken_keys()
 
@@ -190,7 +190,7 @@ def test_grandparents_come_back_first(world: Place) -> None:
 
 def test_a_parent_of_which_nothing_is_known_refuses_the_child(world: Place) -> None:
     judged = Judged(world, insert(STREET, 101, 99))
-    assert judged.conflict[2:] == ("parent-missing", None, (101, 99), None)
+    assert judged.conflict[2:6] == ("parent-missing", None, (101, 99), None)
     assert judged.told == [("D", None, "origin")]
     world.lacks(TOWN, 98)  # deleted, and its image is gone
     assert Judged(world, insert(STREET, 102, 98)).kinds == ["parent-missing"]
