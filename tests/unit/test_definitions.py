@@ -20,6 +20,7 @@ from replicator.types import (
     Default,
     ForeignKey,
     Index,
+    Policy,
     Table,
     TableDefinition,
     TypeKind,
@@ -81,9 +82,9 @@ def test_round_trip_by_way_of_the_wire(definition: TableDefinition) -> None:
     assert repr(definition_from_plain(unpack(pack(definition_to_plain(definition))))) == repr(definition)
 
 
-@given(definitions(), st.integers(1, 2**31 - 1), st.one_of(st.none(), names))
-def test_round_trip_of_a_table(definition: TableDefinition, number: int, area: str | None) -> None:
-    table = Table(number, definition.name, definition, area, "host")
+@given(definitions(), st.integers(1, 2**31 - 1), st.one_of(st.none(), names), st.sampled_from(Policy))
+def test_round_trip_of_a_table(definition: TableDefinition, number: int, area: str | None, policy: Policy) -> None:
+    table = Table(number, definition.name, definition, area, policy)
     assert repr(table_from_plain(unpack(pack(table_to_plain(table))))) == repr(table)
 
 
