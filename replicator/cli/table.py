@@ -29,11 +29,18 @@ def add(
     names: Names,
     area: Annotated[str | None, typer.Option("--area", help="Group of tables that a rule can be set for.")] = None,
     policy: PolicyChoice = Policy.HOST,
+    replace_cascades: Annotated[
+        bool,
+        typer.Option(
+            "--replace-cascades",
+            help="MariaDB: let triggers do what foreign keys do on delete, which it would do unnoticed.",
+        ),
+    ] = False,
 ) -> None:
     """Capture changes of tables from now on. A rule says what is sent of them, and to whom."""
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node:
-        added = table_admin.add_tables(node, names, area=area, policy=policy)
+        added = table_admin.add_tables(node, names, area=area, policy=policy, replace_cascades=replace_cascades)
     for remark in added.remarks:
         say(remark)
     say(f"Changes of {', '.join(table.name for table in added.tables)} are captured from now on.")

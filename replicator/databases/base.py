@@ -114,6 +114,17 @@ class Database(ABC):
         """The portable definition of a table. Raises UnknownName, or UnfitTable (no primary key, a column that can't be
         carried), each with a sentence that says what to do."""
 
+    def inspect_replaced(self, connection: Connection, name: str) -> TableDefinition:
+        """The definition as `inspect` would give it after `replace_cascades`. Raises UnfitTable where that can't do."""
+        return self.inspect(connection, name)
+
+    def replace_cascades(self, connection: Connection, name: str) -> list[str]:  # noqa: ARG002 - all is captured
+        """Have done by triggers what foreign keys of this table do unnoticed on delete. Returns sentences to tell.
+
+        `remove_capture` undoes it. May be repeated, whatever a crash has left of it.
+        """
+        return []
+
     def remarks(self, connection: Connection, name: str) -> list[str]:  # noqa: ARG002 - nothing to say is the rule
         """What of the table stays behind when its definition travels (a CHECK, a local default): a sentence each."""
         return []

@@ -46,8 +46,17 @@ class Added:
     """What of them stays behind when they travel, a sentence each."""
 
 
-def add_tables(node: Node, names: Sequence[str], *, area: str | None = None, policy: Policy = Policy.HOST) -> Added:
+def add_tables(
+    node: Node,
+    names: Sequence[str],
+    *,
+    area: str | None = None,
+    policy: Policy = Policy.HOST,
+    replace_cascades: bool = False,
+) -> Added:
     """Capture changes of these tables from now on; parents come first. Nothing is sent before a rule says so.
+
+    `replace_cascades`: triggers may take the place of foreign keys that change rows unnoticed.
 
     Raises UnknownName, UnfitTable (each with what to do), WrongUse (replicated already, an area's name).
     """
@@ -56,7 +65,8 @@ def add_tables(node: Node, names: Sequence[str], *, area: str | None = None, pol
         _check_names(unit, area, names)
         found = {}
         for name in dict.fromkeys(names):
-            definition = unit.database.inspect(unit.connection, name)
+            look = unit.database.inspect_replaced if replace_cascades else unit.database.inspect
+            definition = look(unit.connection, name)
             if any(table.name == definition.name for table in unit.tables.values()):
                 raise WrongUse(f"table {definition.name} is replicated already; see: replicator table list")
             found[definition.name] = definition
@@ -65,6 +75,8 @@ def add_tables(node: Node, names: Sequence[str], *, area: str | None = None, pol
         for definition in _parents_first(found):
             table = Table(unit.state.next_table, definition.name, definition, area, policy)
             unit.state.next_table += 1
+            if replace_cascades:
+                remarks += unit.database.replace_cascades(unit.connection, table.name)
             unit.database.install_capture(unit.connection, table)
             catalogue.save_table(unit.connection, table, unit.now)
             added.append(table)

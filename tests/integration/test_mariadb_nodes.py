@@ -91,3 +91,38 @@ def test_a_host_on_sqlite_and_a_station_on_mariadb(new_place: NewPlace) -> None:
     assert station.sql("SELECT * FROM customers") == []
     assert station.sql("SELECT * FROM orders") == []
     assert office.done("conflict", "list", "--json").json == []
+
+
+def test_foreign_keys_that_cascade_are_replaced_with_consent_and_given_back(new_place: NewPlace) -> None:
+    office, station = new_place("mariadb", "office"), new_place("sqlite", "koeln")
+    for statement in (
+        "CREATE TABLE customers (id integer PRIMARY KEY, name text)",
+        "CREATE TABLE orders (id integer PRIMARY KEY, customer integer, CONSTRAINT owner FOREIGN KEY (customer)"
+        " REFERENCES customers (id) ON DELETE CASCADE ON UPDATE CASCADE)",
+        "INSERT INTO customers VALUES (1, 'Ahlers'), (2, 'Brandt')",
+        "INSERT INTO orders VALUES (1, 1), (2, 2)",
+    ):
+        office.sql(statement)
+    before = office.sql("SHOW CREATE TABLE orders")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    assert "replicator table add orders --replace-cascades" in office.refused("table", "add", "orders", "customers")
+    assert office.sql("SHOW CREATE TABLE orders") == before
+    done = office.done("table", "add", "orders", "customers", "--replace-cascades")
+    assert "is done by a trigger of customers now" in done.out
+    assert "ON UPDATE CASCADE of the foreign key owner can't be done by a trigger" in done.out
+    enrol(office, station)
+    exchange(office, station)
+    office.sql("DELETE FROM customers WHERE id = 1")
+    exchange(office, station)
+    assert station.sql("SELECT id FROM orders") == [(2,)]
+    station.sql("INSERT INTO customers VALUES (3, 'Claas')")
+    station.sql("INSERT INTO orders VALUES (3, 3)")
+    station.sql("DELETE FROM orders WHERE id = 2")
+    station.sql("DELETE FROM customers WHERE id = 2")
+    exchange(station, office, station)
+    assert office.sql("SELECT id FROM orders") == station.sql("SELECT id FROM orders") == [(3,)]
+    assert office.done("conflict", "list", "--json").json == []
+    office.done("rule", "set", "koeln", "all", "--to-remote", "none", "--to-host", "none")
+    office.done("table", "remove", "orders", "customers")
+    assert office.sql("SHOW CREATE TABLE orders") == before
+    assert office.sql("SHOW TRIGGERS") == []

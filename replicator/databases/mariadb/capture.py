@@ -14,8 +14,8 @@ keeps the numbers that a sequence has in advance (CACHE) for the whole server, n
 with time, and a draw costs no write. AUTO_INCREMENT would count for each table by itself.
 
 Statements that fire no triggers are not captured: TRUNCATE, which needs the privilege DROP, and what foreign keys
-cascade, which is refused (cascades.py). The triggers run as their definer, so that the application needs no right on
-our tables.
+cascade, in the place of which triggers stand (cascades.py). The triggers run as their definer, so that the application
+needs no right on our tables.
 
 Definitions commit by themselves in MariaDB. They are made on a connection of their own, so that they end no transaction
 that is under way, each may be repeated, and the order is such that what is there half does no harm.
@@ -26,7 +26,7 @@ from __future__ import annotations
 import pymysql
 
 from replicator.databases.captured import captured_columns
-from replicator.databases.mariadb import catalogue
+from replicator.databases.mariadb import cascades, catalogue, replacing
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
 from replicator.databases.mariadb.columntypes import captured_words
 from replicator.databases.mariadb.definitions import carried_columns, read_local
@@ -78,10 +78,12 @@ def install(raw: Driver, schema: str, table: Table) -> None:
     execute(raw, f"SET SESSION sql_mode = '{_TRIGGER_MODE}'")
     for event in _EVENTS:
         execute(raw, _trigger(schema, local, table.id, event, columns))
+    replacing.settle(raw, local, table.definition)
 
 
 def remove(raw: Driver, schema: str, table: Table) -> None:
-    """Triggers go; what was captured stays until it is collected."""
+    """Triggers go, foreign keys cascade again; what was captured stays until it is collected."""
+    replacing.restore(raw, schema, table.name)
     for event in _EVENTS:
         execute(raw, f"DROP TRIGGER IF EXISTS {quoted(schema)}.{quoted(_trigger_name(table.id, event))}")
 
@@ -95,7 +97,7 @@ def faults(raw: Driver, schema: str, table: Table) -> list[str]:
         return [f"Table {table.name} has been dropped: restore it, or take it out of replication."]
     except UnfitTable as error:
         return [str(error)]
-    found = []
+    found = replacing.faults(raw, cascades.standing(raw, schema), local, table.definition)
     after = [trigger for trigger in local.triggers if trigger.timing == "AFTER"]
     ours = {trigger.name: trigger for trigger in after}
     for event in _EVENTS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from replicator.databases.keys_compared import key_differences
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalColumn
@@ -9,7 +11,7 @@ from replicator.databases.mariadb.definitions import as_made_here, definition_of
 from replicator.databases.mariadb.fitting import Fit, refusal
 from replicator.databases.mariadb.statements import Driver
 from replicator.errors import UnfitTable
-from replicator.types import ColumnDefinition, TableDefinition
+from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
 
 
 def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
@@ -38,7 +40,18 @@ def differences(raw: Driver, schema: str, wanted: TableDefinition) -> list[str]:
         for column in present.values()
         if not column.nullable and local.column(column.name).default is None and not local.column(column.name).counts
     ]
-    return [*result, *key_differences(found, as_made_here(wanted))]
+    return [*result, *key_differences(found, _that_stand(as_made_here(wanted), found))]
+
+
+def _that_stand(wanted: TableDefinition, found: TableDefinition) -> TableDefinition:
+    """A key that does nothing here does no harm: capture brings the trigger that does what the definition's does."""
+    plain = {_refers(key) for key in found.foreign_keys if key.on_delete == "NO ACTION"}
+    keys = (replace(key, on_delete="NO ACTION") if _refers(key) in plain else key for key in wanted.foreign_keys)
+    return replace(wanted, foreign_keys=tuple(keys))
+
+
+def _refers(key: ForeignKey) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    return key.columns, key.parent, key.parent_columns
 
 
 def _column(table: str, local: LocalColumn, here: ColumnDefinition, wanted: ColumnDefinition, fit: Fit) -> list[str]:

@@ -20,6 +20,7 @@ from replicator.databases.mariadb import (
     equality,
     making,
     own_tables,
+    replacing,
     roles,
     transactions,
 )
@@ -149,6 +150,13 @@ class MariadbDatabase(Database):
 
     def inspect(self, connection: Connection, name: str) -> TableDefinition:
         return definitions.inspect(driver(connection), self._schema, name)
+
+    def inspect_replaced(self, connection: Connection, name: str) -> TableDefinition:
+        return definitions.inspect(driver(connection), self._schema, name, replace_cascades=True)
+
+    def replace_cascades(self, connection: Connection, name: str) -> list[str]:  # noqa: ARG002 - see _defining
+        with self._defining() as raw:
+            return replacing.replace_all(raw, definitions.read_local(raw, self._schema, name, with_cascades=True))
 
     def remarks(self, connection: Connection, name: str) -> list[str]:
         return definitions.remarks(driver(connection), self._schema, name)

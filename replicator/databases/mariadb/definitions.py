@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from replicator.databases.mariadb import cascades, catalogue, collations
+from replicator.databases.mariadb import cascades, catalogue, collations, replacing
+from replicator.databases.mariadb.cascades import Standing
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.mariadb.columntypes import type_of
 from replicator.databases.mariadb.defaults import read_default
@@ -23,11 +24,12 @@ from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinitio
 _NO_TABLE = {"VIEW": "a view", "SYSTEM VIEW": "a view", "SEQUENCE": "a sequence"}
 
 
-def inspect(raw: Driver, schema: str, name: str) -> TableDefinition:
-    return definition_of(raw, read_local(raw, schema, name))
+def inspect(raw: Driver, schema: str, name: str, *, replace_cascades: bool = False) -> TableDefinition:
+    local = read_local(raw, schema, name, with_cascades=replace_cascades)
+    return definition_of(raw, replacing.planned(raw, local) if replace_cascades else local)
 
 
-def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
+def read_local(raw: Driver, schema: str, name: str, *, with_cascades: bool = False) -> LocalTable:
     """The table as it is here. Raises UnknownName, or UnfitTable if it can't be replicated whatever its details."""
     local = None if name.startswith(OURS) else catalogue.read(raw, schema, name)
     if local is None:
@@ -50,7 +52,7 @@ def read_local(raw: Driver, schema: str, name: str) -> LocalTable:
         quoted(name_to_carry)
     for column in carried_columns(local):
         type_of(name, column, is_indexed=False)
-    for foreign_key in local.foreign_keys:
+    for foreign_key in () if with_cascades else local.foreign_keys:
         cascades.require_none(name, foreign_key)
     _require_silent_triggers(local)
     return local
@@ -117,7 +119,7 @@ def _column(local: LocalTable, column: LocalColumn) -> ColumnDefinition:
     )
 
 
-def _foreign_key(local: LocalTable, key: LocalForeignKey, replaced: dict[str, str]) -> ForeignKey:
+def _foreign_key(local: LocalTable, key: LocalForeignKey, replaced: dict[str, Standing]) -> ForeignKey:
     if key.parent_schema != local.schema:
         raise UnfitTable(
             f"The foreign key {key.name} of table {local.name} refers to the database {key.parent_schema}: tables of "

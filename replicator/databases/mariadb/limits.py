@@ -50,7 +50,6 @@ def limits(definition: TableDefinition, others: Others) -> Outlook:
         *reserved_names(definition, ("replicator_",), _TITLE),
         *column_name_clashes(definition, str.lower, _TITLE),
         *too_many(definition, MOST_COLUMNS),
-        *_own_children(definition),
         *_many_keys(definition),
         *_foreign_types(definition, others),
     ]
@@ -71,6 +70,7 @@ def limits(definition: TableDefinition, others: Others) -> Outlook:
             *_free_numbers(definition),
             *_moments(definition, words),
             *_changed_parents(definition),
+            *_own_children(definition),
         ],
     )
 
@@ -88,15 +88,6 @@ def _names(definition: TableDefinition) -> list[str]:
         elif name.endswith(" ") or max(name) > _LAST_OF_THE_PLANE:
             found.append(f"The name {name!r} has a blank at its end, or letters that MariaDB does not take: rename it.")
     return found
-
-
-def _own_children(definition: TableDefinition) -> list[str]:
-    return [
-        f"Table {definition.name} refers to itself with ON DELETE {key.on_delete}, which MariaDB does without firing "
-        "triggers, and which no trigger can do instead: make it RESTRICT at the host."
-        for key in definition.foreign_keys
-        if key.on_delete in REPLACED and key.parent == definition.name
-    ]
 
 
 def _many_keys(definition: TableDefinition) -> list[str]:
@@ -244,6 +235,15 @@ def _moments(definition: TableDefinition, words: dict[str, str]) -> list[str]:
     return [
         f"{listed(definition, columns)}: a timestamp of MariaDB reaches from 1970 to 2038 (2106 from 11.5 on); for "
         "others make the column datetime(6) there, before its first run."
+    ]
+
+
+def _own_children(definition: TableDefinition) -> list[str]:
+    return [
+        f"Table {definition.name} refers to itself with ON DELETE {key.on_delete}, which on MariaDB no trigger can do: "
+        "a row that others refer to can't be deleted there."
+        for key in definition.foreign_keys
+        if key.on_delete in REPLACED and key.parent == definition.name
     ]
 
 

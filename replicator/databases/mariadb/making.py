@@ -5,7 +5,7 @@ Text compares bit by bit and without padding, as PostgreSQL and SQLite have it, 
 
 from __future__ import annotations
 
-from replicator.databases.mariadb import cascades, catalogue, collations
+from replicator.databases.mariadb import catalogue, collations, replacing
 from replicator.databases.mariadb.defaults import default_words
 from replicator.databases.mariadb.errors import number_of
 from replicator.databases.mariadb.limits import NAME_LENGTH, limits
@@ -25,8 +25,8 @@ def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
         # A circle of foreign keys has no first table.
         execute(raw, "SET SESSION foreign_key_checks = 0")
         execute(raw, create_statement(raw, schema, definition))
-        for statement in cascades.statements(schema, definition):
-            execute(raw, statement)
+        if (local := catalogue.read(raw, schema, definition.name)) is not None:
+            replacing.settle(raw, local, definition)
     except Exception as error:
         if number_of(error) in _REFUSED:
             raise UnfitTable(f"Table {definition.name} can't be made in this database: {error.args[1]}.") from error

@@ -64,7 +64,8 @@ class Standings:
         found = self._known.get(table.name)
         if found is None or found.table.definition != table.definition or found.table.id != table.id:
             try:
-                local = read_local(raw, schema, table.name)
+                # Rows can be read and written however keys cascade; that it may be missed is capture's affair.
+                local = read_local(raw, schema, table.name, with_cascades=True)
                 found = self._known[table.name] = Standing(table, local, tuple(captured_here(local, table)))
             except (UnknownName, UnfitTable) as error:
                 raise DatabaseTrouble(str(error)) from error
