@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Table, create_engine, make_url
 from replicator.databases import Database, open_database
 from replicator.databases.mariadb import own_tables as mariadb_own_tables
 from replicator.databases.postgresql import own_tables as postgresql_own_tables
+from replicator.databases.postgresql.blockers import Lookout
 from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.statements import driver
 from replicator.databases.postgresql.transactions import transaction
@@ -34,10 +35,11 @@ class PostgresqlStore:
         self._opener.make_schema()
         self.database = cast(Database, self)
         self.close = self._opener.close
+        self._lookout = Lookout(self._opener)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with transaction(self._opener, Runtime(), write=True, at_work_on=lambda: None) as connection:
+        with transaction(self._opener, Runtime(), self._lookout, write=True, at_work_on=lambda: None) as connection:
             yield connection
 
     def upsert(

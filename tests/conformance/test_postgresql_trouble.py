@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +82,7 @@ def test_settings_of_the_role_do_not_reach_us(place: PostgresqlPlace) -> None:
     database = place.open()
     with database.transaction() as connection:
         connection.exec_driver_sql("SELECT pg_sleep(0.01)")
+        time.sleep(0.01)
         database.write_images(connection, table, [(1, "2026-11-26")])
         assert next(iter(database.scan(connection, table))) == [(1, "2026-11-26")]
     database.close()
@@ -107,6 +110,37 @@ def test_a_connection_that_was_ended_is_told_and_made_anew(place: PostgresqlPlac
     _end(place)
     with place.database.transaction() as connection:
         assert place.database.table_names(connection) == []
+
+
+def test_a_role_with_one_connection_works_and_is_told_when_that_is_too_few(place: PostgresqlPlace) -> None:
+    place.make("CREATE TABLE days (id integer PRIMARY KEY)", "INSERT INTO days VALUES (1)")
+    (table,) = place.replicate("days")
+    with place.server.connect(place.name) as administrator:
+        administrator.execute("ALTER ROLE replicator CONNECTION LIMIT 1")
+        try:
+            with closing(place.open()) as second, pytest.raises(DatabaseTrouble, match="too many connections for role"):
+                second.prepare()
+            with second.watch() as waits:
+                assert not waits()
+            administrator.execute("BEGIN")
+            administrator.execute("UPDATE days SET id = 2")
+            # Nobody can look who holds the row; that somebody does is told.
+            words = "another program holds what we need: try again"
+            with pytest.raises(DatabaseBusy, match=words), place.database.transaction() as connection:
+                place.database.write_images(connection, table, [(1,)])
+            administrator.execute("ROLLBACK")
+            with place.database.transaction() as connection:
+                place.database.write_images(connection, table, [(1,), (3,)])
+            with (
+                pytest.raises(DatabaseTrouble, match="too many connections for role"),
+                place.database.transaction() as connection,
+                place.database.snapshot(connection),
+            ):
+                pass
+        finally:
+            administrator.execute("ROLLBACK")
+            administrator.execute("ALTER ROLE replicator CONNECTION LIMIT -1")
+    assert [change.image for change in place.collect()] == [(3,)]
 
 
 def test_a_standby_server_is_told(place: PostgresqlPlace) -> None:

@@ -9,15 +9,17 @@ import os
 import secrets
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from processes import Computer, exchange, invite, new_host
+
+from tests.integration import disks
+from tests.integration.disks import room
 
 TABLES = ("customers", "orders")
 MEGABYTE = 1_000_000
@@ -49,24 +51,8 @@ def many_customers(computer: Computer, count: int = 5000) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of its own; only root may make one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no disk of our own can be made here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@contextmanager
-def room(folder: Path, left: int) -> Iterator[None]:
-    """Within, only so many bytes are free."""
-    ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        file.write(bytes(shutil.disk_usage(folder).free - left))
-    yield
-    ballast.unlink()
+    with disks.small_disk(tmp_path / "disk", 30) as folder:
+        yield folder
 
 
 def test_a_full_disk(small_disk: Path) -> None:

@@ -37,6 +37,7 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 shared_buffers = 32MB
 max_wal_size = 256MB
+max_prepared_transactions = 4
 password_encryption = 'scram-sha-256'
 TimeZone = 'Asia/Kolkata'
 DateStyle = 'German'

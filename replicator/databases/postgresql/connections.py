@@ -123,7 +123,8 @@ class Opener:
                 pinned |= settings
         listed = ", ".join(["set_config(%s, %s, false)"] * len(pinned))
         execute(raw, f"SELECT {listed}", [word for setting in pinned.items() for word in setting])
-        self.schemas = places.find(raw, self._named)
+        if self._kept is None:
+            self.schemas = places.find(raw, self._named)
         # Names of the application are always written with their schema.
         execute(raw, "SELECT set_config('search_path', %s, false)", (self.schemas.ours_sql,))
         raw.adapters.register_dumper(bool, _Flag)

@@ -23,6 +23,7 @@ from replicator.databases.postgresql import (
     spelling,
     transactions,
 )
+from replicator.databases.postgresql.blockers import Lookout
 from replicator.databases.postgresql.change_tables import change_tables, is_empty
 from replicator.databases.postgresql.connections import Opener
 from replicator.databases.postgresql.errors import translated
@@ -49,6 +50,7 @@ class PostgresqlDatabase(Database):
     def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:  # noqa: ARG002 - never made by us
         self.runtime = runtime
         self._opener = Opener(url)
+        self._lookout = Lookout(self._opener)
         self._inside = False
         self._cache = Cache(lambda: self._schemas)
         self._exported: str | None = None
@@ -71,7 +73,7 @@ class PostgresqlDatabase(Database):
         self._inside = True
         try:
             with transactions.transaction(
-                self._opener, self.runtime, write=write, at_work_on=lambda: self._cache.last
+                self._opener, self.runtime, self._lookout, write=write, at_work_on=lambda: self._cache.last
             ) as connection:
                 yield connection
         finally:
@@ -110,6 +112,7 @@ class PostgresqlDatabase(Database):
         return told
 
     def close(self) -> None:
+        self._lookout.close()
         self._opener.close()
 
     def upsert(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import psycopg
 from sqlalchemy import Connection
 
-from replicator.databases.postgresql.blockers import blocker
+from replicator.databases.postgresql.blockers import Lookout
 from replicator.databases.postgresql.connections import LOCK_TIMEOUT, Opener
 from replicator.databases.postgresql.errors import READ_ONLY, sentence, translate
 from replicator.databases.postgresql.statements import Driver, driver, execute
@@ -29,21 +29,22 @@ _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 @contextmanager
 def transaction(
-    opener: Opener, runtime: Runtime, *, write: bool, at_work_on: Callable[[], str | None]
+    opener: Opener, runtime: Runtime, lookout: Lookout, *, write: bool, at_work_on: Callable[[], str | None]
 ) -> Iterator[Connection]:
     """See `Database.transaction`. `at_work_on` tells the table that was last used, for who asks what is held."""
     connection = opener.kept()
     raw = driver(connection)
     try:
         connection, raw = _begin(opener, connection, write=write)
-        yield connection
-        if write:
-            runtime.reached("commit:before")
-        execute(raw, "COMMIT")
+        with lookout.during(raw) if write else nullcontext():
+            yield connection
+            if write:
+                runtime.reached("commit:before")
+            execute(raw, "COMMIT")
     except BaseException as error:
         _roll_back(opener, raw)
         ours = translate(error, opener.where) if isinstance(error, Exception) else None
-        told = _with_blocker(ours or error, raw, at_work_on())
+        told = _with_blocker(ours or error, lookout.seen if write else None, at_work_on())
         if told is error:
             raise
         raise told from error
@@ -73,12 +74,12 @@ def _begin(opener: Opener, connection: Connection, *, write: bool) -> tuple[Conn
     return connection, raw
 
 
-def _with_blocker(error: BaseException, raw: Driver, place: str | None) -> BaseException:
-    """The error; where somebody holds what we need, with who that is."""
-    if type(error) is not DatabaseBusy or raw.closed:
+def _with_blocker(error: BaseException, who: str | None, place: str | None) -> BaseException:
+    """The error; where somebody holds what we need, with who that is, and the table that we were at."""
+    if type(error) is not DatabaseBusy or who is None:
         return error
-    who = blocker(raw, place)
-    return error if who is None else DatabaseBusy(f"{str(error).removesuffix(': try again.')}: {who}; try again.")
+    held = f" and keeps us from {place}" if place else ""
+    return DatabaseBusy(f"{str(error).removesuffix(': try again.')}: {who}{held}; try again.")
 
 
 def _roll_back(opener: Opener, raw: Driver) -> None:
