@@ -36,7 +36,7 @@ _PINNED = {
     "unique_checks": "1",
     "check_constraint_checks": "1",
     "sql_safe_updates": "0",
-    "sql_select_limit": "DEFAULT",
+    "sql_select_limit": "18446744073709551615",
     "sql_big_selects": "1",
     "completion_type": "'NO_CHAIN'",
     # A long IN list is to stay what it is: as a table it would lose the column's collation.

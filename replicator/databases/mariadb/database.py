@@ -28,6 +28,7 @@ from replicator.databases.mariadb.apply import Connected
 from replicator.databases.mariadb.connections import Opener
 from replicator.databases.mariadb.errors import translated
 from replicator.databases.mariadb.outside import foreign_keys_from_outside
+from replicator.databases.mariadb.questions import Questions
 from replicator.databases.mariadb.reader import Reader
 from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute
 from replicator.databases.mariadb.tables import Standing, Standings
@@ -52,8 +53,8 @@ class MariadbDatabase(Database):
         self.runtime = runtime
         self._opener = Opener(url)
         self._reader = Reader(self._opener)
-        self._questions: Connection | None = None
-        self._weights = Weights(self._for_questions)
+        self._questions = Questions(self._opener)
+        self._weights = Weights(self._questions)
         self._standings = Standings()
         self._inside = False
         self._replaying = 0
@@ -64,17 +65,12 @@ class MariadbDatabase(Database):
     def _schema(self) -> str:
         return self._opener.database
 
-    def _for_questions(self) -> Driver:
-        if self._questions is None or not driver(self._questions).open:
-            self._questions = self._opener.another()
-        return driver(self._questions)
-
     def _on(self, connection: Connection) -> Connected:
         return Connected(driver(connection), self.runtime, self._opener.largest_packet, self._weights)
 
     def _standing(self, table: Table) -> Standing:
         # Asked on another connection: what a snapshot shows is not what stands.
-        return self._standings.of(self._for_questions(), self._schema, table)
+        return self._questions.ask(lambda raw: self._standings.of(raw, self._schema, table))
 
     # --- connections --------------------------------------------------------------------------------------------
 
@@ -112,10 +108,7 @@ class MariadbDatabase(Database):
 
     def close(self) -> None:
         self._reader.close()
-        if self._questions is not None:
-            self._questions.invalidate()
-            self._questions.close()
-            self._questions = None
+        self._questions.close()
         self._opener.close()
 
     @contextmanager
@@ -124,8 +117,7 @@ class MariadbDatabase(Database):
         self._reader.end()
         self._standings.forget()
         with translated(self._opener.where):
-            if self._questions is not None:
-                execute(driver(self._questions), "ROLLBACK")
+            self._questions.rest()
             connection = self._opener.another()
             try:
                 yield driver(connection)

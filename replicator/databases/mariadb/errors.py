@@ -36,6 +36,7 @@ CONSTRAINT = {
 }
 REFUSED = {1045, 1698}
 """User or password are wrong, or a password is missing."""
+PRIVILEGE = {1142, 1143, 1227, 1370, 1410, 1419}
 _LOST = {2006, 2013, 2055, 1053, 1927}
 """The connection is gone, or the server is going."""
 
@@ -49,8 +50,10 @@ _TROUBLE = {
     "missing": "There is no {where}: check the database URL, or create it.",
     "privilege": "The database {where} does not permit this: {text}. See the privileges that the replicator needs.",
     "full": "The disk of the database {where} is full: make room and run again.",
+    "memory": "There is not enough memory to work on the database {where}.",
+    "storage": "The disk of the database {where} reports a fault ({text}): see the server's log.",
     "connections": "The database {where} has no connection left: close some, or raise max_connections.",
-    "read-only": "The database {where} is read-only: run on the server that takes writes.",
+    "read-only": "The database {where} is read-only: run again once it takes writes, or on the server that does.",
     "packet": "A row is larger than the server of {where} takes: raise max_allowed_packet there.",
     "damaged": "The database {where} is damaged ({text}): see the server's log, and restore it from a backup.",
 }
@@ -61,8 +64,10 @@ _KINDS = {
     **dict.fromkeys((*REFUSED, 1524, 1251, 2054, 2059, 1862, 4151), "login"),
     1049: "missing",
     1044: "closed",
-    **dict.fromkeys((1142, 1143, 1227, 1370, 1410, 1419), "privilege"),
-    **dict.fromkeys((1021, 1114, 1041), "full"),
+    **dict.fromkeys(PRIVILEGE, "privilege"),
+    **dict.fromkeys((1021, 1114, 20), "full"),
+    **dict.fromkeys((1037, 1038, 1041), "memory"),
+    **dict.fromkeys((1030, 1026, 1004, 1016, 3), "storage"),
     **dict.fromkeys((1040, 1203, 1226), "connections"),
     **dict.fromkeys((1290, 1792, 1836), "read-only"),
     1153: "packet",

@@ -10,6 +10,8 @@ from typing import TypeVar
 import pymysql
 from sqlalchemy import Connection
 
+from replicator.databases.blaming import naming
+from replicator.databases.mariadb.blockers import blocker
 from replicator.databases.mariadb.connections import Opener
 from replicator.databases.mariadb.errors import is_lost, number_of, translate
 from replicator.databases.mariadb.statements import Driver, driver, execute, scalar
@@ -63,9 +65,10 @@ def transaction(opener: Opener, runtime: Runtime, *, write: bool) -> Iterator[Co
         # A lock that was not got undoes one statement only: the rest has to be undone as well.
         _roll_back(opener, raw)
         ours = translate(error, opener.where) if isinstance(error, Exception) else None
-        if ours is None:
+        told = _with_blocker(ours or error, raw, opener.database)
+        if told is error:
             raise
-        raise ours from error
+        raise told from error
     finally:
         if raw.open and write:
             _unlock(opener, raw)
@@ -74,6 +77,13 @@ def transaction(opener: Opener, runtime: Runtime, *, write: bool) -> Iterator[Co
             connection.rollback()
     if write:
         runtime.reached("commit:after")
+
+
+def _with_blocker(error: BaseException, raw: Driver, schema: str) -> BaseException:
+    """The error; where somebody holds what we need, with who that is."""
+    if type(error) is not DatabaseBusy or not raw.open:
+        return error
+    return naming(error, blocker(raw, schema))
 
 
 def _begin(opener: Opener, connection: Connection, *, write: bool) -> Connection:

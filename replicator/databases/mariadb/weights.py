@@ -8,10 +8,11 @@ table of weights that the server gave once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 
 from replicator.databases.mariadb.carrying import text_literal
+from replicator.databases.mariadb.questions import Questions
 from replicator.databases.mariadb.statements import Driver, execute, fetch
 
 _LETTER_BY_LETTER = re.compile(
@@ -26,10 +27,10 @@ _MOST = 200_000
 
 
 class Weights:
-    """Of texts in the collations of this database. `connect` gives a connection for questions, outside transactions."""
+    """Of texts in the collations of this database."""
 
-    def __init__(self, connect: Callable[[], Driver]) -> None:
-        self._connect = connect
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
         self._known: dict[str, dict[str, bytes]] = {}
         self._letters: dict[str, dict[str, bytes]] = {}
 
@@ -83,11 +84,14 @@ class Weights:
         return dict(zip(_PRINTABLE, weights, strict=True))
 
     def _ask(self, collation: str, texts: list[str]) -> list[bytes]:
-        raw = self._connect()
         character_set = collation.partition("_")[0]
         slots = ", ".join(
             f"WEIGHT_STRING(CONVERT({text_literal(text)} USING {character_set}) COLLATE {collation})" for text in texts
         )
-        row = fetch(raw, f"SELECT {slots}")[0]
-        execute(raw, "COMMIT")
-        return [b"" if weight is None else weight for weight in row]
+
+        def question(raw: Driver) -> tuple[bytes | None, ...]:
+            row: tuple[bytes | None, ...] = fetch(raw, f"SELECT {slots}")[0]
+            execute(raw, "COMMIT")
+            return row
+
+        return [weight or b"" for weight in self._questions.ask(question)]

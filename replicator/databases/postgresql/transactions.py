@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 import psycopg
 from sqlalchemy import Connection
 
+from replicator.databases.blaming import naming
 from replicator.databases.postgresql.blockers import Lookout
 from replicator.databases.postgresql.connections import LOCK_TIMEOUT, Opener
 from replicator.databases.postgresql.errors import READ_ONLY, sentence, translate
@@ -78,8 +79,7 @@ def _with_blocker(error: BaseException, who: str | None, place: str | None) -> B
     """The error; where somebody holds what we need, with who that is, and the table that we were at."""
     if type(error) is not DatabaseBusy or who is None:
         return error
-    held = f" and keeps us from {place}" if place else ""
-    return DatabaseBusy(f"{str(error).removesuffix(': try again.')}: {who}{held}; try again.")
+    return naming(error, f"{who} and keeps us from {place}" if place else who)
 
 
 def _roll_back(opener: Opener, raw: Driver) -> None:
