@@ -10,6 +10,7 @@ import pytest
 from database_places import SqlitePlace
 from test_postgresql import TYPES
 
+from replicator.databases.postgresql.columntypes import type_words
 from replicator.databases.sqlite.columntypes import column_type
 from replicator.errors import ConstraintViolation, DatabaseTrouble, UnfitTable
 from replicator.protocol.keys import pack_key
@@ -122,6 +123,19 @@ def plain(name: str, *columns: ColumnDefinition, **more: Any) -> TableDefinition
 
 
 NAME = ColumnDefinition("name", ColumnType(TypeKind.TEXT))
+
+
+@pytest.mark.parametrize(
+    ("bits", "theirs", "ours"),
+    [
+        (16, "smallint(6)", "smallint"),
+        (32, "int(11)", "integer"),
+        (64, "bigint(20)", "bigint"),
+        (64, "bigint", "bigint"),
+    ],
+)
+def test_widths_that_others_write_behind_integers_are_left_out(bits: int, theirs: str, ours: str) -> None:
+    assert type_words(ColumnType(TypeKind.INTEGER, bits=bits, declared=theirs)) == ours
 
 
 def test_names_that_are_taken_or_too_long_are_left_to_the_database(place: PostgresqlPlace, file: SqlitePlace) -> None:

@@ -6,22 +6,17 @@ Its history has no primary key, which gets one. REPLICATOR_PGBENCH=60 for a minu
 from __future__ import annotations
 
 import os
-import signal
+import re
 import subprocess
-import sys
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.banks import CLIENTS, SECONDS, follow, history_of, join
 from tests.integration.command_line import Place
 from tests.integration.server_places import PostgresqlPlace
-from tests.servers.processes import wait_until
-
-SECONDS = int(os.environ.get("REPLICATOR_PGBENCH", "5"))
-TABLES = ("pgbench_accounts", "pgbench_branches", "pgbench_history", "pgbench_tellers")
 
 SAVEPOINTS = """
 \\set aid random(1, 100000)
@@ -57,12 +52,6 @@ def pgbench(place: PostgresqlPlace, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def runs_of(place: Place) -> int:
-    """How many have ended, by the log."""
-    log = place.home / "log" / "replicator.log"
-    return log.read_text(encoding="utf-8").count(" run of ") if log.exists() else 0
-
-
 def finished(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -70,23 +59,14 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture
-def places(new_place: Callable[[str, str], Place], tmp_path: Path) -> list[Any]:
+def places(new_place: Callable[[str, str], Place]) -> list[Any]:
     """The host on PostgreSQL, a station on SQLite and one on MariaDB; all of pgbench's rows are there."""
     office = new_place("postgresql", "office")
     assert isinstance(office, PostgresqlPlace)
     finished(pgbench(office, "--initialize", "--quiet", "--foreign-keys", "--scale=1"))
     office.sql("ALTER TABLE pgbench_history ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
-    office.done("host-init", *office.options, "--address", "office@example.com")
-    office.done("table", "add", *TABLES, "--area", "Bank")
     stations = [new_place("sqlite", "koeln"), new_place("mariadb", "bonn")]
-    for station in stations:
-        invitation = tmp_path / f"{station.name}.invitation"
-        office.done("station", "add", station.name, "--address", f"{station.name}@example.com", "--out", invitation)
-        office.done("rule", "set", station.name, "all", "--to-remote", "all")
-        station.done("remote-init", invitation, *station.options)
-    for _ in range(2):
-        for place in (office, *stations):
-            place.run()
+    join(office, *stations)
     return [office, *stations]
 
 
@@ -95,49 +75,9 @@ def test_stations_follow_the_benchmark(places: list[Any], script: str, tmp_path:
     office, *stations = places
     (tmp_path / "script").write_text(SAVEPOINTS)
     chosen = ["--file", str(tmp_path / "script")] if script == "savepoints" else ["--builtin=tpcb-like"]
-    environment = {**os.environ, "REPLICATOR_HOME": str(office.home)}
-    runs = runs_of(office)
-    lasting = subprocess.Popen(
-        [sys.executable, "-m", "replicator.cli.main", "host-run", "--every", "2s"], env=environment, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        wait_until(lambda: lasting.poll() is not None or runs_of(office) > runs, "the host runs")
-        load = pgbench(office, "--client=4", "--jobs=2", f"--time={SECONDS}", "--no-vacuum", *chosen)
-        while load.poll() is None:
-            for station in stations:
-                station.run()
-                assert_balanced(station)
-        print(finished(load))
-    finally:
-        lasting.send_signal(signal.SIGINT)
-        _, told = lasting.communicate()
-    assert told == "replicator: stopped; nothing is lost\n"
-    for _ in range(3):
-        for place in places:
-            place.run()
-    assert_balanced(office)
-    expected = contents(office)
-    assert len(expected["pgbench_history"]) > SECONDS
-    for station in stations:
-        assert contents(station) == expected
-
-
-def assert_balanced(place: Place) -> None:
-    """All transactions are whole: accounts, tellers, branches and the history tell the same sum."""
-    sums = place.sql(
-        "SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers),"
-        " (SELECT sum(bbalance) FROM pgbench_branches), (SELECT coalesce(sum(delta), 0) FROM pgbench_history)"
-    )
-    assert len(set(map(int, sums[0]))) == 1, (place.name, sums)
-
-
-def contents(place: Place) -> dict[str, list[tuple[Any, ...]]]:
-    accounts = place.sql("SELECT aid, bid, abalance FROM pgbench_accounts ORDER BY aid")
-    history = place.sql("SELECT number, tid, bid, aid, delta, mtime FROM pgbench_history ORDER BY number")
-    return {
-        "pgbench_accounts": accounts,
-        "pgbench_history": [(*row[:-1], datetime.fromisoformat(str(row[-1]))) for row in history],
-        "pgbench_tellers": place.sql("SELECT tid, bid, tbalance FROM pgbench_tellers ORDER BY tid"),
-        "pgbench_branches": place.sql("SELECT bid, bbalance FROM pgbench_branches ORDER BY bid"),
-    }
+    options = [f"--client={CLIENTS}", "--jobs=2", f"--time={SECONDS}", "--no-vacuum", *chosen]
+    told = follow(office, stations, lambda: pgbench(office, *options))
+    print(told)
+    (processed,) = re.findall(r"(?m)^number of transactions actually processed: (\d+)$", told)
+    undone = int(processed) - history_of(office)
+    assert undone > SECONDS if script == "savepoints" else undone == 0

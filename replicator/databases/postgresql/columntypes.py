@@ -86,6 +86,8 @@ _BUILT_IN = {
     "character": "bpchar",
 }
 """What `format_type` says, to the catalogue's name: types that every PostgreSQL has."""
+_MODIFIED = {"numeric", "varchar", "bpchar", "time", "timestamp", "timestamptz", "interval"}
+"""Those that take a length or a precision. MariaDB says bigint(20)."""
 
 
 def column_type(name: str, declared: str) -> ColumnType:
@@ -108,7 +110,8 @@ def type_words(wanted: ColumnType) -> str:
     """How to declare a column of this type here: in the source's own words if they are PostgreSQL's and built in."""
     if wanted.declared is not None and (match := _DECLARED.fullmatch(wanted.declared)):
         name = _BUILT_IN.get(match[1] + (match[4] or ""))
-        if name is not None and column_type(name, wanted.declared) == wanted:
+        takes = match[2] is None or name in _MODIFIED
+        if name is not None and takes and column_type(name, wanted.declared) == wanted:
             return wanted.declared
     if wanted.kind is TypeKind.INTEGER:
         return _INTEGERS.get(wanted.bits or 64, "bigint")
