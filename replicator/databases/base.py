@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -85,6 +85,11 @@ class Database(ABC):
     @abstractmethod
     def prepare(self) -> list[str]:
         """Make the database fit for replication and create the outbox. Returns sentences to tell the operator."""
+
+    def migrating(self, connection: Connection) -> AbstractContextManager[bool]:  # noqa: ARG002 - once is the rule
+        """Within, definitions of the replicator's own tables are made. Gives whether they may be there in part: where
+        definitions commit by themselves, those of a migration that was killed are, and are left as they are."""
+        return nullcontext(False)
 
     @abstractmethod
     def close(self) -> None: ...

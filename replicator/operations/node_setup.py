@@ -215,7 +215,8 @@ def _set_up(home: Home, runtime: Runtime, plan: _Plan, host: str | None = None) 
             home.identity.write(plan.identity)
             home.side_file.write(SideState(node=configuration.name, run=0, epoch=plan.epoch))
             with database.transaction() as connection:
-                migrate.upgrade(connection)
+                with database.migrating(connection) as in_part:
+                    migrate.upgrade(connection, in_part=in_part)
                 # What stands there is of an attempt of ours that did not come to its end: nothing ever ran on it.
                 for table in ("node", "peer", "link"):
                     sql.run(connection, f"DELETE FROM replicator_{table}")

@@ -24,6 +24,7 @@ def upgrade(home: Home, runtime: Runtime) -> bool:
         database.transaction() as connection,
     ):
         migrate.require_ours(connection)
-        done = migrate.upgrade(connection)
+        with database.migrating(connection) as in_part:
+            done = migrate.upgrade(connection, in_part=in_part)
         require_own(state.load_node(connection), configuration, home)
     return done

@@ -47,15 +47,17 @@ def require_ours(connection: Connection) -> None:
     _require_revision(connection, _present(connection))
 
 
-def upgrade(connection: Connection) -> bool:
+def upgrade(connection: Connection, *, in_part: bool = False) -> bool:
     """Make the tables in an empty database, or bring older ones up to date, within the caller's transaction.
+
+    `in_part`: some may be there of an attempt that was killed, and that is carried on (`Database.migrating`).
 
     Tables of the application are not touched. True when anything was done. Raises DatabaseTrouble when the tables are
     newer than this program or only some of them are there.
     """
     present = _present(connection)
     found = _revision(connection, present)
-    if found is None and present:
+    if found is None and present and not in_part:
         raise DatabaseTrouble(_HALF_MADE.format(name=min(present)))
     if found is not None:
         _refuse_newer(found)

@@ -30,6 +30,7 @@ from replicator.databases.mariadb.errors import translated
 from replicator.databases.mariadb.outside import foreign_keys_from_outside
 from replicator.databases.mariadb.questions import Questions
 from replicator.databases.mariadb.reader import Reader
+from replicator.databases.mariadb.repeating import repeatable
 from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute
 from replicator.databases.mariadb.tables import Standing, Standings
 from replicator.databases.mariadb.watching import Watch
@@ -105,6 +106,11 @@ class MariadbDatabase(Database):
         with self._defining() as raw:
             capture.create_sequence(raw, self._schema)
         return []
+
+    @contextmanager
+    def migrating(self, connection: Connection) -> Iterator[bool]:
+        with repeatable(connection):
+            yield True
 
     def close(self) -> None:
         self._reader.close()
