@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from replicator.store import migrate, sql
 
+NEXT = f"{int(migrate.REVISION) + 1:04}"
+
 
 def test_there_is_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     office = new_office(tmp_path, capsys)
@@ -21,7 +23,7 @@ def test_older_tables_are_upgraded_and_newer_ones_refused(
 ) -> None:
     office = new_office(tmp_path, capsys)
     # The next version of this program, whose only script says that it ran.
-    monkeypatch.setattr(migrate, "REVISION", "0004")
+    monkeypatch.setattr(migrate, "REVISION", NEXT)
     monkeypatch.setattr(migrate, "_run_scripts", _to_the_next)
     assert "replicator upgrade" in office.refused("status", code=1)
     assert "are up to date now" in office.done("upgrade").out
@@ -40,4 +42,4 @@ def test_without_our_tables_it_makes_none(tmp_path: Path, capsys: pytest.Capture
 
 
 def _to_the_next(connection: Connection) -> None:
-    sql.run(connection, f"UPDATE {migrate.VERSION_TABLE} SET version_num = '0004'")
+    sql.run(connection, f"UPDATE {migrate.VERSION_TABLE} SET version_num = '{NEXT}'")
