@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,18 +25,36 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlitePlac
     made.close()
 
 
+@pytest.fixture
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+    """`new_place(kind)` is a node's database of this kind, and an application with a connection of its own."""
+    made: list[Any] = []
+
+    def new(kind: str) -> Any:
+        if kind == "sqlite":
+            place: Any = SqlitePlace(tmp_path)
+        else:
+            # The server first: where it is missing, its driver may be, too.
+            server, name = request.getfixturevalue(f"{kind}_server"), request.getfixturevalue(f"{kind}_database")
+            place = getattr(import_module(f"{kind}_places"), f"{kind.capitalize()}Place")(server, name)
+        made.append(place)
+        return place
+
+    yield new
+    for place in made:
+        place.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def each_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    """A node's database of each kind, and an application with a connection of its own."""
-    kind = request.param
-    if kind == "sqlite":
-        made: Any = SqlitePlace(tmp_path)
-    else:
-        # The server first: where it is missing, its driver may be, too.
-        server, name = request.getfixturevalue(f"{kind}_server"), request.getfixturevalue(f"{kind}_database")
-        made = getattr(import_module(f"{kind}_places"), f"{kind.capitalize()}Place")(server, name)
-    yield made
-    made.close()
+def each_place(request: pytest.FixtureRequest, new_place: Callable[[str], Any]) -> Any:
+    """A database of each kind in turn."""
+    return new_place(request.param)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server_place(request: pytest.FixtureRequest, new_place: Callable[[str], Any]) -> Any:
+    """A database of each kind that several programs write to at a time."""
+    return new_place(request.param)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql", "mariadb"])

@@ -30,6 +30,11 @@ class MariadbPlace(NodePlace):
         """A second session of the application."""
         return self.server.connect(self.name, "application")
 
+    def do(self, session: Any, *statements: str) -> None:
+        with session.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
     def run(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self.application.cursor() as cursor:
             cursor.execute(sql, parameters or None)

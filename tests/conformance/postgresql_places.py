@@ -41,6 +41,10 @@ class PostgresqlPlace(NodePlace):
         """A second session of the application."""
         return self.server.connect(self.name, "application")
 
+    def do(self, session: Any, *statements: str) -> None:
+        for statement in statements:
+            session.execute(statement.encode())
+
     def run(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         cursor = self.application.execute(sql.encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +14,6 @@ from replicator.types import ColumnDefinition, ColumnType, ForeignKey, Table, Ta
 if TYPE_CHECKING:
     from mariadb_places import MariadbPlace
 
-    from tests.servers.mariadb import MariadbServer
 
 SCHEMA = (
     "CREATE TABLE customers (country char(2), id int, name text, PRIMARY KEY (country, id))",
@@ -40,12 +39,8 @@ NAMES = ("customers", "orders", "lines", "notes", "gone")
 
 
 @pytest.fixture
-def place(mariadb_server: MariadbServer, mariadb_database: str) -> Iterator[MariadbPlace]:
-    from mariadb_places import MariadbPlace
-
-    made = MariadbPlace(mariadb_server, mariadb_database)
-    yield made
-    made.close()
+def place(new_place: Callable[[str], MariadbPlace]) -> MariadbPlace:
+    return new_place("mariadb")
 
 
 def add(place: MariadbPlace, *names: str) -> list[Table]:

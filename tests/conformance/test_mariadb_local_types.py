@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,19 +14,14 @@ from replicator.types import ColumnDefinition, ColumnType, Table, TableDefinitio
 if TYPE_CHECKING:
     from mariadb_places import MariadbPlace
 
-    from tests.servers.mariadb import MariadbServer
 
 UUID = "11111111-2222-3333-4444-55555555555a"
 DIGITS = UUID.replace("-", "")
 
 
 @pytest.fixture
-def place(mariadb_server: MariadbServer, mariadb_database: str) -> Iterator[MariadbPlace]:
-    from mariadb_places import MariadbPlace
-
-    made = MariadbPlace(mariadb_server, mariadb_database)
-    yield made
-    made.close()
+def place(new_place: Callable[[str], MariadbPlace]) -> MariadbPlace:
+    return new_place("mariadb")
 
 
 def numeric(precision: int | None, scale: int | None = None, declared: str | None = None) -> ColumnType:

@@ -18,20 +18,16 @@ from tests.servers.processes import wait_until
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
 
-    from tests.servers.postgresql import PostgresqlServer
 
 CUSTOMERS = "CREATE TABLE customers (id integer PRIMARY KEY, name text NOT NULL UNIQUE)"
 
 
 @pytest.fixture
-def place(postgresql_server: PostgresqlServer, postgresql_database: str) -> Iterator[PostgresqlPlace]:
-    from postgresql_places import PostgresqlPlace
-
-    made = PostgresqlPlace(postgresql_server, postgresql_database)
+def place(new_place: Callable[[str], PostgresqlPlace]) -> PostgresqlPlace:
+    made = new_place("postgresql")
     made.make(CUSTOMERS, "INSERT INTO customers VALUES (1, 'a'), (2, 'b'), (3, 'c')")
     made.replicate("customers")
-    yield made
-    made.close()
+    return made
 
 
 @pytest.fixture

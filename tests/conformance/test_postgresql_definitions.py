@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from database_places import SqlitePlace
-from test_postgresql import TYPES
+from server_types import POSTGRESQL as TYPES
 
 from replicator.databases.postgresql.columntypes import type_words
 from replicator.databases.sqlite.columntypes import column_type
@@ -27,16 +27,10 @@ from replicator.types import (
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
 
-    from tests.servers.postgresql import PostgresqlServer
-
 
 @pytest.fixture
-def place(postgresql_server: PostgresqlServer, postgresql_database: str) -> Iterator[PostgresqlPlace]:
-    from postgresql_places import PostgresqlPlace
-
-    made = PostgresqlPlace(postgresql_server, postgresql_database)
-    yield made
-    made.close()
+def place(new_place: Callable[[str], PostgresqlPlace]) -> PostgresqlPlace:
+    return new_place("postgresql")
 
 
 @pytest.fixture

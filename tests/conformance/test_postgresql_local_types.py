@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,19 +14,14 @@ from replicator.types import ColumnDefinition, ColumnType, Table, TableDefinitio
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
 
-    from tests.servers.postgresql import PostgresqlServer
 
 UUID = "11111111-2222-3333-4444-55555555555a"
 DIGITS = UUID.replace("-", "")
 
 
 @pytest.fixture
-def place(postgresql_server: PostgresqlServer, postgresql_database: str) -> Iterator[PostgresqlPlace]:
-    from postgresql_places import PostgresqlPlace
-
-    made = PostgresqlPlace(postgresql_server, postgresql_database)
-    yield made
-    made.close()
+def place(new_place: Callable[[str], PostgresqlPlace]) -> PostgresqlPlace:
+    return new_place("postgresql")
 
 
 def numeric(precision: int | None, scale: int | None = None, declared: str | None = None) -> ColumnType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,13 @@ from replicator.protocol.keys import pack_key
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
 
-    from tests.servers.postgresql import PostgresqlServer
 
 CUSTOMERS = "CREATE TABLE {}.customers (id integer PRIMARY KEY, name text)"
 
 
 @pytest.fixture
-def place(postgresql_server: PostgresqlServer, postgresql_database: str) -> Iterator[PostgresqlPlace]:
-    from postgresql_places import PostgresqlPlace
-
-    made = PostgresqlPlace(postgresql_server, postgresql_database)
-    yield made
-    made.close()
+def place(new_place: Callable[[str], PostgresqlPlace]) -> PostgresqlPlace:
+    return new_place("postgresql")
 
 
 def make_schema(place: PostgresqlPlace, name: str) -> None:

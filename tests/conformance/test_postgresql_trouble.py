@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,10 @@ from replicator.runtime import Runtime
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
 
-    from tests.servers.postgresql import PostgresqlServer
-
 
 @pytest.fixture
-def place(postgresql_server: PostgresqlServer, postgresql_database: str) -> Iterator[PostgresqlPlace]:
-    from postgresql_places import PostgresqlPlace
-
-    made = PostgresqlPlace(postgresql_server, postgresql_database)
-    yield made
-    made.close()
+def place(new_place: Callable[[str], PostgresqlPlace]) -> PostgresqlPlace:
+    return new_place("postgresql")
 
 
 @pytest.mark.parametrize(
