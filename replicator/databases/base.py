@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy import Table as OwnTable
@@ -106,6 +106,20 @@ class Database(ABC):
 
         The rows have all columns in order but those in `shared`, which have the same value in every row: these need be
         told only once, which is a large part of the time of a narrow row.
+        """
+
+    @abstractmethod
+    def find_own(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        columns: Sequence[str],
+        shared: Mapping[str, object],
+        keys: Collection[bytes],
+    ) -> list[Any]:
+        """These columns of rows of one of the replicator's own tables, by primary key, in any order.
+
+        `keys` are values of the key's last column, `shared` has those of its other columns. Each row is a tuple.
         """
 
     # --- definitions --------------------------------------------------------------------------------------------

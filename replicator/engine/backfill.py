@@ -42,7 +42,7 @@ def _send_new(unit: Unit, table: Table, grouping: Grouping) -> None:
     full, pack_key = full_mask(len(table.definition.columns)), key_packer(table.definition)
     for images in unit.database.scan(unit.connection, table):
         found = {pack_key(image): image for image in images}
-        versions = rows.load_versions(unit.connection, table.id, list(found))
+        versions = rows.load_versions(unit.database, unit.connection, table.id, list(found))
         moved = []
         for key, image in found.items():
             version = versions.get(key)

@@ -97,7 +97,7 @@ def _collect_chunk(unit: Unit, chunk: list[Change], grouping: Grouping, classifi
     keys: defaultdict[int, dict[Key, None]] = defaultdict(dict)
     for change in chunk:
         keys[change.table][change.key] = None
-    known = {table: rows.load_versions(unit.connection, table, wanted) for table, wanted in keys.items()}
+    known = {table: rows.load_versions(unit.database, unit.connection, table, wanted) for table, wanted in keys.items()}
     moved: dict[int, dict[Key, Version]] = {table: {} for table in keys}
     last: dict[int, dict[Key, Change]] = {table: {} for table in keys}
     classify = classifier.classify

@@ -190,15 +190,15 @@ def _remove_missing(replaying: Replaying, position: Position, table: Table) -> N
     all_told = Kinds.NEW in unit.flags_down[table.id]
     for images in unit.database.scan(connection, table) if all_told else ():
         keys = [pack_key(image) for image in images]
-        known = rows.load_versions(connection, table.id, keys)
-        there = scope_keys.there(connection, scope_keys.CONTENT, table.id, keys)
+        known = rows.load_versions(unit.database, connection, table.id, keys)
+        there = scope_keys.there(unit.database, connection, scope_keys.CONTENT, table.id, keys)
         strange = [key for key in keys if key not in known and key not in there]
         scope_keys.add(unit.database, connection, scope_keys.UNVERSIONED, table.id, strange)
     after = b""
     while versions := rows.versions_of_table(connection, table.id, after, PAGE):
         after = versions[-1].key
         keys = [version.key for version in versions if version.tie or all_told]
-        there = scope_keys.there(connection, scope_keys.CONTENT, table.id, keys)
+        there = scope_keys.there(unit.database, connection, scope_keys.CONTENT, table.id, keys)
         _delete(replaying, position, table, [key for key in keys if key not in there])
     after = b""
     while keys := scope_keys.page(connection, scope_keys.UNVERSIONED, table.id, after, PAGE):

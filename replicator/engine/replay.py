@@ -174,7 +174,7 @@ class Replaying:
         state = self.working[table]
         images = [record.image for record in records if record.image is not None]
         for parent, keys in working.missing_parents(state, images).items():
-            coming = scope_keys.there(self.unit.connection, scope_keys.CONTENT, parent, keys)
+            coming = scope_keys.there(self.unit.database, self.unit.connection, scope_keys.CONTENT, parent, keys)
             for link in state.parents:
                 if link.parent.table.id == parent:
                     for key in coming:

@@ -49,7 +49,7 @@ def load_versions(unit: Unit, working: WorkingSet, keys: dict[int, Collection[Ke
         state = working[table]
         unknown = [key for key in wanted if key not in state.versions]
         if unknown:
-            state.versions.update(rows.load_versions(unit.connection, table, unknown))
+            state.versions.update(rows.load_versions(unit.database, unit.connection, table, unknown))
 
 
 def load_rows(unit: Unit, working: WorkingSet, table: int, keys: Collection[Key]) -> None:

@@ -18,16 +18,9 @@ _VERSION_COLUMNS = ("table_id", "row_key", *Version._fields[2:])
 _SELECT_VERSIONS = f"SELECT {', '.join(_VERSION_COLUMNS)} FROM replicator_row_version"
 
 
-def load_versions(connection: Connection, table: int, keys: Collection[Key]) -> dict[Key, Version]:
-    versions: dict[Key, Version] = {}
-    for chunk in sql.in_chunks(list(keys)):
-        found = sql.rows(
-            connection,
-            f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))})",
-            (table, *chunk),
-        )
-        versions.update([(row[1], new_version(Version, row)) for row in found])
-    return versions
+def load_versions(database: Database, connection: Connection, table: int, keys: Collection[Key]) -> dict[Key, Version]:
+    found = database.find_own(connection, tables.row_version, _VERSION_COLUMNS, {"table_id": table}, keys)
+    return {row[1]: new_version(Version, row) for row in found}
 
 
 _OWN = ("row_key", "n", "at")

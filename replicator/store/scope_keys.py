@@ -20,17 +20,9 @@ def add(database: Database, connection: Connection, kind: int, table: int, keys:
     database.upsert(connection, tables.scope_key, [(kind, table, key) for key in keys])
 
 
-def there(connection: Connection, kind: int, table: int, keys: Collection[Key]) -> set[Key]:
-    found: set[Key] = set()
-    for chunk in sql.in_chunks(list(keys)):
-        rows = sql.rows(
-            connection,
-            "SELECT row_key FROM replicator_scope_key"
-            f" WHERE kind = ? AND table_id = ? AND row_key IN ({sql.marks(len(chunk))})",
-            (kind, table, *chunk),
-        )
-        found.update(key for (key,) in rows)
-    return found
+def there(database: Database, connection: Connection, kind: int, table: int, keys: Collection[Key]) -> set[Key]:
+    shared = {"kind": kind, "table_id": table}
+    return {key for (key,) in database.find_own(connection, tables.scope_key, ("row_key",), shared, keys)}
 
 
 def page(connection: Connection, kind: int, table: int, after: Key, limit: int) -> list[Key]:

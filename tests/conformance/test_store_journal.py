@@ -201,9 +201,9 @@ def test_versions(store: Store) -> None:
         rows.save_versions(store.database, connection, versions)
         rows.save_versions(store.database, connection, changed)
         expected = {version.key: version for version in [*versions, *changed]}
-        assert rows.load_versions(connection, 1, KEYS) == expected
+        assert rows.load_versions(store.database, connection, 1, KEYS) == expected
         assert rows.versions_of_table(connection, 1, b"", 9) == [expected[key] for key in KEYS[1:]]
-        assert rows.load_versions(connection, 2, KEYS) == {}
+        assert rows.load_versions(store.database, connection, 2, KEYS) == {}
 
 
 def test_what_stations_have(store: Store) -> None:
@@ -267,9 +267,9 @@ def test_keys_of_a_scope(store: Store) -> None:
     with store.transaction() as connection:
         for _ in range(2):
             scope_keys.add(store.database, connection, scope_keys.CONTENT, 1, KEYS)
-        assert scope_keys.there(connection, scope_keys.CONTENT, 1, [*KEYS, b"none"]) == set(KEYS)
+        assert scope_keys.there(store.database, connection, scope_keys.CONTENT, 1, [*KEYS, b"none"]) == set(KEYS)
         assert scope_keys.page(connection, scope_keys.CONTENT, 1, KEYS[1], 3) == KEYS[2:5]
-        assert scope_keys.there(connection, scope_keys.UNVERSIONED, 1, KEYS) == set()
+        assert scope_keys.there(store.database, connection, scope_keys.UNVERSIONED, 1, KEYS) == set()
         scope_keys.clear(connection)
         assert scope_keys.page(connection, scope_keys.CONTENT, 1, b"", 3) == []
 

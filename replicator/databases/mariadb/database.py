@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pymysql
 from sqlalchemy import URL, Connection
@@ -140,6 +141,16 @@ class MariadbDatabase(Database):
         shared: Mapping[str, object] = NOTHING_SHARED,
     ) -> None:
         own_tables.upsert(driver(connection), table, rows, shared)
+
+    def find_own(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        columns: Sequence[str],
+        shared: Mapping[str, object],
+        keys: Collection[bytes],
+    ) -> list[Any]:
+        return own_tables.find(driver(connection), table, columns, shared, keys)
 
     # --- definitions --------------------------------------------------------------------------------------------
 

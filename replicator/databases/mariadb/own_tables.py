@@ -1,10 +1,10 @@
-"""Writing the replicator's own tables in sets."""
+"""Reading and writing the replicator's own tables in sets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import pymysql
@@ -25,6 +25,30 @@ def upsert(
             some = rows[start : start + _TOGETHER]
             values = chain.from_iterable((*row, *common) for row in some)
             cursor.execute(_statement(table, (*own, *shared), len(some)), list(values))
+
+
+def find(
+    raw: pymysql.Connection[Any],
+    table: Table,
+    columns: Sequence[str],
+    shared: Mapping[str, Any],
+    keys: Collection[bytes],
+) -> list[tuple[Any, ...]]:
+    """See `Database.find_own`."""
+    (last,) = (column.name for column in table.primary_key if column.name not in shared)
+    where = "".join(f"{name} = %s AND " for name in shared)
+    found: list[tuple[Any, ...]] = []
+    rest = iter(keys)
+    with raw.cursor() as cursor:
+        while some := list(islice(rest, _TOGETHER)):
+            # Written into the statement: to have the driver do so would cost more than finding the rows.
+            listed = ", ".join(f"x'{key.hex()}'" for key in some)
+            cursor.execute(
+                f"SELECT {', '.join(columns)} FROM {table.name} WHERE {where}{last} IN ({listed})",
+                list(shared.values()),
+            )
+            found += cursor.fetchall()
+    return found
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from psycopg.adapt import Dumper
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from replicator.databases.postgresql import arrays
 from replicator.databases.postgresql import schemas as places
 from replicator.databases.postgresql.errors import translated
 from replicator.databases.postgresql.schemas import Schemas
@@ -128,6 +129,7 @@ class Opener:
         # Names of the application are always written with their schema.
         execute(raw, "SELECT set_config('search_path', %s, false)", (self.schemas.ours_sql,))
         raw.adapters.register_dumper(bool, _Flag)
+        arrays.register(raw)
 
 
 def describe(url: URL) -> str:

@@ -6,12 +6,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
-from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, tables
+from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, own_tables, tables
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.converting import Rows, converted, rows_of
 from replicator.databases.sqlite.errors import translate, translated
@@ -172,6 +173,16 @@ class SqliteDatabase(Database):
             rows,
             shared=tuple(shared.values()),
         )
+
+    def find_own(
+        self,
+        connection: Connection,
+        table: OwnTable,
+        columns: Sequence[str],
+        shared: Mapping[str, object],
+        keys: Collection[bytes],
+    ) -> list[Any]:
+        return own_tables.find(driver(connection), table, columns, shared, keys)
 
     # --- definitions --------------------------------------------------------------------------------------------
 
