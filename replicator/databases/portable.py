@@ -65,6 +65,10 @@ def number(text: str | None) -> Value:
     """12 for '12.00', 12.5 for '12.50'; text where neither 64 bits nor a double hold it, and for NaN and infinity."""
     if text is None or text[-1] not in "0123456789":
         return text
+    if len(text) <= DOUBLE_DIGITS:
+        short = float(text)
+        rounded = int(short)
+        return rounded if rounded == short else short
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
     if not fraction:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from replicator.types import Value
 
+SAMPLED = 7
+"""Every so-manieth row of a page is weighed. Odd, so that rows of two kinds in turn are both met."""
+
 PAGE_BYTES = 4_000_000
 """Of rows that are read at a time, about: one that is larger by itself comes alone with a few before it."""
 
@@ -28,6 +31,7 @@ class PageSize:
     def note(self, page: Sequence[Sequence[Value]]) -> bool:
         """Whether the page was full, so that another one may follow."""
         full = len(page) >= self.rows
-        fitting = len(page) * PAGE_BYTES // max(weight(page), 1)
+        sample = page[::SAMPLED] if len(page) > SAMPLED * SAMPLED else page
+        fitting = len(sample) * PAGE_BYTES // max(weight(sample), 1)
         self.rows = max(1, min(self._most, 4 * self.rows, fitting))
         return full

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Table, create_engine, make_url
 
 from replicator.databases import Database, open_database
 from replicator.databases.mariadb import own_tables as mariadb_own_tables
+from replicator.databases.mariadb.statements import driver as mariadb_driver
 from replicator.databases.postgresql import own_tables as postgresql_own_tables
 from replicator.databases.postgresql.blockers import Lookout
 from replicator.databases.postgresql.connections import Opener
@@ -28,7 +29,7 @@ class SqliteStore:
 
 
 class PostgresqlStore:
-    """As `Database` is asked by the store: transactions, and writing our tables in sets."""
+    """As `Database` is asked by the store: transactions, reading and writing our tables in sets."""
 
     def __init__(self, url: str) -> None:
         self._opener = Opener(make_url(url))
@@ -51,6 +52,16 @@ class PostgresqlStore:
     ) -> None:
         postgresql_own_tables.upsert(driver(connection), table, rows, shared or {})
 
+    def find_own(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        shared: Mapping[str, Any],
+        keys: Collection[bytes],
+    ) -> list[tuple[Any, ...]]:
+        return postgresql_own_tables.find(driver(connection), table, columns, shared, keys)
+
 
 class MariadbStore:
     """The same for MariaDB."""
@@ -72,9 +83,17 @@ class MariadbStore:
         rows: Sequence[tuple[Any, ...]],
         shared: Mapping[str, Any] | None = None,
     ) -> None:
-        raw = connection.connection.driver_connection
-        assert raw is not None
-        mariadb_own_tables.upsert(cast(Any, raw), table, rows, shared or {})
+        mariadb_own_tables.upsert(mariadb_driver(connection), table, rows, shared or {})
+
+    def find_own(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        shared: Mapping[str, Any],
+        keys: Collection[bytes],
+    ) -> list[tuple[Any, ...]]:
+        return mariadb_own_tables.find(mariadb_driver(connection), table, columns, shared, keys)
 
 
 Store = SqliteStore | PostgresqlStore | MariadbStore

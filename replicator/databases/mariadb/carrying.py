@@ -36,16 +36,10 @@ class Carrier:
 
     def read(self, rows: Iterable[Row]) -> list[Row]:
         """Portable rows of what the driver gives for `selected`."""
-        if not self._readers:
-            return list(rows)
-        made = []
-        for row in rows:
-            values = list(row)
-            for place, read in self._readers:
-                if values[place] is not None:
-                    values[place] = read(values[place])
-            made.append(tuple(values))
-        return made
+        columns: list[Iterable[Value]] = list(zip(*rows, strict=True))
+        for place, read in self._readers if columns else ():
+            columns[place] = [None if value is None else read(value) for value in columns[place]]
+        return list(zip(*columns, strict=True))
 
     def stored(self, row: Sequence[Value]) -> Row:
         """The row as it would be read again. Raises ConstraintViolation for what a column can't hold."""

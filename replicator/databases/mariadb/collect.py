@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 
 from replicator.databases.base import Change
-from replicator.databases.captured import change_maker
+from replicator.databases.captured import decoder
 from replicator.databases.mariadb.capture import change_table
-from replicator.databases.mariadb.carrying import Carrier, Row
+from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.statements import Driver, execute, fetch
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.weighing import PageSize
@@ -28,8 +28,6 @@ from replicator.protocol.keys import pack_key
 from replicator.types import Key, Table
 
 CHUNK = 2000
-_HEAD = 3
-"""Columns before n1: id, op, at."""
 
 Placed = tuple[int, int, list[Change]]
 """Id, number of the table, the changes: an update may be none, or two."""
@@ -96,12 +94,14 @@ class Reading:
 
     def _of_table(self, number: int, standing: Standing | None) -> Iterator[Placed]:
         name, last = change_table(self._schema, number), -1
-        slots, decode = ("", None) if standing is None else (_slots(standing), _decoder(standing))
+        slots, decode = (
+            ("", None) if standing is None else (_slots(standing), decoder(standing.table, standing.carrier.read))
+        )
         size, page_full = PageSize(CHUNK), True
         while page_full:
             rows = fetch(
                 self._reader,
-                f"SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at){slots} FROM {name}"
+                f"SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at), NULL{slots} FROM {name}"
                 f" WHERE id > {last} ORDER BY id LIMIT {size.rows}",
             )
             page_full = size.note(rows)
@@ -112,7 +112,7 @@ class Reading:
             if decode is None:
                 yield from ((row[0], number, []) for row in rows)
             else:
-                yield from decode(number, rows)
+                yield from ((row[0], number, found) for row, found in zip(rows, decode(rows), strict=True))
 
     def clear(self, raw: Driver) -> None:
         """Delete what was read, each found by its key: to find most of a table's rows by id IN (…) the server goes
@@ -135,20 +135,6 @@ def _slots(standing: Standing) -> str:
     return "".join(
         ", " + standing.carrier.selected([f"{letter}{place}" for place in range(1, width + 1)]) for letter in "no"
     )
-
-
-def _decoder(standing: Standing) -> Callable[[int, list[Row]], Iterator[Placed]]:
-    width = len(standing.columns)
-    make, read = change_maker(standing.table), standing.carrier.read
-
-    def decode(number: int, rows: list[Row]) -> Iterator[Placed]:
-        new = read(row[_HEAD : _HEAD + width] for row in rows)
-        old = read(row[_HEAD + width :] for row in rows)
-        for row, now, before in zip(rows, new, old, strict=True):
-            identity, operation, at = row[:_HEAD]
-            yield identity, number, make(identity, operation, at, None, now, before)
-
-    return decode
 
 
 def waiting_keys(raw: Driver, schema: str, standing: Standing) -> set[Key]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -37,15 +37,9 @@ def _chunks(items: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _by_values(here: Here, columns: Sequence[str], wanted: list[Row], before: str, after: str = "") -> tuple[str, Any]:
     """The statement `before … after` on the rows `t` in which these columns are among `wanted`, with its parameters."""
-    texts = here.texts(columns, wanted)
-    listed = _escaped(names(columns, "t."))
-    condition = f"WHERE ({listed}) IN (SELECT * FROM unnest({here.arrays(columns)}))"
-    statement = f"{_escaped(before)} {_escaped(here.place)} t {condition} {_escaped(after)}"
-    return statement, [list(column) for column in zip(*texts, strict=True)]
-
-
-def _portable(rows: list[Row], read: Callable[[Row], Row] | None) -> list[Row]:
-    return rows if read is None else list(map(read, rows))
+    slots, lists = here.arrays(columns, wanted)
+    condition = f"WHERE ({_escaped(names(columns, 't.'))}) IN (SELECT * FROM unnest({slots}))"
+    return f"{_escaped(before)} {_escaped(here.place)} t {condition} {_escaped(after)}", lists
 
 
 def read_images(raw: Driver, here: Here, keys: Collection[Key]) -> dict[Key, Image]:
@@ -56,7 +50,7 @@ def read_images(raw: Driver, here: Here, keys: Collection[Key]) -> dict[Key, Ima
     for some in _chunks(unpack_keys(keys)):
         rows = fetch(raw, *_by_values(here, definition.primary_key, some, f"SELECT {here.select()} FROM"))
         # What the database only calls equal (citext, a key written otherwise) is another key.
-        found.update((key, row) for row in _portable(rows, read) if (key := key_of(row)) in wanted)
+        found.update((key, row) for row in read(rows) if (key := key_of(row)) in wanted)
     return found
 
 
@@ -66,23 +60,23 @@ def write_images(raw: Driver, here: Here, images: Sequence[Image]) -> None:
         return
     columns, key = here.definition.column_names, here.definition.primary_key
     require_canonical_keys(raw, here, images)
-    texts = here.texts(columns, images)
     changed = [column for column in columns if column not in key or not _has_exact_key(here.table)]
     settings = ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in changed)
     tail = f"ON CONFLICT ({names(key)}) DO {f'UPDATE SET {settings}' if settings else 'NOTHING'}"
     head = f"INSERT INTO {here.place} ({names(columns)}) OVERRIDING SYSTEM VALUE"
-    if len(texts) <= _FEW:
-        slots = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(texts))
-        values = [text for row in texts for text in row]
+    if len(images) <= _FEW:
+        slots = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(images))
+        values = [text for row in zip(*here.texts(columns, images), strict=True) for text in row]
         execute(raw, f"{_escaped(head)} VALUES {slots} {_escaped(tail)}", values)
         return
+    rows = zip(*here.copied(columns, images), strict=True)
     execute(raw, "DROP TABLE IF EXISTS pg_temp.replicator_rows")
     execute(
         raw,
         f"CREATE TEMP TABLE replicator_rows ON COMMIT DROP AS SELECT {names(columns)} FROM {here.place} WITH NO DATA",
     )
     with raw.cursor().copy(b"COPY pg_temp.replicator_rows FROM STDIN") as copy:
-        for row in texts:
+        for row in rows:
             copy.write_row(row)
     execute(raw, f"{head} SELECT {names(columns)} FROM pg_temp.replicator_rows {tail}")
 
@@ -114,11 +108,11 @@ def scan(raw: Driver, here: Here) -> Iterator[list[Image]]:
     page = fetch(raw, f"{select} {order} {size.rows}")
     slots = ", ".join(f"%s::{here.types[column].bare}" for column in columns)
     while page:
-        rows = _portable(page, read)
+        rows = read(page)
         yield rows
         if not size.note(page):
             return
-        last = here.texts(columns, [tuple(rows[-1][place] for place in places)])[0]
+        last = [text for (text,) in here.texts(columns, [tuple(rows[-1][place] for place in places)])]
         behind = f"({_escaped(listed)}) > ({slots}) {_escaped(order)} {size.rows}"
         page = fetch(raw, f"{_escaped(select)} WHERE {behind}", last)
 
@@ -136,7 +130,7 @@ def find_keys(
     places = here.definition.indexes_of(columns)
     found: dict[Hashable, Key] = {}
     for some in _chunks(values for values in wanted if None not in values):
-        for row in _portable(fetch(raw, *_by_values(here, columns, some, select, after)), read):
+        for row in read(fetch(raw, *_by_values(here, columns, some, select, after))):
             found[compare([row[place] for place in places])] = key_of(row)
     return found
 
@@ -149,8 +143,8 @@ def count_rows(
     after = f"GROUP BY {names(columns, 't.')}"
     found: dict[Hashable, int] = {}
     for some in _chunks(values for values in wanted if None not in values):
-        for *values, number in fetch(raw, *_by_values(here, columns, some, select, after)):
-            portable = tuple(values) if read is None else read(tuple(values))
-            key = compare(portable)
+        counted = fetch(raw, *_by_values(here, columns, some, select, after))
+        for values, (*_, number) in zip(read([row[:-1] for row in counted]), counted, strict=True):
+            key = compare(values)
             found[key] = found.get(key, 0) + number
     return found

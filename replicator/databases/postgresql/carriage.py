@@ -53,7 +53,7 @@ def carriage(column: ColumnDefinition, here: LocalType, *, in_key: bool) -> Carr
     """`in_key`: the column is in a primary, unique or foreign key."""
     wanted, name = column.type, here.name
     if name == "bytea":
-        return Carriage(_as_it_is, None, _blob_text)
+        return Carriage(_as_it_is, None, blob_text)
     if name in REALS or (name in INTEGERS and (wanted.kind is not TypeKind.NUMERIC or takes_numbers(wanted))):
         return Carriage(_as_it_is, None, text_of)
     if name == "bool":
@@ -224,7 +224,7 @@ def _text_in_utc(value: Value) -> str | None:
     return None if text is None else moment(TypeKind.TIMESTAMP_WITH_ZONE, text)
 
 
-def _blob_text(value: Value) -> str | None:
+def blob_text(value: Value) -> str | None:
     if value is None:
         return None
     content = value if isinstance(value, bytes) else str(text_of(value)).encode("utf-8", "surrogateescape")

@@ -7,15 +7,17 @@ within one it can't, once we have touched it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, cast
 
 from replicator.databases.portable import key_columns
-from replicator.databases.postgresql.carriage import Carriage, LocalType, Read, carriage
+from replicator.databases.postgresql.arrays import Array, integers, texts
+from replicator.databases.postgresql.carriage import INTEGERS, Carriage, LocalType, Read, blob_text, carriage, text_of
 from replicator.databases.postgresql.columntypes import type_words
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, fetch, quoted
 from replicator.errors import ConstraintViolation
-from replicator.types import ColumnDefinition, Table, TableDefinition
+from replicator.types import ColumnDefinition, Table, TableDefinition, Value
 
 Row = tuple[Any, ...]
 
@@ -54,26 +56,44 @@ class Here:
         some = self.definition.column_names if columns is None else columns
         return ", ".join(self.carriages[name].sql(prefix + quoted(name)) for name in some)
 
-    def reader(self, columns: Sequence[str] | None = None) -> Callable[[Row], Row] | None:
+    def reader(self, columns: Sequence[str] | None = None) -> Callable[[list[Row]], list[Row]]:
+        """A function from rows of these columns as they come to portable ones."""
         some = self.definition.column_names if columns is None else columns
-        return row_reader([self.carriages[name].read for name in some])
+        return _rows_reader([self.carriages[name].read for name in some])
 
-    def texts(self, columns: Sequence[str], rows: Iterable[Row]) -> list[tuple[str | None, ...]]:
-        """Portable rows of these columns as texts that PostgreSQL reads as their types.
+    def texts(self, columns: Sequence[str], rows: Sequence[Row]) -> list[Sequence[str | None]]:
+        """The values of these columns of portable rows, a column at a time, as texts that PostgreSQL reads as their
+        types.
 
         Raises ConstraintViolation for what no text here says.
         """
-        writers = [self.carriages[name].write for name in columns]
-        found = [tuple(write(value) for write, value in zip(writers, row, strict=True)) for row in rows]
-        for row in found:
-            for text in row:
-                if text is not None and ("\0" in text or not _is_text(text)):
-                    raise ConstraintViolation("PostgreSQL can't store a text with a NUL, or one that isn't UTF-8.")
+        return [self._texts(name, values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)]
+
+    def _texts(self, name: str, values: Sequence[Value]) -> Sequence[str | None]:
+        write = self.carriages[name].write
+        if write is blob_text:
+            return list(map(write, values))
+        found = values if write is text_of and set(map(type, values)) <= _TEXT else list(map(write, values))
+        texts = cast(Sequence[str | None], found)
+        _require_storable(texts)
+        return texts
+
+    def copied(self, columns: Sequence[str], rows: Sequence[Row]) -> list[Sequence[str | int | float | None]]:
+        """The same for COPY, for which the driver writes numbers as well."""
+        found: list[Sequence[Any]] = []
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+            is_plain = self.carriages[name].write is text_of and set(map(type, values)) <= _NUMBER
+            found.append(values if is_plain else self._texts(name, values))
         return found
 
-    def arrays(self, columns: Sequence[str]) -> str:
-        """A parameter for each column, an array of texts. Cast to the bare types: a cast to others would cut values."""
-        return ", ".join(f"%s::{self.types[name].bare}[]" for name in columns)
+    def arrays(self, columns: Sequence[str], rows: Sequence[Row]) -> tuple[str, list[Array]]:
+        """A parameter for each column and what stands for it. Cast to the bare types: others would cut values."""
+        slots = ", ".join(f"%s::{self.types[name].bare}[]" for name in columns)
+        found: list[Array] = []
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+            is_whole = self.types[name].name in INTEGERS and set(map(type, values)) <= _WHOLE
+            found.append(integers(values) if is_whole else texts(self._texts(name, values)))
+        return slots, found
 
 
 def _expected(column: ColumnDefinition) -> LocalType:
@@ -89,23 +109,35 @@ def carriages(definition: TableDefinition, types: Mapping[str, LocalType]) -> di
     }
 
 
-def row_reader(readers: Sequence[Read | None]) -> Callable[[Row], Row] | None:
-    """A function from rows as they come to portable ones; None where they are that already."""
+def _rows_reader(readers: Sequence[Read | None]) -> Callable[[list[Row]], list[Row]]:
     places = [(place, read) for place, read in enumerate(readers) if read is not None]
-    if not places:
-        return None
 
-    def read_row(row: Row) -> Row:
-        values = list(row)
+    def read_rows(rows: list[Row]) -> list[Row]:
+        if not places or not rows:
+            return rows
+        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
         for place, read in places:
-            values[place] = read(values[place])
-        return tuple(values)
+            columns[place] = map(read, columns[place])
+        return list(zip(*columns, strict=True))
 
-    return read_row
+    return read_rows
 
 
-def _is_text(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+_TEXT = {str, NoneType}
+_WHOLE = {int}
+_NUMBER = {int, float, NoneType}
+
+
+def _require_storable(texts: Sequence[str | None]) -> None:
+    """Raises ConstraintViolation. All at once: to look at each would take longer than to write it."""
+    joined = "".join(filter(None, texts))
+    try:
+        if not joined.isascii():
+            joined.encode()
+    except UnicodeEncodeError:
+        raise ConstraintViolation("PostgreSQL can't store a text that isn't UTF-8.") from None
+    if "\0" in joined:
+        raise ConstraintViolation("PostgreSQL can't store a text with a NUL.")
 
 
 class Cache:

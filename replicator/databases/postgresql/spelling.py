@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from replicator.databases.portable import EXACT_KINDS, is_exact, key_columns, takes_numbers
+from replicator.databases.postgresql import arrays
 from replicator.databases.postgresql.carriage import INTEGERS, TEXTS, LocalType
 from replicator.databases.postgresql.columntypes import column_type
 from replicator.databases.postgresql.here import Here, Row
@@ -49,15 +50,16 @@ def as_stored(raw: Driver, here: Here, columns: Sequence[str], rows: Sequence[Ro
 
 def _ask(raw: Driver, here: Here, name: str, typed: list[tuple[type, Value]]) -> dict[tuple[type, Value], Value]:
     """What the column makes of these values, and how it would be read."""
-    texts = [text for (text,) in here.texts([name], [(value,) for _, value in typed])]
+    (texts,) = here.texts([name], [(value,) for _, value in typed])
     carriage, read = here.carriages[name], here.reader([name])
     cast = f"u.value::{here.types[name].words}"
     select = carriage.sql(f"({cast})").replace("%", "%%")
     rows = fetch(
-        raw, f"SELECT {select} FROM unnest(%s::text[]) WITH ORDINALITY AS u (value, place) ORDER BY u.place", [texts]
+        raw,
+        f"SELECT {select} FROM unnest(%s::text[]) WITH ORDINALITY AS u (value, place) ORDER BY u.place",
+        [arrays.texts(texts)],
     )
-    portable = rows if read is None else list(map(read, rows))
-    return {value: row[0] for value, row in zip(typed, portable, strict=True)}
+    return {value: row[0] for value, row in zip(typed, read(rows), strict=True)}
 
 
 def require_canonical_keys(raw: Driver, here: Here, images: Sequence[Image]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from replicator.databases.weighing import PAGE_BYTES, weight
+from replicator.databases.weighing import PAGE_BYTES, SAMPLED, weight
 from replicator.errors import UnfitTable
 from replicator.types import Value
 
@@ -23,11 +23,9 @@ Item = TypeVar("Item")
 Read = TypeVar("Read")
 
 CHUNK = 1000
+"""Rows or keys that one reading statement handles."""
 STEP = 16
 """Rows between two looks at what they weigh."""
-SAMPLED = 7
-"""Every so-manieth row is weighed. Odd, so that rows of two kinds in turn are both met."""
-"""Rows or keys that one reading statement handles."""
 
 _VALUES = 240
 """Bound by one inserting statement. More gain nothing."""
