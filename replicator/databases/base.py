@@ -169,7 +169,12 @@ class Database(ABC):
     @abstractmethod
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         """What is wrong with the table's capture (trigger removed or changed, not first to fire, table changed or
-        dropped): one sentence each, [] if all is well. Cheap: called at each run."""
+        dropped): one sentence each, [] if all is well."""
+
+    def faulty_tables(self, connection: Connection, tables: Collection[Table]) -> dict[int, list[str]]:
+        """`capture_faults` of those tables that have some, by their numbers. Cheap: called at each run."""
+        found = {table.id: self.capture_faults(connection, table) for table in tables}
+        return {number: faults for number, faults in found.items() if faults}
 
     # --- collect ------------------------------------------------------------------------------------------------
 

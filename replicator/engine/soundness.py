@@ -20,10 +20,8 @@ KIND = "capture"
 def check_capture(unit: Unit) -> list[str]:
     """Triggers that were removed or are no longer first to fire are made anew, and a person is told. Returns what."""
     told = []
-    for table in unit.tables.values():
-        faults = unit.database.capture_faults(unit.connection, table)
-        if not faults:
-            continue
+    for number, faults in unit.database.faulty_tables(unit.connection, unit.tables.values()).items():
+        table = unit.tables[number]
         text = unusable(unit, table)
         if text is None:
             # What was said of it before is over, but not that changes may have been missed.

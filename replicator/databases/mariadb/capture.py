@@ -23,13 +23,16 @@ that is under way, each may be repeated, and the order is such that what is ther
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 import pymysql
 
 from replicator.databases.captured import captured_columns
 from replicator.databases.mariadb import cascades, catalogue, replacing
+from replicator.databases.mariadb.cascades import Standing
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable, LocalTrigger
 from replicator.databases.mariadb.columntypes import captured_words
-from replicator.databases.mariadb.definitions import carried_columns, read_local
+from replicator.databases.mariadb.definitions import carried_columns, read_local, require_fit
 from replicator.databases.mariadb.errors import CONSTRAINT, number_of
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, fetch, quoted
 from replicator.errors import DatabaseBusy, UnfitTable, UnknownName
@@ -39,6 +42,7 @@ _EVENTS = ("INSERT", "UPDATE", "DELETE")
 _FIRST_COLUMNS = (
     "id BIGINT NOT NULL PRIMARY KEY, op CHAR(1) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, at DATETIME(6) NOT NULL"
 )
+_FIRST = 3
 _SEQUENCE = f"{OURS}change_id"
 _CHANGES = f"{OURS}change_"
 _ROW_TOO_LARGE = 1118
@@ -88,42 +92,64 @@ def remove(raw: Driver, schema: str, table: Table) -> None:
         execute(raw, f"DROP TRIGGER IF EXISTS {quoted(schema)}.{quoted(_trigger_name(table.id, event))}")
 
 
-def faults(raw: Driver, schema: str, table: Table) -> list[str]:
-    """One sentence each; what should stand is written anew in thought and compared with what does."""
+def faults(raw: Driver, schema: str, tables: Collection[Table]) -> dict[int, list[str]]:
+    """By the table's number, where there are some: one sentence each. What should stand is written anew in thought and
+    compared with what does."""
+    names = [name for table in tables for name in (table.name, f"{_CHANGES}{table.id}")]
+    found = catalogue.read_some(raw, schema, names)
+    standing = cascades.standing(raw, schema)
+    listed = {table.id: _faults(raw, schema, table, found, standing) for table in tables}
+    return {number: sentences for number, sentences in listed.items() if sentences}
+
+
+def _faults(
+    raw: Driver, schema: str, table: Table, found: dict[str, LocalTable], standing: dict[str, Standing]
+) -> list[str]:
     try:
-        local = read_local(raw, schema, table.name)
+        local = require_fit(found.get(table.name), schema, table.name)
         columns = captured_here(local, table)
     except UnknownName:
         return [f"Table {table.name} has been dropped: restore it, or take it out of replication."]
     except UnfitTable as error:
         return [str(error)]
-    found = replacing.faults(raw, cascades.standing(raw, schema), local, table.definition)
     after = [trigger for trigger in local.triggers if trigger.timing == "AFTER"]
-    ours = {trigger.name: trigger for trigger in after}
-    for event in _EVENTS:
-        trigger = ours.get(_trigger_name(table.id, event))
-        if trigger is None:
-            found.append(
-                f"The capture of table {table.name} has lost the trigger {_trigger_name(table.id, event)}: changes may "
-                "be missed."
-            )
-        elif trigger.event != event or trigger.body != _body(schema, local, table.id, event, columns):
-            found.append(f"The capture of table {table.name} is out of date: the table or its triggers were changed.")
-        elif trigger.order != 1:
-            found.append(f"The trigger {_first(after, event)} of table {table.name} fires before its capture.")
-    standing = _standing_columns(raw, schema, table.id)
-    if not standing:
-        found.append(f"The capture of table {table.name} has lost the table {_CHANGES}{table.id}.")
-    elif standing != wanted_columns(columns):
-        found.append(f"The capture of table {table.name} is out of date: the type of a column was changed.")
     # Told once: the capture that is made then names them.
     known = "".join(trigger.body for trigger in after if trigger.name == _trigger_name(table.id, "INSERT"))
-    found += [
-        f"Table {table.name} has a new column {name}, which isn't replicated."
-        for name in _others(local, columns)
-        if _noted(name) not in known
+    sentences = [
+        *replacing.faults(raw, standing, local, table.definition),
+        *_trigger_faults(
+            table, local, after, {event: _body(schema, local, table.id, event, columns) for event in _EVENTS}
+        ),
+        *_change_table_faults(table, found.get(f"{_CHANGES}{table.id}"), columns),
+        *(
+            f"Table {table.name} has a new column {name}, which isn't replicated."
+            for name in _others(local, columns)
+            if _noted(name) not in known
+        ),
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(sentences))
+
+
+def _trigger_faults(
+    table: Table, local: LocalTable, after: list[LocalTrigger], bodies: dict[str, str]
+) -> Iterator[str]:
+    ours = {trigger.name: trigger for trigger in after}
+    for event, body in bodies.items():
+        trigger = ours.get(_trigger_name(table.id, event))
+        if trigger is None:
+            name = _trigger_name(table.id, event)
+            yield f"The capture of table {table.name} has lost the trigger {name}: changes may be missed."
+        elif trigger.event != event or trigger.body != body:
+            yield f"The capture of table {table.name} is out of date: the table or its triggers were changed."
+        elif trigger.order != 1:
+            yield f"The trigger {_first(after, event)} of table {local.name} fires before its capture."
+
+
+def _change_table_faults(table: Table, changes: LocalTable | None, columns: list[LocalColumn]) -> Iterator[str]:
+    if changes is None:
+        yield f"The capture of table {table.name} has lost the table {_CHANGES}{table.id}."
+    elif [(each.name, each.column_type) for each in changes.columns[_FIRST:]] != wanted_columns(columns):
+        yield f"The capture of table {table.name} is out of date: the type of a column was changed."
 
 
 def captured_here(local: LocalTable, table: Table) -> list[LocalColumn]:
@@ -161,8 +187,8 @@ def _standing_columns(raw: Driver, schema: str, number: int) -> list[Column]:
     found = fetch(
         raw,
         "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
-        " AND TABLE_NAME = %s AND ORDINAL_POSITION > 3 ORDER BY ORDINAL_POSITION",
-        (schema, f"{_CHANGES}{number}"),
+        " AND TABLE_NAME = %s AND ORDINAL_POSITION > %s ORDER BY ORDINAL_POSITION",
+        (schema, f"{_CHANGES}{number}", _FIRST),
     )
     return [(name, words) for name, words in found]
 

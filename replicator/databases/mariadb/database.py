@@ -188,8 +188,12 @@ class MariadbDatabase(Database):
             capture.remove(raw, self._schema, table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
-        self._standings.forget(table.name)
-        return capture.faults(driver(connection), self._schema, table)
+        return self.faulty_tables(connection, [table]).get(table.id, [])
+
+    def faulty_tables(self, connection: Connection, tables: Collection[Table]) -> dict[int, list[str]]:
+        for table in tables:
+            self._standings.forget(table.name)
+        return capture.faults(driver(connection), self._schema, tables)
 
     # --- collect ------------------------------------------------------------------------------------------------
 

@@ -31,8 +31,12 @@ def inspect(raw: Driver, schema: str, name: str, *, replace_cascades: bool = Fal
 
 def read_local(raw: Driver, schema: str, name: str, *, with_cascades: bool = False) -> LocalTable:
     """The table as it is here. Raises UnknownName, or UnfitTable if it can't be replicated whatever its details."""
-    local = None if name.startswith(OURS) else catalogue.read(raw, schema, name)
-    if local is None:
+    return require_fit(catalogue.read(raw, schema, name), schema, name, with_cascades=with_cascades)
+
+
+def require_fit(local: LocalTable | None, schema: str, name: str, *, with_cascades: bool = False) -> LocalTable:
+    """The table, as `read_local` gives it."""
+    if local is None or name.startswith(OURS):
         raise UnknownName(f"There is no table {name!r} in the database {schema}: check the name.")
     if local.kind in _NO_TABLE:
         raise UnfitTable(f"{name} is {_NO_TABLE[local.kind]}: only ordinary tables can be replicated.")
