@@ -37,12 +37,14 @@ def set_(
     down, up = kinds(to_remote), kinds(to_host)
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node:
-        changed = rules_admin.set_rule(node, station, what, to_remote=down, to_host=up)
-    if not changed:
+        done = rules_admin.set_rule(node, station, what, to_remote=down, to_host=up)
+    if not done.rules:
         say(f"Nothing to change: the rules of {station} were so already.")
-    for each in changed:
+    for each in done.rules:
         say(f"{each.table}: {station} gets {each.rule.to_remote}, and sends {each.rule.to_host}")
-    if changed:
+    for remark in done.remarks:
+        say(remark)
+    if done.rules:
         say(f"{station} learns of it with the next run.")
 
 

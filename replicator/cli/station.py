@@ -20,6 +20,7 @@ from replicator.cli.console import (
 from replicator.cli.formats import counted, position_text, record, say
 from replicator.cli.passphrase import new_passphrase
 from replicator.cli.session import session_of
+from replicator.databases.elsewhere import title_of
 from replicator.errors import WrongUse
 from replicator.operations import stations, status
 from replicator.operations.opening import open_node, open_view
@@ -36,6 +37,15 @@ Out = Annotated[
 Protected = Annotated[
     bool,
     typer.Option("--passphrase", help="Protect the invitation; asked for, or taken from REPLICATOR_PASSPHRASE."),
+]
+
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="KIND",
+        help="Its database: postgresql, mariadb or sqlite, where that is known before it says so itself.",
+    ),
 ]
 
 LINK_COLUMNS = (
@@ -55,6 +65,7 @@ def add(
     name: Name,
     address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="The station's e-mail address.")],
     title: Annotated[str | None, typer.Option("--title", help="A title for people.")] = None,
+    database: Kind = None,
     out: Out = None,
     passphrase: Protected = False,
 ) -> None:
@@ -63,7 +74,7 @@ def add(
     home = session.node_home()
     secret = new_passphrase(session) if passphrase else None
     with open_node(home, session.runtime) as node:
-        invited = stations.add_station(node, name, address, title=title, out=out, passphrase=secret)
+        invited = stations.add_station(node, name, address, title=title, out=out, passphrase=secret, database=database)
     _tell(invited)
     say(f"Next: replicator rule set {invited.name} TABLE|AREA|all --to-remote KINDS --to-host KINDS")
 
@@ -125,6 +136,13 @@ def full_mailbox(link: LinkStatus) -> str:
     return f"mailbox of {link.name} is full since {at.astimezone():%Y-%m-%d %H:%M}" if at else ""
 
 
+def _database(link: LinkStatus) -> str | None:
+    if link.database is None:
+        return "not known yet" if link.is_station else None
+    said = link.database_version or "(as was said here)"
+    return f"{title_of(link.database)} {said}"
+
+
 def _state(link: LinkStatus) -> str:
     state = "joined" if link.joined else "invited"
     return state if link.enabled else f"{state}, off"
@@ -146,6 +164,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "title": link.title,
             "address": link.address,
             "state": _state(link),
+            "database": _database(link),
             "key": link.key,
             "added": moment(link.created_at),
             "last heard": moment(link.heard_at),
@@ -162,6 +181,8 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
         },
         as_json=False,
     )
+    for reason in link.unfit:
+        say(f"Its database can't hold this: {reason}")
 
 
 @app.command("set")
@@ -170,13 +191,14 @@ def set_(
     name: Name,
     title: Annotated[str | None, typer.Option("--title", help="A title for people.")] = None,
     address: Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="Its e-mail address.")] = None,
+    database: Kind = None,
 ) -> None:
-    """Change a station's title or address."""
-    if title is None and address is None:
-        raise WrongUse("nothing to set: give --title or --address")
+    """Change a station's title or address, or what is known of its database."""
+    if title is None and address is None and database is None:
+        raise WrongUse("nothing to set: give --title, --address or --database")
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node:
-        peer = stations.change_station(node, name, title=title, address=address)
+        peer = stations.change_station(node, name, title=title, address=address, database=database)
     say(f"{peer.name} <{peer.address}>{f', {peer.title}' if peer.title else ''}")
 
 

@@ -92,6 +92,10 @@ class Database(ABC):
         return nullcontext(False)
 
     @abstractmethod
+    def version(self, connection: Connection) -> str:
+        """Of the server or library, in numbers and dots: '16.3'. Costs no question to the server."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
     @abstractmethod

@@ -90,6 +90,47 @@ def loose_parents(definition: TableDefinition, others: Others, title: str) -> li
     return found
 
 
+_NUMBERS = {TypeKind.INTEGER, TypeKind.NUMERIC, TypeKind.REAL, TypeKind.BOOLEAN}
+_BYTES = {TypeKind.BLOB}
+
+
+def foreign_types(
+    definition: TableDefinition, others: Others, allowed: Callable[[TypeKind, TypeKind], bool], title: str
+) -> Outlook:
+    """Foreign keys to columns of another type. `allowed`: whether a column of the first kind may refer to one of the
+    second. Where both are numbers, or texts of some form, tables that stand there may have one type for both."""
+    found = Outlook()
+    for key in definition.foreign_keys:
+        parent = parent_of(definition, key, others)
+        for own, theirs in zip(key.columns, key.parent_columns, strict=True) if parent is not None else ():
+            kind, parents = kind_of(definition, own), kind_of(parent, theirs)
+            if kind is None or parents is None or kind is parents or allowed(kind, parents):
+                continue
+            alike = all((kind in family) == (parents in family) for family in (_NUMBERS, _BYTES))
+            (found.unmade if alike else found.refused).append(
+                f"Column {definition.name}.{own} ({kind}) refers to {key.parent}.{theirs} ({parents}), and {title} "
+                "wants one type: give them one."
+            )
+    return found
+
+
+def kind_of(definition: TableDefinition | None, column: str) -> TypeKind | None:
+    if definition is None or column not in definition.column_names:
+        return None
+    return definition.columns[definition.index_of(column)].type.kind
+
+
+def many_columned(definition: TableDefinition, most: int, title: str) -> Outlook:
+    """Keys and indexes of more columns than are taken."""
+    found = Outlook()
+    for what, columns in indexes_of(definition):
+        if len(columns) > most:
+            (found.unmade if what == "index" else found.refused).append(
+                f"The {what} of table {definition.name} has {len(columns)} columns: {title} takes {most}."
+            )
+    return found
+
+
 def parent_of(definition: TableDefinition, key: ForeignKey, others: Others) -> TableDefinition | None:
     return definition if key.parent == definition.name else others.get(key.parent)
 

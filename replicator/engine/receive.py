@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from replicator.engine.bounced import settle_bounces, take_bounce
+from replicator.engine.fitness import hear_database
 from replicator.engine.forwarding import take_returned
 from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox
 from replicator.engine.node import Node, Unit
@@ -151,6 +152,8 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
             raise Left
         links.check_binding(opened.header, unit.state.name, peer.name, unit.state.role)
         enrolled = _enrol(unit, peer, opened)
+        if unit.is_host:
+            hear_database(unit, peer, opened.header)
         peer.heard_at = unit.now
         state.save_peer(unit.connection, peer)
         settle_bounces(unit.connection, peer)

@@ -6,6 +6,7 @@ announced reload, which the operator asked for.
 
 from __future__ import annotations
 
+from replicator.engine import fitness
 from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Unit
 from replicator.engine.packing import pack_table
@@ -30,6 +31,12 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
     found = faults(wanted, unit.tables)
     if found:
         raise WrongUse("; ".join(dict.fromkeys(found)))
+    station = unit.peers[peer]
+    wider = [unit.tables[table] for table, rule in changes.items() if _is_wider(rule, old[table])]
+    unfit = fitness.refusals(station, unit.tables, wanted, wider)
+    if unfit:
+        raise WrongUse(f"{fitness.sentence(station, unfit)}; no rule was changed")
+    was_unfit = bool(fitness.unfit(unit, station))
     collect(unit)
     group = open_group(unit, control="rule")
     version = group.position
@@ -53,6 +60,15 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
     slices.insert_content(unit.connection, group.n, content)
     unit.journal.add_control(peer, "rule", body, content=bool(content))
     unit.forget_catalogue()
+    fitness.review(unit, station)
+    if was_unfit and not link.link.out.acknowledged and not fitness.unfit(unit, station):
+        # What was made for it before its database was known can't be taken there: its link begins anew.
+        link.mode = "snapshot"
+
+
+def _is_wider(new: Rule, old: Rule) -> bool:
+    """A rule for a table that doesn't fit may still be made narrower, or taken away."""
+    return bool(new.to_remote & ~old.to_remote or new.to_host & ~old.to_host)
 
 
 def _content(

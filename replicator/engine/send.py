@@ -25,6 +25,7 @@ from replicator.engine.progress import Progress, Silent
 from replicator.engine.routing import queue_parts
 from replicator.errors import RecipientLater, RecipientRefused
 from replicator.protocol import link as links
+from replicator.protocol.hello import DatabaseTold, database_notice
 from replicator.protocol.messages import Acknowledgement, Direction, Header
 from replicator.store import batches, notices, parcels, routes, state
 from replicator.store.state import LinkState, Peer
@@ -210,9 +211,14 @@ def _letter(unit: Unit, peer: Peer, found: LinkState, acknowledgement: Acknowled
         echo=links.echo(found.link),
         probe=probe,
         new_key=identity.public_key if bootstrap is not None else None,
+        notice=None if unit.is_host else database_notice(_database(unit)),
     )
     secret = bytes(bootstrap if bootstrap is not None else identity.private_key)
     return Letter(peer, unit.state.address, acknowledgement, header, secret, public)
+
+
+def _database(unit: Unit) -> DatabaseTold:
+    return DatabaseTold(unit.database.name, unit.database.version(unit.connection))
 
 
 def repeat_all(unit: Unit, found: LinkState) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from replicator.engine import fitness
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.packing import pack_table
@@ -45,7 +46,12 @@ class _Plan:
 def start_snapshots(node: Node, progress: Progress) -> int:
     """Seal a snapshot for every enabled link that waits for one. Returns how many."""
     with node.unit() as unit:
-        waiting = [peer.id for peer in unit.peers.values() if peer.enabled and unit.link(peer.id).mode == "snapshot"]
+        waiting = [
+            peer.id
+            for peer in unit.peers.values()
+            # What a station's database can't hold would stop its link at the very first batch.
+            if peer.enabled and unit.link(peer.id).mode == "snapshot" and not fitness.unfit(unit, peer)
+        ]
     started = 0
     for peer in waiting:
         with blaming_tables(node, "an initial load"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from replicator.engine import fitness
 from replicator.engine.node import Node
 from replicator.engine.rule_changes import set_rules
 from replicator.errors import UnknownName
@@ -23,18 +24,27 @@ class StationRule:
     rule: Rule
 
 
+@dataclass(frozen=True, slots=True)
+class RulesSet:
+    rules: list[StationRule]
+    """Those that changed: [] if they were so already."""
+    remarks: list[str]
+    """What the station's database makes of tables that it did not get before, a sentence each."""
+
+
 def set_rule(
     node: Node, station: str, what: str, *, to_remote: Kinds | None = None, to_host: Kinds | None = None
-) -> list[StationRule]:
+) -> RulesSet:
     """Set a station's rules for a table, an area or 'all'; a direction that is None keeps its kinds.
 
-    Returns the rules that changed: [] if they were so already. What the station gets more of is sent with the next
-    run. Raises UnknownName, and WrongUse where foreign keys forbid it.
+    What the station gets more of is sent with the next run. Raises UnknownName, and WrongUse where foreign keys or the
+    station's database forbid it: then nothing is changed.
     """
     require_host(node, "rules are set")
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, station)
         changes: dict[int, Rule] = {}
+        named = set()
         for table in _meant(unit.tables, what):
             old = unit.current_rule(peer.id, table.id)
             new = Rule(
@@ -43,12 +53,16 @@ def set_rule(
             )
             if new != old:
                 changes[table.id] = new
+                if not old:
+                    named.add(table.id)
         if changes:
             set_rules(unit, peer.id, changes)
-        return [
-            StationRule(peer.name, unit.tables[number].name, unit.tables[number].area, rule)
-            for number, rule in changes.items()
-        ]
+        rules = {number: unit.current_rule(peer.id, number) for number in unit.tables}
+        changed = [unit.tables[number] for number in changes]
+        return RulesSet(
+            [StationRule(peer.name, table.name, table.area, rules[table.id]) for table in changed],
+            fitness.remarks(peer, unit.tables, rules, [table for table in changed if table.id in named]),
+        )
 
 
 def _meant(tables: Mapping[int, Table], what: str) -> list[Table]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replicator.config_values import checked_address, checked_name
+from replicator.databases.elsewhere import KINDS
+from replicator.engine import fitness
 from replicator.engine.node import Node, Unit
 from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
 from replicator.protocol import link as links
 from replicator.protocol.link import InboundStream, Link, OutboundStream
-from replicator.store import batches, parcels, rows, slices, state
+from replicator.store import batches, notices, parcels, rows, slices, state
 from replicator.store import invitation as invitations
 from replicator.store.files import Files
 from replicator.store.identity import new_private_key
@@ -50,13 +52,17 @@ def add_station(
     title: str | None = None,
     out: Path | None = None,
     passphrase: str | None = None,
+    database: str | None = None,
 ) -> Invited:
     """Make a station and write its invitation to `out` (default: NAME.invitation in the current folder).
+
+    `database`: the kind that it will have, where that is known before it says so itself.
 
     Raises WrongUse (a name or address that can't be used or is taken, a file that is there), StorageTrouble.
     """
     require_host(node, "stations are added")
     name, address, title = _checked(checked_name, name), _checked(checked_address, address), _checked_title(title)
+    database = None if database is None else _checked_database(database)
     with node.database.transaction(write=False) as connection:
         host = state.load_node(connection)
         _refuse_taken(host, state.load_peers(connection), name, address)
@@ -80,6 +86,7 @@ def add_station(
             created_at=unit.now,
             heard_at=None,
             sent_at=None,
+            database_kind=database,
         )
         state.insert_peer(unit.connection, peer)
         streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, FIRST_EPOCH)))
@@ -114,14 +121,18 @@ def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase
         peer.invitation = offer.invitation.invitation_id.hex()
         # Of the new computer nothing was heard yet, and nothing was sent to it.
         peer.heard_at = peer.sent_at = None
+        # Its database is likely to be of the same kind; it says so itself.
+        peer.database_version = None
         state.save_peer(unit.connection, peer)
         files.write(path, data)
     _sweep(node, digests, parked)
     return Invited(peer.name, peer.address, path, passphrase is not None, renewed=True)
 
 
-def change_station(node: Node, name: str, *, title: str | None = None, address: str | None = None) -> Peer:
-    """Set what is not None. Raises UnknownName, WrongUse."""
+def change_station(
+    node: Node, name: str, *, title: str | None = None, address: str | None = None, database: str | None = None
+) -> Peer:
+    """Set what is not None. What the station says itself of its database overrules it. Raises UnknownName, WrongUse."""
     require_host(node, "stations are changed")
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, name)
@@ -131,6 +142,9 @@ def change_station(node: Node, name: str, *, title: str | None = None, address: 
             peer.address = _checked(checked_address, address)
             others = {each.id: each for each in unit.peers.values() if each.id != peer.id}
             _refuse_taken(unit.state, others, None, peer.address)
+        if database is not None:
+            peer.database_kind, peer.database_version = _checked_database(database), None
+            fitness.review(unit, peer)
         state.save_peer(unit.connection, peer)
         return peer
 
@@ -154,6 +168,7 @@ def remove_station(node: Node, name: str) -> None:
         peer = state.find_peer(unit.connection, name)
         digests, parked = _empty_link(unit, peer.id)
         state.delete_peer(unit.connection, peer.id)
+        notices.settle(unit.connection, (fitness.KIND,), peer.name)
         unneeded = slices.unneeded(unit.connection, digests)
     _sweep(node, unneeded, parked)
 
@@ -232,6 +247,12 @@ def _checked(check: Callable[[str], str], text: str) -> str:
         return check(text)
     except ValueError as error:
         raise WrongUse(f"{text!r} can't be used: {error}") from None
+
+
+def _checked_database(kind: str) -> str:
+    if kind not in KINDS:
+        raise WrongUse(f"{kind!r} is no kind of database that a station may have: give one of {', '.join(KINDS)}")
+    return kind
 
 
 def _checked_title(title: str | None) -> str | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replicator.engine.bounced import FULL
+from replicator.engine.fitness import refusals
 from replicator.engine.mail_packing import mails_waiting
 from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
@@ -14,6 +15,7 @@ from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
 from replicator.store import batches, conflicts, notices, parcels, routes, slices, state
+from replicator.store.catalogue import load_rule_books, load_tables
 from replicator.store.outgoing import MAIN
 from replicator.store.routes import Route
 from replicator.store.state import Peer
@@ -35,6 +37,12 @@ class LinkStatus:
     """The peer's own key is known. A station that has not joined was invited, and not heard of yet."""
     key: str | None
     """Id of the key that is in use."""
+    is_station: bool
+    """Else it is a host's."""
+    database: str | None
+    """At the host: kind of the station's database. None: it is not known yet."""
+    database_version: str | None
+    """None: the station has not said it itself."""
     created_at: int
     heard_at: int | None
     sent_at: int | None
@@ -62,6 +70,8 @@ class LinkStatus:
     parked_bytes: int
     sequence: int
     """At the host: sequence number of the station's last change that was judged. At a station: of its own."""
+    unfit: list[str]
+    """At the host: what of the station's rules its database can't hold, a sentence each, where one station is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +171,9 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         enabled=peer.enabled,
         joined=peer.public_key is not None if view.is_host else inbound.epoch > NOWHERE,
         key=None if key is None else key_id(key).hex(),
+        is_station=view.is_host,
+        database=peer.database_kind,
+        database_version=peer.database_version,
         created_at=peer.created_at,
         heard_at=peer.heard_at,
         sent_at=peer.sent_at,
@@ -180,6 +193,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         parked_batches=len(parcels.all_parked(connection, peer.id)),
         parked_bytes=parcels.parked_bytes(connection, peer.id),
         sequence=found.applied_n if view.is_host else found.judged_n,
+        unfit=[],
     )
 
 
@@ -236,4 +250,8 @@ def list_stations(view: View) -> list[LinkStatus]:
 
 def show_station(view: View, name: str) -> LinkStatus:
     """Raises UnknownName."""
-    return link_status(view, state.find_peer(view.connection, name))
+    peer = state.find_peer(view.connection, name)
+    tables, book = load_tables(view.connection), load_rule_books(view.connection)[peer.id]
+    rules = {table: book.current(table) for table in tables}
+    unfit = refusals(peer, tables, rules, tables.values()) if view.is_host else []
+    return replace(link_status(view, peer), unfit=unfit)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
+from replicator.engine import fitness
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.errors import UnfitTable, WrongUse
@@ -43,7 +44,7 @@ class TableCheck:
 class Added:
     tables: list[Table]
     remarks: list[str]
-    """What of them stays behind when they travel, a sentence each."""
+    """What of them stays behind when they travel, and which stations can't get them, a sentence each."""
 
 
 def add_tables(
@@ -82,6 +83,8 @@ def add_tables(
             added.append(table)
             remarks += unit.database.remarks(unit.connection, table.name)
         unit.forget_catalogue()
+        for table in added:
+            remarks += fitness.by_kind(unit.peers.values(), table, unit.tables.values())
     return Added(added, remarks)
 
 

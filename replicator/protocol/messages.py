@@ -80,7 +80,7 @@ class Header:
     new_key: bytes | None = None
     """Enrolment: the station's own public key, sealed under the bootstrap key of its invitation."""
     notice: str | None = None
-    """A word from the host that needs no stream, such as 'invitation-used'."""
+    """A word that needs no stream, passed over by whoever doesn't know it; a station's own is in `hello`."""
 
 
 class SegmentKind(StrEnum):

@@ -87,6 +87,10 @@ class Peer:
     created_at: int
     heard_at: int | None
     sent_at: int | None
+    database_kind: str | None = None
+    """At the host: `mariadb`, `postgresql`, `sqlite`, or another word of a newer station. None: nobody has said it."""
+    database_version: str | None = None
+    """As the station says it; None: what is known of its database was said beforehand."""
 
 
 _PEER = tuple(Peer.__slots__)

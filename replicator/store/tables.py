@@ -100,6 +100,8 @@ peer = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("heard_at", BigInteger),
     Column("sent_at", BigInteger),
+    Column("database_kind", String(20)),  # host: of the station's database, as it says or `station add` said
+    Column("database_version", String(20)),  # NULL: the station has not said it itself
 )
 
 # Both streams of a link and how far the journal went into it (protocol.md 2, 3.1 to 3.3). One row a peer.

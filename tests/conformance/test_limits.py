@@ -34,6 +34,9 @@ TYPES = {
     "numeric(2000,5)": ColumnType(TypeKind.NUMERIC, precision=2000, scale=5, declared="NUMERIC(2000,5)"),
     "boolean": ColumnType(TypeKind.BOOLEAN),
     "text": ColumnType(TypeKind.TEXT),
+    "text of PostgreSQL": ColumnType(TypeKind.TEXT, declared="text"),
+    "blob of SQLite": ColumnType(TypeKind.BLOB, declared="blob"),
+    "datetime of SQLite": ColumnType(TypeKind.TIMESTAMP, declared="datetime"),
     "varchar(40)": ColumnType(TypeKind.TEXT, length=40),
     "varchar(1000)": ColumnType(TypeKind.TEXT, length=1000),
     "varchar(99999999)": ColumnType(TypeKind.TEXT, length=99_999_999, declared="VARCHAR(99999999)"),
@@ -50,7 +53,17 @@ TYPES = {
     "json": ColumnType(TypeKind.JSON),
     "any": ColumnType(TypeKind.ANY, declared=""),
 }
-IN_KEYS = {"numeric", "text", "varchar(1000)", "blob", "interval", "json", "any"}
+IN_KEYS = {
+    "numeric",
+    "text",
+    "text of PostgreSQL",
+    "blob of SQLite",
+    "varchar(1000)",
+    "blob",
+    "interval",
+    "json",
+    "any",
+}
 """Whose keys are a matter of their own."""
 INTEGER = ColumnType(TypeKind.INTEGER, bits=32)
 TEXT = TYPES["text"]

@@ -191,9 +191,9 @@ def test_a_definition_makes_the_same_table_again(place: MariadbPlace) -> None:
         "CREATE TABLE children (id int unsigned AUTO_INCREMENT PRIMARY KEY, parent bigint,"
         " price decimal(19,2) NOT NULL DEFAULT 1.5, at timestamp(6) NULL DEFAULT CURRENT_TIMESTAMP(6),"
         " text varchar(30) COLLATE utf8mb4_unicode_ci DEFAULT 'it''s \\\\ here',"
-        " count integer DEFAULT -1, flag boolean DEFAULT true, blob_ blob,"
+        " count integer DEFAULT -1, flag boolean DEFAULT true, blob_ longblob,"
         " mood enum('a','b') DEFAULT 'b', day date DEFAULT curdate(), token uuid DEFAULT uuid(), j json,"
-        " changed datetime ON UPDATE CURRENT_TIMESTAMP, g integer AS (count + 1), UNIQUE (parent, text),"
+        " changed datetime(6) ON UPDATE CURRENT_TIMESTAMP(6), g integer AS (count + 1), UNIQUE (parent, text),"
         " FOREIGN KEY (parent) REFERENCES parents (id), KEY (price), UNIQUE (text (5)), CHECK (count < 5))",
     )
     with place.database.transaction() as connection:

@@ -15,6 +15,7 @@ from replicator.protocol import codec, messages
 from replicator.protocol.codec_segment import put_segment
 from replicator.protocol.describe import plain
 from replicator.protocol.envelope import seal
+from replicator.protocol.hello import DatabaseTold, database_notice
 from replicator.protocol.messages import Direction, SegmentKind
 from replicator.protocol.tape import TapeWriter
 from replicator.resources import schemas_folder
@@ -54,6 +55,15 @@ HEADER_UP = messages.Header(
     part=messages.PartPlace((0, 1), 1, 180, 0, (0, 0), "open"),
     new_key=STATION_PUBLIC,
     notice="hello",
+)
+HEADER_HELLO = messages.Header(
+    sender="Köln",
+    receiver="host",
+    direction=Direction.UP,
+    acknowledgement=messages.Acknowledgement((2, 1), 18, b"\x33" * 32, 18),
+    echo=messages.Echo((0, 1), 3),
+    probe=1,
+    notice=database_notice(DatabaseTold("postgresql", "16.3")),
 )
 SEGMENT_DOWN = messages.Segment(
     host_epoch=2,
@@ -144,6 +154,7 @@ def golden() -> dict[str, tuple[bytes, str, Any]]:
     return {
         "header-down": (codec.encode_header(HEADER_DOWN), "header", HEADER_DOWN),
         "header-up": (codec.encode_header(HEADER_UP), "header", HEADER_UP),
+        "header-hello": (codec.encode_header(HEADER_HELLO), "header", HEADER_HELLO),
         "manifest": (codec.encode_manifest(MANIFEST), "manifest", MANIFEST),
         "manifest-first": (codec.encode_manifest(MANIFEST_FIRST), "manifest", MANIFEST_FIRST),
         "segment-down": (tape(SEGMENT_DOWN), "segment", SEGMENT_DOWN),

@@ -213,7 +213,7 @@ def test_an_older_database_is_told(connection: Connection) -> None:
         migrate.check(connection)
 
 
-@pytest.mark.parametrize("revision", ["0005", "9999", "10000", "4ac9d1f30b2e", ""])
+@pytest.mark.parametrize("revision", [f"{int(migrate.REVISION) + 1:04}", "9999", "10000", "4ac9d1f30b2e", ""])
 def test_a_newer_database_is_refused_and_left_alone(connection: Connection, revision: str) -> None:
     migrate.upgrade(connection)
     run(connection, f"UPDATE {migrate.VERSION_TABLE} SET version_num = '{revision}'")

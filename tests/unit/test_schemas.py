@@ -55,6 +55,7 @@ def test_golden_messages_fit_the_schema(name: str) -> None:
 def test_reads_golden_headers() -> None:
     assert codec.decode_header(stored("header-down")) == golden_messages.HEADER_DOWN
     assert codec.decode_header(stored("header-up")) == golden_messages.HEADER_UP
+    assert codec.decode_header(stored("header-hello")) == golden_messages.HEADER_HELLO
 
 
 def test_reads_golden_manifests() -> None:

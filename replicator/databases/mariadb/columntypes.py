@@ -116,6 +116,8 @@ _WORDS = {
     TypeKind.UUID: "uuid",
     TypeKind.JSON: "json",
 }
+_ALSO_ELSEWHERE = {"text", "blob", "time", "datetime"}
+"""Words that PostgreSQL or applications on SQLite use as well, for texts of any length and fractions of a second."""
 _INTEGER_WORDS = {16: "smallint", 32: "int"}
 
 
@@ -125,7 +127,8 @@ def type_words(wanted: ColumnType, key_bytes: int | None = None) -> str:
     `key_bytes`: the column is part of a key, and may take so many of its bytes. Raises UnfitTable.
     """
     match = _DECLARED.fullmatch(wanted.declared or "")
-    if match is not None and column_type(match[1] or match[2], match[0], is_indexed=True) == wanted:
+    own = match is not None and match[0] not in _ALSO_ELSEWHERE
+    if match is not None and own and column_type(match[1] or match[2], match[0], is_indexed=True) == wanted:
         return match[0]
     if wanted.kind is TypeKind.INTEGER:
         return _INTEGER_WORDS.get(wanted.bits or 64, "bigint")

@@ -113,6 +113,9 @@ class MariadbDatabase(Database):
         with repeatable(connection):
             yield True
 
+    def version(self, connection: Connection) -> str:
+        return roles.version_of(driver(connection).get_server_info())
+
     def close(self) -> None:
         self._reader.close()
         self._questions.close()

@@ -9,9 +9,10 @@ from replicator.databases.limits import (
     Outlook,
     column_name_clashes,
     counting_misfit,
+    foreign_types,
     indexes_of,
     listed,
-    parent_of,
+    many_columned,
     reserved_names,
     too_many,
 )
@@ -45,13 +46,15 @@ _LAST_OF_THE_PLANE = "\uffff"
 
 
 def limits(definition: TableDefinition, others: Others) -> Outlook:
+    keys = many_columned(definition, _MOST_KEY_COLUMNS, _TITLE)
+    foreign = foreign_types(definition, others, _may_refer, _TITLE)
     refused = [
         *_names(definition),
         *reserved_names(definition, ("replicator_",), _TITLE),
         *column_name_clashes(definition, str.lower, _TITLE),
         *too_many(definition, MOST_COLUMNS),
-        *_many_keys(definition),
-        *_foreign_types(definition, others),
+        *keys.refused,
+        *foreign.refused,
     ]
     try:
         words = words_of(definition)
@@ -61,6 +64,9 @@ def limits(definition: TableDefinition, others: Others) -> Outlook:
         refused=[*refused, *_unkeyed(definition, words), *_wide_changes(definition, words)],
         unmade=[
             *counting_misfit(definition, {TypeKind.INTEGER, TypeKind.BOOLEAN}, _TITLE),
+            *keys.unmade,
+            *_many_indexes(definition),
+            *foreign.unmade,
             *_actions(definition),
             *_wide_indexes(definition, words),
             *_wide_rows(definition, words),
@@ -87,18 +93,6 @@ def _names(definition: TableDefinition) -> list[str]:
             )
         elif name.endswith(" ") or max(name) > _LAST_OF_THE_PLANE:
             found.append(f"The name {name!r} has a blank at its end, or letters that MariaDB does not take: rename it.")
-    return found
-
-
-def _many_keys(definition: TableDefinition) -> list[str]:
-    indexes = indexes_of(definition)
-    found = [
-        f"The {what} of table {definition.name} has {len(columns)} columns: MariaDB takes {_MOST_KEY_COLUMNS}."
-        for what, columns in indexes
-        if len(columns) > _MOST_KEY_COLUMNS
-    ]
-    if len(indexes) > _MOST_INDEXES:
-        found.append(f"Table {definition.name} has more than {_MOST_INDEXES} indexes and keys: MariaDB takes no more.")
     return found
 
 
@@ -132,28 +126,18 @@ def _width(words: str) -> Width:
     return width_of(words, 1)
 
 
-def _foreign_types(definition: TableDefinition, others: Others) -> list[str]:
+def _may_refer(kind: TypeKind, parents: TypeKind) -> bool:
     """A foreign key's column gets the type of the parent's, and has to hold what it is to hold."""
-    found = []
-    for key in definition.foreign_keys:
-        parent = parent_of(definition, key, others)
-        if parent is None:
-            continue
-        for own, theirs in zip(key.columns, key.parent_columns, strict=True):
-            kind, parents = _kind_of(definition, own), _kind_of(parent, theirs)
-            if kind is not parents and (kind, parents) not in _HELD:
-                found.append(
-                    f"Column {definition.name}.{own} ({kind}) refers to {key.parent}.{theirs} ({parents}), and MariaDB "
-                    "wants one type: give them one."
-                )
-    return found
-
-
-def _kind_of(definition: TableDefinition, column: str) -> TypeKind | None:
-    return definition.columns[definition.index_of(column)].type.kind if column in definition.column_names else None
+    return (kind, parents) in _HELD
 
 
 # --- not made ---------------------------------------------------------------------------------------------------------
+
+
+def _many_indexes(definition: TableDefinition) -> list[str]:
+    if len(indexes_of(definition)) <= _MOST_INDEXES:
+        return []
+    return [f"Table {definition.name} has more than {_MOST_INDEXES} indexes and keys: MariaDB takes no more."]
 
 
 def _actions(definition: TableDefinition) -> list[str]:
@@ -234,7 +218,7 @@ def _moments(definition: TableDefinition, words: dict[str, str]) -> list[str]:
         return []
     return [
         f"{listed(definition, columns)}: a timestamp of MariaDB reaches from 1970 to 2038 (2106 from 11.5 on); for "
-        "others make the column datetime(6) there, before its first run."
+        "others make the column datetime(6) there, before the rule comes."
     ]
 
 

@@ -22,7 +22,13 @@ NEEDED = (
 )
 """Privileges on the database."""
 
-_VERSION = re.compile(r"(\d+)\.(\d+)")
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
+
+
+def version_of(words: str) -> str:
+    """'10.11.6' of '5.5.5-10.11.6-MariaDB-1'. It begins so where a server hides behind an old one's name."""
+    match = _VERSION.search(words.removeprefix("5.5.5-"))
+    return "0" if match is None else match[0]
 
 
 def require_fit(raw: Driver, schema: str, where: str) -> None:

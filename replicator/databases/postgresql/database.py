@@ -112,6 +112,10 @@ class PostgresqlDatabase(Database):
             capture.create_sequence(driver(connection), self._schemas)
         return told
 
+    def version(self, connection: Connection) -> str:
+        found = driver(connection).info.server_version
+        return f"{found // 10_000}.{found % 10_000}"
+
     def close(self) -> None:
         self._lookout.close()
         self._opener.close()

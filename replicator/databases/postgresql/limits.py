@@ -6,9 +6,10 @@ from replicator.databases.limits import (
     Others,
     Outlook,
     counting_misfit,
+    foreign_types,
     indexes_of,
     loose_parents,
-    parent_of,
+    many_columned,
     too_many,
 )
 from replicator.types import TableDefinition, TypeKind
@@ -30,16 +31,23 @@ _REFERS_TO = {
 
 
 def limits(definition: TableDefinition, others: Others) -> Outlook:
+    keys = many_columned(definition, _MOST_KEY_COLUMNS, _TITLE)
+    foreign = foreign_types(definition, others, _may_refer, _TITLE)
     return Outlook(
         refused=[
             *_names(definition),
             *too_many(definition, MOST_COLUMNS),
             *_columns(definition),
-            *_wide_keys(definition),
+            *keys.refused,
             *loose_parents(definition, others, _TITLE),
-            *_foreign_types(definition, others),
+            *foreign.refused,
         ],
-        unmade=[*counting_misfit(definition, {TypeKind.INTEGER}, _TITLE), *_json_keys(definition)],
+        unmade=[
+            *counting_misfit(definition, {TypeKind.INTEGER}, _TITLE),
+            *keys.unmade,
+            *_json_keys(definition),
+            *foreign.unmade,
+        ],
     )
 
 
@@ -64,14 +72,6 @@ def _columns(definition: TableDefinition) -> list[str]:
     ]
 
 
-def _wide_keys(definition: TableDefinition) -> list[str]:
-    return [
-        f"The {what} of table {definition.name} has {len(columns)} columns: PostgreSQL takes {_MOST_KEY_COLUMNS}."
-        for what, columns in indexes_of(definition)
-        if len(columns) > _MOST_KEY_COLUMNS
-    ]
-
-
 def _json_keys(definition: TableDefinition) -> list[str]:
     """Its type json can't be compared."""
     found = dict.fromkeys(
@@ -86,19 +86,5 @@ def _json_keys(definition: TableDefinition) -> list[str]:
     ]
 
 
-def _foreign_types(definition: TableDefinition, others: Others) -> list[str]:
-    found = []
-    for key in definition.foreign_keys:
-        parent = parent_of(definition, key, others)
-        for own, theirs in zip(key.columns, key.parent_columns, strict=True) if parent else ():
-            assert parent is not None  # noqa: S101 - for the type checker
-            if theirs not in parent.column_names:
-                continue
-            kind = definition.columns[definition.index_of(own)].type.kind
-            parents = parent.columns[parent.index_of(theirs)].type.kind
-            if parents is not kind and parents not in _REFERS_TO.get(kind, ()):
-                found.append(
-                    f"Column {definition.name}.{own} ({kind}) refers to {key.parent}.{theirs} ({parents}), which "
-                    "PostgreSQL can't compare: give them one type."
-                )
-    return found
+def _may_refer(kind: TypeKind, parents: TypeKind) -> bool:
+    return parents in _REFERS_TO.get(kind, ())

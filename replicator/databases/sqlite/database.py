@@ -153,6 +153,9 @@ class SqliteDatabase(Database):
             capture.create_outbox(driver(connection))
         return told
 
+    def version(self, connection: Connection) -> str:  # noqa: ARG002 - the library is in this process
+        return sqlite3.sqlite_version
+
     def close(self) -> None:
         self._opener.close()
         self._forget()

@@ -31,9 +31,9 @@ def limits(definition: TableDefinition, others: Others) -> Outlook:
             *_same_tables(definition, others),
             *column_name_clashes(definition, _folded, _TITLE),
             *too_many(definition, MOST_COLUMNS),
-            *_collations(definition),
             *loose_parents(definition, others, _TITLE),
         ],
+        unmade=_collations(definition),
         altered=_as_text(definition),
     )
 
