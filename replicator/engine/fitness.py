@@ -64,7 +64,9 @@ def remarks(peer: Peer, tables: Mapping[int, Table], rules: Mapping[int, Rule], 
     for table, told in _outlooks(peer, tables, rules, asked):
         if told.unmade:
             reasons = "; ".join(_plain(reason) for reason in told.unmade)
-            found.append(f"Table {table.name} has to be made at {peer.name} by hand before the rule comes there: {reasons}.")
+            found.append(
+                f"Table {table.name} has to be made at {peer.name} by hand before the rule comes there: {reasons}."
+            )
         found += told.altered
     return found
 
