@@ -24,6 +24,7 @@ from replicator.protocol.coming import is_kept
 from replicator.protocol.images import lay_over
 from replicator.protocol.judging import judge, last_verdicts
 from replicator.protocol.keys import checked_key
+from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import TableState, WorkingSet
@@ -160,6 +161,8 @@ class _Judging:
                     outcome = Outcome()
             if not is_kept(self.working, context):
                 raise ConstraintViolation("a row came to stand whose parent did not")
+            if not is_alone(context):
+                raise ConstraintViolation("a row stayed whose parent went")
         if self.repeated or context.answered:
             last_verdicts(outcome)
         self._write(outcome)

@@ -10,8 +10,9 @@ from replicator.databases.portable import alike
 from replicator.engine.node import Unit
 from replicator.engine.written import Written
 from replicator.protocol import working_set as sets
+from replicator.protocol.key_indexes import ChildCount, KeyIndex
 from replicator.protocol.keys import key_packer
-from replicator.protocol.working_set import ChildCount, KeyIndex, TableState, Version, WorkingSet
+from replicator.protocol.working_set import TableState, Version, WorkingSet
 from replicator.protocol.yielding import places_to_yield, yield_unique
 from replicator.store import rows
 from replicator.types import Image, Key, Table, Value

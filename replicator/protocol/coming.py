@@ -7,8 +7,9 @@ renamed. So a child whose parent is sure to come is taken as if it stood already
 
 from __future__ import annotations
 
+from replicator.protocol.key_indexes import KeyIndex
 from replicator.protocol.proposals import GroupContext, Proposal
-from replicator.protocol.working_set import KeyIndex, ParentLink, TableState, Version, WorkingSet
+from replicator.protocol.working_set import ParentLink, TableState, Version, WorkingSet
 from replicator.protocol.yielding import yield_unique
 from replicator.types import ChangeClass, Image, Key
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from replicator.protocol.codec_plain import unpack_rows
 from replicator.protocol.coming import is_coming
+from replicator.protocol.key_indexes import KeyIndex
+from replicator.protocol.leaving import is_left
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome
-from replicator.protocol.working_set import MADE, KeyIndex, ParentLink, TableState, Version
+from replicator.protocol.working_set import MADE, ParentLink, TableState, Version
 from replicator.protocol.yielding import yield_unique
 from replicator.types import Image, Key
 
@@ -26,7 +28,7 @@ def enforce_constraints(
 ) -> Image | None:
     """The row that can really stand: `result`, a changed one, or the present row where it is refused."""
     current = state.rows.get(key)
-    if current is not None and state.children and state.orphans(key, current, result):
+    if current is not None and state.children and not is_left(state, key, current, result, context):
         outcome.conflicts.append(Conflict(state.table.id, key, ConflictKind.PARENT_KEPT, current, result, current))
         return current
     if result is None:

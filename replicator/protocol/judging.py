@@ -6,16 +6,18 @@ is not exactly what the origin sent. Steps are numbered as in the protocol.
 
 from __future__ import annotations
 
+from replicator.protocol.based import based_on_current
 from replicator.protocol.constraints import enforce_constraints
 from replicator.protocol.images import lay_over, masked, same_image
 from replicator.protocol.policies import POLICIES, lost
 from replicator.protocol.proposals import Conflict, ConflictKind, GroupContext, LogRecord, Outcome, PackImage, Proposal
-from replicator.protocol.working_set import REMADE, TableState, Version, made_by_group
+from replicator.protocol.working_set import TableState, Version, made_by_group
 from replicator.types import Image, Key, Value
 
 
 def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome: Outcome, pack: PackImage) -> None:
     """Decide on one change: the working set gets the result, `outcome` what is logged and what stands in conflict."""
+    context.judged += 1
     key, image = proposal.key, proposal.image
     current, version = state.rows.get(key), state.versions.get(key)
     made = version is not None and version.made and version.position == context.position
@@ -115,25 +117,6 @@ def _stood(current: Image | None, result: Image | None, mask: int) -> tuple[Valu
     if current is None or result is None:
         return current
     return masked(current, mask)
-
-
-def based_on_current(current: Image | None, version: Version | None, proposal: Proposal, context: GroupContext) -> bool:
-    """Step 1: did the station know what stands at the host?"""
-    if current is None and proposal.change == "C":
-        return False  # it existed when the station changed it, so it was deleted here
-    if version is None:
-        # A row that stood here before its table was replicated has no version: who inserts it did not know it.
-        return current is None or proposal.change != "N"
-    position = (version.epoch, version.n)
-    if position == proposal.base and version.tie == REMADE and proposal.change == "N":
-        return False  # a station that gets deletes only: it knows of that group's delete and not of the row after it
-    if position <= proposal.base:
-        return True
-    if position == context.position and (proposal.table, proposal.key) in context.altered:
-        return True  # what one transaction writes builds on itself, also where the host had to alter its beginning
-    if current is not None and proposal.change == "N":
-        return False  # the station did not know of that row
-    return bool(version.writer == context.origin and version.writer_epoch == context.origin_epoch and version.clean)
 
 
 def _store(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from replicator.protocol.key_indexes import ChildCount
 from replicator.protocol.rules import RuleBook
 from replicator.types import ChangeClass, Image, Key, Kinds, Position, Value
 
@@ -107,14 +108,21 @@ class GroupContext:
     """Rows of which this group's origin gets a verdict: what becomes of them later in the group must follow it."""
     promised: set[tuple[int, Key]] = field(default_factory=set)
     """Parents (table, key) that come later in the group than rows that refer to them."""
+    left: set[tuple[ChildCount, Hashable]] = field(default_factory=set)
+    """Foreign keys and values of parents that go earlier in the group than rows that refer to them."""
+    judged: int = 0
+    """How many of these changes have been judged, with the one that is."""
     _allowed: dict[int, str] = field(default_factory=dict)
     _changes: Sequence[Proposal] = ()
     _coming: dict[tuple[int, Key], list[Proposal]] | None = None
+    _of_children: dict[ChildCount, dict[Hashable, dict[Key, tuple[int, Proposal]]]] = field(default_factory=dict)
 
     def begin(self, changes: Sequence[Proposal]) -> None:
         """These changes of the group are judged now, in this order."""
-        self._changes, self._coming = changes, None
+        self._changes, self._coming, self.judged = changes, None, 0
+        self._of_children.clear()
         self.promised.clear()
+        self.left.clear()
 
     def coming(self, table: int, key: Key) -> Sequence[Proposal]:
         """The inserts of a row that these changes begin with one and do not delete in the end; none else."""
@@ -129,6 +137,22 @@ class GroupContext:
                 if found[0].change == "N" and [change for change in found if change.change != "C"][-1].change == "N"
             }
         return self._coming.get((table, key), ())
+
+    def of_children(self, count: ChildCount) -> Mapping[Hashable, Mapping[Key, tuple[int, Proposal]]]:
+        """By the value of a foreign key: rows that refer to it or once did, each with its last change and the place of
+        that among these changes, from 0."""
+        found = self._of_children.get(count)
+        if found is None:
+            found = self._of_children[count] = {}
+            changes = [(place, change) for place, change in enumerate(self._changes) if change.table == count.child.id]
+            last = {change.key: (place, change) for place, change in changes}
+            rows = [(key, row) for key in last if count.child_state and (row := count.child_state.rows.get(key))]
+            rows += [(change.key, change.image) for _, change in changes if change.image is not None]
+            for key, row in rows:
+                value = count.of_child(row)
+                if value is not None:
+                    found.setdefault(value, {})[key] = last[key]
+        return found
 
     def allowed(self, table: int) -> str:
         """Upward classes ('N', 'C', 'D') allowed by the rules under which the station classed the group."""

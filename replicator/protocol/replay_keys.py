@@ -12,9 +12,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replicator.protocol.key_indexes import ChildCount, KeyIndex
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.questions import Where
-from replicator.protocol.working_set import ChildCount, KeyIndex, ParentLink, TableState, Version
+from replicator.protocol.working_set import ParentLink, TableState, Version
 from replicator.protocol.yielding import yield_unique
 from replicator.types import Image, Key, Tie
 

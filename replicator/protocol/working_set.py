@@ -7,15 +7,14 @@ writes the difference in the same transaction. No copy outlives the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
+from replicator.protocol.key_indexes import ChildCount, Comparable, KeyIndex
 from replicator.protocol.keys import pack_key
-from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, TableDefinition, Tie, Value
+from replicator.types import NOWHERE, ForeignKey, Image, Key, Position, Table, TableDefinition, Tie
 
-Comparable = Callable[[Sequence[Value]], Hashable | None]
 Alike = Callable[[Image, Image], bool]
 
 
@@ -63,72 +62,6 @@ def made_by_group(version: Version | None, position: Position, was_there: bool, 
     if was_there:
         return version.tie if mine and version is not None else ""
     return REMADE if mine else MADE
-
-
-class KeyIndex:
-    """Which row holds which value of a unique set of columns, for the values that were asked for or that changed."""
-
-    __slots__ = ("columns", "comparable", "holders", "indexes", "pick")
-
-    def __init__(self, table: Table, columns: tuple[str, ...], comparable: Comparable) -> None:
-        self.columns = columns
-        self.indexes = table.definition.indexes_of(columns)
-        self.comparable = comparable
-        self.pick: Callable[[Image], Any] = itemgetter(*self.indexes)
-        """What two rows must have equal for `of` to be equal; cheaper, and enough in most cases."""
-        self.holders: dict[Hashable, Key] = {}
-
-    def values(self, image: Image) -> tuple[Value, ...]:
-        return tuple(image[index] for index in self.indexes)
-
-    def of(self, image: Image) -> Hashable | None:
-        """The comparable value of a row; None where a NULL takes it out of the key."""
-        return self.comparable([image[index] for index in self.indexes])
-
-    def moved(self, key: Key, old: Image | None, new: Image | None) -> None:
-        if old is not None and new is not None and self.pick(old) == self.pick(new):
-            return
-        before = None if old is None else self.of(old)
-        after = None if new is None else self.of(new)
-        if before == after:
-            return
-        if before is not None and self.holders.get(before) == key:
-            del self.holders[before]
-        if after is not None:
-            self.holders[after] = key
-
-
-class ChildCount:
-    """How many rows of a child table refer to a parent value."""
-
-    __slots__ = ("child", "comparable", "counts", "foreign_key", "indexes", "parent_indexes", "pick")
-
-    def __init__(self, child: Table, parent: Table, foreign_key: ForeignKey, comparable: Comparable) -> None:
-        self.child = child
-        self.foreign_key = foreign_key
-        self.indexes = child.definition.indexes_of(foreign_key.columns)
-        self.parent_indexes = parent.definition.indexes_of(foreign_key.parent_columns)
-        self.comparable = comparable
-        self.pick: Callable[[Image], Any] = itemgetter(*self.indexes)
-        self.counts: dict[Hashable, int] = {}
-
-    def of_child(self, image: Image) -> Hashable | None:
-        return self.comparable([image[index] for index in self.indexes])
-
-    def of_parent(self, image: Image) -> Hashable | None:
-        return self.comparable([image[index] for index in self.parent_indexes])
-
-    def moved(self, old: Image | None, new: Image | None) -> None:
-        if old is not None and new is not None and self.pick(old) == self.pick(new):
-            return
-        before = None if old is None else self.of_child(old)
-        after = None if new is None else self.of_child(new)
-        if before == after:
-            return
-        if before is not None:
-            self.counts[before] = self.counts.get(before, 0) - 1
-        if after is not None:
-            self.counts[after] = self.counts.get(after, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +131,10 @@ class TableState:
 
     def orphans(self, key: Key, old: Image, new: Image | None) -> bool:
         """Would other rows that refer to this one be left without it, if `new` took the place of `old`?"""
+        return next(self.orphaned(key, old, new), None) is not None
+
+    def orphaned(self, key: Key, old: Image, new: Image | None) -> Iterator[tuple[ChildCount, Hashable, int]]:
+        """By which foreign keys, with the value that they refer to and how many they are."""
         for count in self.children:
             value = count.of_parent(old)
             if value is None or (new is not None and count.of_parent(new) == value):
@@ -208,8 +145,7 @@ class TableState:
                 present = self.rows.get(key)
                 children -= present is not None and count.of_child(present) == value
             if children > 0:
-                return True
-        return False
+                yield count, value, children
 
     def set_version(self, version: Version) -> None:
         self.versions[version.key] = version
@@ -292,7 +228,7 @@ def _connect(child: TableState, parent: TableState, foreign: ForeignKey, compara
     if index is None:
         index = KeyIndex(parent.table, foreign.parent_columns, comparable)
         parent.referenced.append(index)
-    count = ChildCount(child.table, parent.table, foreign, comparable)
+    count = ChildCount(child.table, parent.table, foreign, comparable, child, index)
     parent.children.append(count)
     child.own_counts.append(count)
     indexes = child.table.definition.indexes_of(foreign.columns)

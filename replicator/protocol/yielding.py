@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from replicator.protocol.key_indexes import KeyIndex
 from replicator.protocol.keys import unpack_key
-from replicator.protocol.working_set import KeyIndex, TableState
+from replicator.protocol.working_set import TableState
 from replicator.types import Image, Key, TypeKind
 
 ENDINGS = 6

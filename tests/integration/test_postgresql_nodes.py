@@ -91,6 +91,30 @@ def test_two_nodes_in_one_database(office: Any) -> None:
     assert "?schema=NAME" in words
 
 
+def test_what_a_station_cascades_arrives_whole(office: Any, new_place: NewPlace) -> None:
+    """PostgreSQL tells of a parent first, then of its children: the host must not keep it for their sake."""
+    office.sql(
+        "CREATE TABLE lines (id integer PRIMARY KEY, of integer NOT NULL REFERENCES orders (id)"
+        " ON DELETE CASCADE ON UPDATE CASCADE)"
+    )
+    office.sql("INSERT INTO customers (id, name) SELECT n, 'Name ' || n FROM generate_series(10, 30) n")
+    office.sql("INSERT INTO orders (id, customer) SELECT n, n / 10 FROM generate_series(100, 300) n")
+    office.sql("INSERT INTO lines SELECT n, n / 10 FROM generate_series(1000, 3000) n")
+    office.done("table", "add", "lines", "--area", "Sales")
+    station, other = new_place("postgresql", "bonn"), new_place("sqlite", "koeln")
+    enrol(office, station, other)
+    exchange(office, station, other)
+    station.sql("DELETE FROM customers WHERE id BETWEEN 20 AND 30")
+    station.sql("UPDATE orders SET id = -id WHERE id < 150")
+    exchange(station, office, station, other)
+    assert office.done("conflict", "list", "--json").json == []
+    # Line 2000 was the order's 200, and so on; order 1 stands since the beginning.
+    assert office.sql("SELECT count(*), min(id), max(id) FROM orders") == [(101, -149, 199)]
+    assert office.sql("SELECT count(*), min(of), max(of) FROM lines") == [(1000, -149, 199)]
+    for statement in (CUSTOMERS, "SELECT id, customer FROM orders ORDER BY id", "SELECT * FROM lines ORDER BY id"):
+        assert station.sql(statement) == other.sql(statement) == office.sql(statement)
+
+
 def test_who_holds_a_row_for_long_is_named_in_the_status(
     office: Any, new_place: NewPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.coming import is_kept
 from replicator.protocol.images import changed_mask, full_mask, masked
 from replicator.protocol.judging import judge
+from replicator.protocol.leaving import is_alone
 from replicator.protocol.proposals import Conflict, GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.rules import RuleBook
 from replicator.types import Image, Kinds, Position, Rule, Table
@@ -49,8 +50,8 @@ class Judged:
         context.begin(proposals)
         for proposal in proposals:
             judge(place.working[proposal.table], proposal, context, self.outcome, pack_row)
-        self.kept = is_kept(place.working, context)
-        """Whether all parents came that rows of this group were taken for the sake of."""
+        self.kept = is_kept(place.working, context) and is_alone(context)
+        """Whether all parents came that rows of this group were taken for the sake of, and all children went."""
 
     @property
     def record(self) -> LogRecord:

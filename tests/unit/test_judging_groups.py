@@ -11,7 +11,7 @@ from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.judging import last_verdicts
 from replicator.protocol.proposals import LogRecord, Outcome, Proposal
 from replicator.protocol.working_set import MADE, REMADE, Version, made_by_group
-from replicator.types import Image, Kinds
+from replicator.types import Image, Kinds, Table
 
 ITEM = table(1, "item", "id integer!, name text")
 CUSTOMER = table(2, "customer", "id integer!, name text!", unique=["name"])
@@ -217,6 +217,86 @@ def test_origin_is_known() -> None:
     place = Place(ITEM)
     Judged(place, insert(ITEM, 1, "a"))
     assert place.version(ITEM, 1).writer == STATION
+
+
+# --- parents that go before their children ----------------------------------------------------------------------------
+
+
+NOTE = table(6, "note", "id integer!, order integer!", foreign=[("order", "order", "id")])
+
+
+def cascaded() -> list[Proposal]:
+    """As PostgreSQL tells of a customer whose delete takes his orders along, and theirs their notes."""
+    return [delete(CUSTOMER, 1), delete(ORDER, 10), delete(NOTE, 20), delete(NOTE, 21)]
+
+
+@pytest.fixture
+def noted() -> Place:
+    place = Place(CUSTOMER, NUMBERED, ORDER, NOTE)
+    place.has(CUSTOMER, 1, "Roth")
+    place.has(ORDER, 10, 1, None)
+    place.has(NOTE, 20, 10)
+    place.has(NOTE, 21, 10)
+    return place
+
+
+def test_a_delete_takes_along_what_it_cascades_to(noted: Place) -> None:
+    judged = Judged(noted, *cascaded())
+    assert not judged.kinds
+    assert judged.kept
+    assert not any(noted.rows(each) for each in (CUSTOMER, ORDER, NOTE))
+    assert [to for *_, to in judged.told] == ["all but origin"] * 4
+    assert not noted.stale_indexes()
+
+
+def test_children_that_are_given_to_nobody_or_to_another_let_their_parent_go(firm: Place) -> None:
+    firm.has(CUSTOMER, 2, "Sand")
+    firm.has(ORDER, 11, 1, None)
+    moved = [update(ORDER, (10, 1, 1), (10, None, 1)), update(ORDER, (11, 1, None), (11, 2, None))]
+    judged = Judged(firm, delete(CUSTOMER, 1), *moved)
+    assert not judged.kinds
+    assert judged.kept
+    assert firm.rows(CUSTOMER) == [(2, "Sand")]
+
+
+def test_a_key_that_changes_first_takes_its_children_along(firm: Place) -> None:
+    """As PostgreSQL tells of it: the old row, the new one, then the orders."""
+    first, *rest = renumbered(1, 2)
+    judged = Judged(firm, *rest, first)  # type: ignore[arg-type]
+    assert not judged.kinds
+    assert judged.kept
+    assert firm.rows(CUSTOMER) == [(2, "Roth")]
+    assert firm.row(ORDER, 10) == (10, 2, 1)
+
+
+def test_a_child_that_was_made_and_goes_in_the_same_group_holds_nobody(noted: Place) -> None:
+    judged = Judged(noted, insert(ORDER, 11, 1, None), *cascaded(), delete(ORDER, 11, base=(0, 0)))
+    assert not judged.kinds
+    assert judged.kept
+    assert not noted.rows(ORDER)
+
+
+@pytest.mark.parametrize("table_of_child", [ORDER, NOTE])
+def test_a_child_that_the_station_did_not_know_keeps_all_above_it(noted: Place, table_of_child: Table) -> None:
+    noted.has(table_of_child, 30, *{4: (1, None), 6: (10,)}[table_of_child.id])
+    judged = Judged(noted, *cascaded())
+    assert "parent-kept" in judged.kinds
+    assert noted.rows(CUSTOMER) == [(1, "Roth")]
+    assert not noted.broken_keys()
+
+
+def test_a_child_that_the_host_changed_stays_with_its_parent(noted: Place) -> None:
+    noted.has(NOTE, 21, 10, version=(1, 40))
+    judged = Judged(noted, *cascaded())
+    assert judged.kinds == ["parent-kept", "parent-kept", "deleted-here-changed-at-host"]
+    assert noted.rows(NOTE) == [(21, 10)]
+    assert not noted.broken_keys()
+
+
+def test_a_child_that_may_not_go_keeps_its_parent(noted: Place) -> None:
+    judged = Judged(noted, *cascaded(), allowed=Kinds.NEW | Kinds.CHANGED)
+    assert set(judged.kinds) == {"forbidden-by-rule"}
+    assert not noted.broken_keys()
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
