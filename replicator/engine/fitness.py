@@ -43,7 +43,10 @@ def review(unit: Unit, peer: Peer) -> None:
     """Tell a person anew what of the station's rules its database can't hold."""
     notices.settle(unit.connection, (KIND,), peer.name)
     if found := unfit(unit, peer):
-        message = f"{sentence(peer, found)}; take it out of the rules of {peer.name}, which gets nothing until then"
+        link = unit.link(peer.id)
+        waits = link.mode or not link.link.out.acknowledged
+        what = f"; {peer.name} gets nothing until then" if waits else ""
+        message = f"{sentence(peer, found)}; take it out of its rules{what}"
         unit.notice(KIND, peer.name, message, waiting=True)
 
 

@@ -117,6 +117,7 @@ def plaintext_of(case: Case, sending: Sending) -> tuple[bytes, bytes]:
         acknowledgement=links.acknowledgement(sending.link, ()),
         echo=links.echo(sending.link),
         part=PartPlace(manifest.epoch, manifest.n, len(stream), 0, manifest.peer_epoch, case.opener),
+        notice="database sqlite 3.45.1" if case.upward else None,
     )
     return edited(codec.encode_header(header), case.header), stream[: BOUNDS.part_payload]
 

@@ -20,6 +20,7 @@ NUMBERS = (
 TEXTS = (
     "", "\0", "x" * 199, "x" * 201, "x" * 70_000, "ä", "\u202e", "\U0010ffff", "replicator_peer", "sqlite_master",
     "customers", "rowid", '"', "'; DROP TABLE customers; --", "N", "host", "snap", "rule", "ack", "open", "refresh",
+    "database mariadb 11.8.3",
 )  # fmt: skip
 BYTES = (b"", b"\0", b"\xff" * 8, b"\x93" * 32, bytes(64), bytes(65), b"x" * 70_000, b"\x91\x01", b"\x91" * 600)
 
