@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-import msgpack
 import pymysql
 
+from replicator.databases.key_rows import chunks, unpack_keys
 from replicator.databases.mariadb.carrying import Carrier, Row
 from replicator.databases.mariadb.equality import comparable, weighed
 from replicator.databases.mariadb.errors import DUPLICATE, LOCKED, number_of
@@ -53,18 +52,6 @@ class Connected:
         return patiently(self.runtime, lambda: fetch(self.raw, sql))
 
 
-def unpack_keys(keys: Iterable[Key]) -> list[Row]:
-    unpacker = msgpack.Unpacker(use_list=False, unicode_errors="surrogateescape", strict_map_key=False)
-    unpacker.feed(b"".join(keys))
-    return list(unpacker)
-
-
-def _chunks(items: Iterable[Row]) -> Iterator[list[Row]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
-
-
 def _among(standing: Standing, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:
     """SQL that is true where these columns hold one of these rows; found by index where there is one."""
     carrier = Carrier(standing.pairs(columns))
@@ -80,7 +67,7 @@ def read_images(on: Connected, standing: Standing, keys: Collection[Key], after:
     """What the database only calls equal to a wanted key is another key."""
     key_of, wanted = key_packer(standing.table.definition), set(keys)
     found: dict[Key, Image] = {}
-    for some in _chunks(unpack_keys(keys)):
+    for some in chunks(unpack_keys(keys), CHUNK):
         where = _among(standing, standing.table.definition.primary_key, some)
         rows = standing.carrier.read(on.fetch(_select(standing, where, after)))
         found.update((key, row) for row in rows if (key := key_of(row)) in wanted)
@@ -98,7 +85,7 @@ def write_images(on: Connected, standing: Standing, images: Sequence[Image]) -> 
     primary key is the first key that InnoDB finds taken. The others are inserted, plainly.
     """
     _require_canonical_keys(standing, images)
-    for some in _chunks(images):
+    for some in chunks(images, CHUNK):
         _write(on, standing, some)
 
 
@@ -212,7 +199,7 @@ def delete_keys(on: Connected, standing: Standing, keys: Collection[Key]) -> Non
     if not standing.has_exact_key:
         keys = list(read_images(on, standing, keys))
     columns = standing.table.definition.primary_key
-    for some in _chunks(unpack_keys(keys)):
+    for some in chunks(unpack_keys(keys), CHUNK):
         # An alias is only taken where several tables may be named.
         _locking(on, standing, columns, some, lambda where: f"DELETE t FROM {standing.sql} t WHERE {where}")
 
@@ -265,7 +252,7 @@ def find_keys(
     asked = [values for values in wanted if None not in values]
     _prime(on, standing, columns, asked)
     found: dict[Hashable, Key] = {}
-    for some in _chunks(_held(standing, columns, asked)):
+    for some in chunks(_held(standing, columns, asked), CHUNK):
         if hold:
             read = _locking(on, standing, columns, some, lambda where: _select(standing, where, "LOCK IN SHARE MODE"))
         else:
@@ -284,7 +271,7 @@ def count_rows(
     asked = [values for values in wanted if None not in values]
     _prime(on, standing, columns, asked)
     found: dict[Hashable, int] = {}
-    for some in _chunks(_held(standing, columns, asked)):
+    for some in chunks(_held(standing, columns, asked), CHUNK):
         rows = on.fetch(
             f"SELECT count(*), {standing.select_list(columns)} FROM {standing.sql} t"
             f" WHERE {_among(standing, columns, some)} GROUP BY {names(columns, 't.')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pymysql
@@ -34,8 +34,8 @@ from replicator.databases.mariadb.reader import Reader
 from replicator.databases.mariadb.repeating import repeatable
 from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute
 from replicator.databases.mariadb.tables import Standing, Standings
-from replicator.databases.mariadb.watching import Watch
 from replicator.databases.mariadb.weights import Weights
+from replicator.databases.watching import Watch
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
@@ -227,11 +227,14 @@ class MariadbDatabase(Database):
 
     @contextmanager
     def watch(self) -> Iterator[Callable[[], bool]]:
-        watch = Watch(self._opener)
-        try:
+        def waits(connection: Connection) -> bool:
+            raw, schema = driver(connection), self._schema
+            found = not collect.is_empty(raw, schema, capture.change_tables(raw, schema))
+            execute(raw, "COMMIT")  # hold nothing until the next question
+            return found
+
+        with closing(Watch(self._opener.another, waits, pymysql.err.MySQLError)) as watch:
             yield watch
-        finally:
-            watch.close()
 
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
         if not keys:

@@ -18,6 +18,7 @@ from replicator.databases.mariadb.columntypes import type_of
 from replicator.databases.mariadb.defaults import read_default
 from replicator.databases.mariadb.limits import MOST_COLUMNS, REPLACED
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, quoted
+from replicator.databases.remarks import ColumnHere, common_remarks
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey
 
@@ -146,22 +147,17 @@ def as_made_here(definition: TableDefinition) -> TableDefinition:
 def remarks(raw: Driver, schema: str, name: str) -> list[str]:
     """What of the table stays behind when its definition travels, one sentence each."""
     local = read_local(raw, schema, name)
-    found = []
-    for column in local.columns:
-        if column.generated:
-            found.append(f"Column {name}.{column.name} is generated: it isn't carried, each place computes it.")
-        elif not column.counts and not read_default(column)[1]:
-            found.append(
-                f"The default of column {name}.{column.name} ({column.default}) is known to MariaDB only: "
-                "tables made from this definition have none."
-            )
-        if column.updates_itself:
-            found.append(
-                f"Column {name}.{column.name} is set by ON UPDATE CURRENT_TIMESTAMP: tables made from this definition "
-                "don't do that."
-            )
-    if local.checks:
-        found.append(f"The CHECK constraints of table {name} aren't carried: they hold at this place only.")
+    columns = (
+        ColumnHere(column.name, column.generated, column.default, column.counts or read_default(column)[1])
+        for column in local.columns
+    )
+    found = common_remarks(name, columns, "MariaDB", checks=bool(local.checks))
+    found += [
+        f"Column {name}.{column.name} is set by ON UPDATE CURRENT_TIMESTAMP: tables made from this definition don't do "
+        "that."
+        for column in local.columns
+        if column.updates_itself
+    ]
     found += [
         f"The unique key {key.name} is on part of a value or a generated column: it isn't carried and holds at this "
         "place only."

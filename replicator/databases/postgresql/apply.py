@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any
 
-import msgpack
-
+from replicator.databases.key_rows import chunks, unpack_keys
 from replicator.databases.postgresql.comparing import comparable
 from replicator.databases.postgresql.here import Here, Row
 from replicator.databases.postgresql.spelling import require_canonical_keys
@@ -23,18 +21,6 @@ _FEW = 20
 """So many rows are written by one statement without a temporary table."""
 
 
-def unpack_keys(keys: Iterable[Key]) -> list[Row]:
-    unpacker = msgpack.Unpacker(use_list=False, unicode_errors="surrogateescape", strict_map_key=False)
-    unpacker.feed(b"".join(keys))
-    return list(unpacker)
-
-
-def _chunks(items: Iterable[Row]) -> Iterator[list[Row]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
-
-
 def _by_values(here: Here, columns: Sequence[str], wanted: list[Row], before: str, after: str = "") -> tuple[str, Any]:
     """The statement `before … after` on the rows `t` in which these columns are among `wanted`, with its parameters."""
     slots, lists = here.arrays(columns, wanted)
@@ -47,7 +33,7 @@ def read_images(raw: Driver, here: Here, keys: Collection[Key]) -> dict[Key, Ima
     key_of, read = key_packer(definition), here.reader()
     wanted = set(keys)
     found: dict[Key, Image] = {}
-    for some in _chunks(unpack_keys(keys)):
+    for some in chunks(unpack_keys(keys), CHUNK):
         rows = fetch(raw, *_by_values(here, definition.primary_key, some, f"SELECT {here.select()} FROM"))
         # What the database only calls equal (citext, a key written otherwise) is another key.
         found.update((key, row) for row in read(rows) if (key := key_of(row)) in wanted)
@@ -95,7 +81,7 @@ def _has_exact_key(table: Table) -> bool:
 def delete_keys(raw: Driver, here: Here, keys: Collection[Key]) -> None:
     if not _has_exact_key(here.table):
         keys = list(read_images(raw, here, keys))
-    for some in _chunks(unpack_keys(keys)):
+    for some in chunks(unpack_keys(keys), CHUNK):
         execute(raw, *_by_values(here, here.definition.primary_key, some, "DELETE FROM"))
 
 
@@ -129,7 +115,7 @@ def find_keys(
     compare, key_of = comparable(here.definition, columns), key_packer(here.definition)
     places = here.definition.indexes_of(columns)
     found: dict[Hashable, Key] = {}
-    for some in _chunks(values for values in wanted if None not in values):
+    for some in chunks((values for values in wanted if None not in values), CHUNK):
         for row in read(fetch(raw, *_by_values(here, columns, some, select, after))):
             found[compare([row[place] for place in places])] = key_of(row)
     return found
@@ -142,7 +128,7 @@ def count_rows(
     compare = comparable(here.definition, columns)
     after = f"GROUP BY {names(columns, 't.')}"
     found: dict[Hashable, int] = {}
-    for some in _chunks(values for values in wanted if None not in values):
+    for some in chunks((values for values in wanted if None not in values), CHUNK):
         counted = fetch(raw, *_by_values(here, columns, some, select, after))
         for values, (*_, number) in zip(read([row[:-1] for row in counted]), counted, strict=True):
             key = compare(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.databases.postgresql.statements import Driver, fetch, quoted
+from replicator.types import ForeignKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,17 @@ class LocalForeignKey:
     on_delete: str
     on_update: str
     deferred: bool
+
+    def portable(self) -> ForeignKey:
+        return ForeignKey(
+            self.columns,
+            self.parent,
+            self.parent_columns,
+            self.on_delete,
+            self.on_update,
+            self.name,
+            self.deferred,
+        )
 
 
 @dataclass(frozen=True, slots=True)

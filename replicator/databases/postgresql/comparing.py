@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal, InvalidOperation
 
-from replicator.databases.keys_compared import key_differences
+from replicator.databases.compared import column_differences, key_differences
 from replicator.databases.portable import key_columns
 from replicator.databases.postgresql import catalogue
 from replicator.databases.postgresql.carriage import LocalType, refusal
@@ -67,23 +67,16 @@ def differences(raw: Driver, schemas: Schemas, wanted: TableDefinition) -> list[
         found = definition_of(local)
     except UnfitTable as error:
         return [str(error)]
-    result = []
     keys = key_columns(wanted)
-    present = {column.name: column for column in found.columns}
-    for column in wanted.columns:
-        here = present.pop(column.name, None)
-        if here is None:
-            result.append(f"Table {wanted.name} has no column {column.name}.")
-        else:
-            local_one = local_type(local.column(column.name))
-            result += _column(wanted.name, here, column, local_one, in_key=column.name in keys)
-    result += [
-        f"Table {wanted.name} has a further column {column.name} that needs a value: let it be NULL or give it a "
-        "default."
-        for column in present.values()
-        if not column.nullable and local.column(column.name).default is None and not local.column(column.name).identity
-    ]
-    return [*result, *key_differences(found, wanted)]
+
+    def compare(here: ColumnDefinition, column: ColumnDefinition) -> list[str]:
+        return _column(wanted.name, here, column, local_type(local.column(column.name)), in_key=column.name in keys)
+
+    def fills_itself(name: str) -> bool:
+        column = local.column(name)
+        return column.default is not None or bool(column.identity)
+
+    return [*column_differences(found, wanted, compare, fills_itself), *key_differences(found, wanted)]
 
 
 def _column(
@@ -93,8 +86,6 @@ def _column(
     refused = refusal(wanted.type, local)
     if refused is not None:
         result.append(f"Column {table}.{wanted.name} {refused}")
-    if here.nullable != wanted.nullable:
-        result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
     if in_key and here.collation and not wanted.collation:
         result.append(f"Column {table}.{wanted.name} is citext, which takes capitals for equal: make it text.")
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -32,7 +32,7 @@ from replicator.databases.postgresql.here import Cache, Here
 from replicator.databases.postgresql.outside import foreign_keys_from_outside
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, driver, execute
-from replicator.databases.postgresql.watching import Watch
+from replicator.databases.watching import Watch
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
@@ -198,11 +198,12 @@ class PostgresqlDatabase(Database):
 
     @contextmanager
     def watch(self) -> Iterator[Callable[[], bool]]:
-        watch = Watch(self._opener)
-        try:
+        def waits(connection: Connection) -> bool:
+            raw = driver(connection)
+            return not is_empty(raw, change_tables(raw, self._schemas))
+
+        with closing(Watch(self._opener.another, waits, psycopg.Error)) as watch:
             yield watch
-        finally:
-            watch.close()
 
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
         if not keys:

@@ -18,6 +18,7 @@ from replicator.databases.postgresql.defaults import counts_by_itself, default_w
 from replicator.databases.postgresql.limits import MOST_COLUMNS, NAME_BYTES, limits
 from replicator.databases.postgresql.schemas import PARAMETER, Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch, names, quoted, scalar
+from replicator.databases.remarks import ColumnHere, common_remarks
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, TypeKind, UniqueKey
 
@@ -154,23 +155,22 @@ def _foreign_key(local: LocalTable, key: LocalForeignKey) -> ForeignKey:
             f"The foreign key {key.name} of table {local.name} refers to the schema {key.parent_schema}: tables of one "
             "schema only can be replicated."
         )
-    return ForeignKey(key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update, key.name, key.deferred)
+    return key.portable()
 
 
 def remarks(raw: Driver, schemas: Schemas, name: str) -> list[str]:
     """What of the table stays behind when its definition travels, one sentence each."""
     local = read_local(raw, schemas, name)
-    found = []
-    for column in local.columns:
-        if column.generated:
-            found.append(f"Column {name}.{column.name} is generated: it isn't carried, each place computes it.")
-        elif not counts_by_itself(column.default) and not read_default(column.default)[1]:
-            found.append(
-                f"The default of column {name}.{column.name} ({column.default}) is known to PostgreSQL only: "
-                "tables made from this definition have none."
-            )
-    if local.checks:
-        found.append(f"The CHECK constraints of table {name} aren't carried: they hold at this place only.")
+    columns = (
+        ColumnHere(
+            column.name,
+            column.generated,
+            column.default,
+            counts_by_itself(column.default) or read_default(column.default)[1],
+        )
+        for column in local.columns
+    )
+    found = common_remarks(name, columns, "PostgreSQL", checks=local.checks)
     found += [
         f"The unique key {key.name} is on an expression, on part of the rows or takes NULLs for equal: it isn't "
         "carried and holds at this place only."

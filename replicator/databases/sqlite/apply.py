@@ -7,14 +7,12 @@ from collections.abc import Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
-import msgpack
-
+from replicator.databases.key_rows import chunks, unpack_keys
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.statements import (
     CHUNK,
     Row,
     bindable,
-    chunks,
     execute_many,
     fetch,
     fetch_by_values,
@@ -87,12 +85,6 @@ def has_exact_key(definition: TableDefinition) -> bool:
     )
 
 
-def unpack_keys(keys: Sequence[Key]) -> list[Row]:
-    unpacker = msgpack.Unpacker(use_list=False, unicode_errors="surrogateescape", strict_map_key=False)
-    unpacker.feed(b"".join(keys))
-    return list(unpacker)
-
-
 def _select(definition: TableDefinition) -> str:
     return f"SELECT {names(definition.column_names)} FROM {quoted(definition.name)}"
 
@@ -104,7 +96,7 @@ def read_images(raw: sqlite3.Connection, table: Table, keys: Collection[Key]) ->
     simple = len(definition.primary_key) == 1 and has_exact_key(definition)
     place = definition.key_indexes[0]
     key_of = key_packer(definition)
-    for some in chunks(keys):
+    for some in chunks(keys, CHUNK):
         wanted = unpack_keys(some)
         rows = fetch_by_values(raw, before, columns, wanted)
         if simple:
@@ -160,7 +152,7 @@ def delete_keys(raw: sqlite3.Connection, table: Table, keys: Collection[Key]) ->
         present = read_images(raw, table, keys)
         keys = [key for key in keys if key in present]
     width = len(definition.primary_key)
-    for some in chunks(keys):
+    for some in chunks(keys, CHUNK):
         execute_many(
             raw, f"DELETE FROM {quoted(definition.name)} WHERE ({place_of_key}) =", "", unpack_keys(some), width
         )
@@ -201,7 +193,7 @@ def find_rows(
     raw: sqlite3.Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
 ) -> Iterator[Image]:
     """The rows that have one of these combinations of values in the columns."""
-    for some in chunks([values for values in wanted if None not in values]):
+    for some in chunks((values for values in wanted if None not in values), CHUNK):
         yield from fetch_by_values(raw, _select(table.definition), names(columns), some)
 
 
@@ -228,5 +220,5 @@ def counted_rows(
     """The combinations of values that are there, each with how many rows have it behind it."""
     listed = names(columns)
     before = f"SELECT {listed}, count(*) FROM {quoted(table.name)}"
-    for some in chunks([values for values in wanted if None not in values]):
+    for some in chunks((values for values in wanted if None not in values), CHUNK):
         yield from fetch_by_values(raw, before, listed, some, f"GROUP BY {listed}")

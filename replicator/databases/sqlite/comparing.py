@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
-from replicator.databases.keys_compared import key_differences
+from replicator.databases.compared import column_differences, key_differences
 from replicator.databases.portable import key_columns
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import refusal
 from replicator.databases.sqlite.definitions import definition_of, read_local
-from replicator.databases.sqlite.tables import LocalTable
 from replicator.errors import UnfitTable
 from replicator.types import ColumnDefinition, TableDefinition
 
@@ -23,28 +22,16 @@ def differences(raw: sqlite3.Connection, wanted: TableDefinition) -> list[str]:
         found = definition_of(raw, local)
     except UnfitTable as error:
         return [str(error)]
-    return [*_columns(local, found, wanted), *key_differences(found, wanted)]
-
-
-def _columns(local: LocalTable, found: TableDefinition, wanted: TableDefinition) -> list[str]:
-    name = wanted.name
-    result = []
     keys = key_columns(wanted)
-    present = {column.name: column for column in found.columns}
-    for column in wanted.columns:
-        here = present.pop(column.name, None)
-        if here is None:
-            result.append(f"Table {name} has no column {column.name}.")
-        else:
-            result += _column(name, local.column(column.name).affinity, here, column, in_key=column.name in keys)
-    result += [
-        f"Table {name} has a further column {column.name} that needs a value: let it be NULL or give it a default."
-        for column in present.values()
-        if not column.nullable and local.column(column.name).default is None
-    ]
+
+    def compare(here: ColumnDefinition, column: ColumnDefinition) -> list[str]:
+        kind = local.column(column.name).affinity
+        return _column(wanted.name, kind, here, column, in_key=column.name in keys)
+
+    result = column_differences(found, wanted, compare, lambda name: local.column(name).default is not None)
     if ("strict" in found.options) != ("strict" in wanted.options):
-        result.append(f"Table {name} must {'' if 'strict' in wanted.options else 'not '}be STRICT.")
-    return result
+        result.append(f"Table {wanted.name} must {'' if 'strict' in wanted.options else 'not '}be STRICT.")
+    return [*result, *key_differences(found, wanted)]
 
 
 def _column(
@@ -54,8 +41,6 @@ def _column(
     refused = refusal(wanted.type, here.type, here_affinity)
     if refused is not None:
         result.append(f"Column {table}.{wanted.name} {refused}")
-    if here.nullable != wanted.nullable:
-        result.append(f"Column {table}.{wanted.name} must {'' if wanted.nullable else 'not '}allow NULL.")
     # One that takes less for the same holds all that comes; the host sees to its own keys.
     if in_key and here.collation not in (None, wanted.collation):
         result.append(

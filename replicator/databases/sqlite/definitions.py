@@ -10,6 +10,7 @@ import itertools
 import sqlite3
 from collections.abc import Collection
 
+from replicator.databases.remarks import ColumnHere, common_remarks
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import affinity, column_type, default_words, read_default, type_words
 from replicator.databases.sqlite.limits import COLLATIONS, MOST_COLUMNS, limits
@@ -125,17 +126,11 @@ def _foreign_key(raw: sqlite3.Connection, local: LocalTable, key: LocalForeignKe
 def remarks(raw: sqlite3.Connection, name: str) -> list[str]:
     """What of the table stays behind when its definition travels, one sentence each."""
     local = read_local(raw, name)
-    found = []
-    for column in local.columns:
-        if column.generated:
-            found.append(f"Column {local.name}.{column.name} is generated: it isn't carried, each place computes it.")
-        elif not read_default(column.default)[1]:
-            found.append(
-                f"The default of column {local.name}.{column.name} ({column.default}) is known to SQLite only: "
-                "tables made from this definition have none."
-            )
-    if local.checks:
-        found.append(f"The CHECK constraints of table {local.name} aren't carried: they hold at this place only.")
+    columns = (
+        ColumnHere(column.name, column.generated, column.default, read_default(column.default)[1])
+        for column in local.columns
+    )
+    found = common_remarks(local.name, columns, "SQLite", checks=bool(local.checks))
     found += [
         f"The unique index {index.name} is on an expression, on part of the rows or in another collation: it isn't "
         "carried and holds at this place only."

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from replicator.databases.sqlite.statements import chunks
+from replicator.databases.key_rows import chunks
 
 _TOGETHER = 500
 """Keys in one statement."""

@@ -8,7 +8,7 @@ them to text. Both cost nothing as long as all text is UTF-8.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -19,7 +19,6 @@ from replicator.errors import UnfitTable
 from replicator.types import Value
 
 Row: TypeAlias = tuple[Value, ...]
-Item = TypeVar("Item")
 Read = TypeVar("Read")
 
 CHUNK = 1000
@@ -67,12 +66,6 @@ def literal(value: Value) -> str:
 
 def _broken(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
-
-
-def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
 
 
 def _lenient(text: bytes) -> str:

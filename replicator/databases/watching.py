@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 
-import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from replicator.databases.postgresql.change_tables import change_tables, is_empty
-from replicator.databases.postgresql.connections import Opener
-from replicator.databases.postgresql.statements import driver
-from replicator.errors import DatabaseTrouble
+from replicator.errors import ReplicatorError
 
 
 class Watch:
-    """Call it to learn whether captured changes wait. Threads may share it."""
+    """Call it to learn whether captured changes wait. Threads may share it. `opened` gives a connection, `asked` the
+    answer on it; nothing may be held afterwards. `trouble`: errors of the driver."""
 
-    def __init__(self, opener: Opener) -> None:
-        self._opener = opener
+    def __init__(
+        self, opened: Callable[[], Connection], asked: Callable[[Connection], bool], trouble: type[Exception]
+    ) -> None:
+        self._opened = opened
+        self._asked = asked
+        self._trouble = trouble
         self._lock = Lock()
         self._connection: Connection | None = None
 
@@ -27,10 +29,9 @@ class Watch:
         with self._lock:
             try:
                 if self._connection is None:
-                    self._connection = self._opener.another()
-                raw = driver(self._connection)
-                return not is_empty(raw, change_tables(raw, self._opener.schemas))
-            except (DatabaseTrouble, SQLAlchemyError, psycopg.Error):
+                    self._connection = self._opened()
+                return self._asked(self._connection)
+            except (ReplicatorError, SQLAlchemyError, self._trouble):
                 self._drop()
                 return False
 

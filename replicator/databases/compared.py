@@ -1,8 +1,37 @@
-"""How the keys of a table that is there differ from those of a definition; the same for every database."""
+"""How a table that is there differs from a definition, as far as that is the same for every database."""
 
 from __future__ import annotations
 
-from replicator.types import ForeignKey, TableDefinition
+from collections.abc import Callable
+
+from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
+
+
+def column_differences(
+    found: TableDefinition,
+    wanted: TableDefinition,
+    compare: Callable[[ColumnDefinition, ColumnDefinition], list[str]],
+    fills_itself: Callable[[str], bool],
+) -> list[str]:
+    """A sentence for each. `compare` tells how a column here differs from the wanted one, `fills_itself` of a column
+    here whether it has a value where none is given."""
+    name = wanted.name
+    result = []
+    present = {column.name: column for column in found.columns}
+    for column in wanted.columns:
+        here = present.pop(column.name, None)
+        if here is None:
+            result.append(f"Table {name} has no column {column.name}.")
+            continue
+        result += compare(here, column)
+        if here.nullable != column.nullable:
+            result.append(f"Column {name}.{column.name} must {'' if column.nullable else 'not '}allow NULL.")
+    result += [
+        f"Table {name} has a further column {column.name} that needs a value: let it be NULL or give it a default."
+        for column in present.values()
+        if not column.nullable and not fills_itself(column.name)
+    ]
+    return result
 
 
 def key_differences(found: TableDefinition, wanted: TableDefinition) -> list[str]:
