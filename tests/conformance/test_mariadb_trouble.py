@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from database_places import told
+from database_places import fail_after, told
 
 pytest.importorskip("pymysql")
 
@@ -330,3 +330,64 @@ def test_a_full_disk_is_told_and_all_goes_on_once_there_is_room(
     write(place, table, *large)
     assert len(place.collect()) == 1
     place.close()
+
+
+def change_tables(place: MariadbPlace) -> list[str]:
+    found = place.run(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
+        " AND TABLE_NAME REGEXP '^replicator_change_[0-9]' ORDER BY TABLE_NAME"
+    )
+    return [name for (name,) in found]
+
+
+def test_what_waits_keeps_its_types_when_the_table_is_changed(place: MariadbPlace) -> None:
+    place.make("CREATE TABLE things (id int PRIMARY KEY, n varchar(20), d decimal(30,5))")
+    (table,) = place.replicate("things")
+    place.run("INSERT INTO things VALUES (1, 'no number', 1.5), (2, '7', 2.5)")
+    place.make("DELETE FROM things WHERE id = 1", "ALTER TABLE things MODIFY n int, MODIFY d double")
+    place.run("INSERT INTO things VALUES (3, 9, 0.1)")
+    with place.database.transaction() as connection:
+        place.database.install_capture(connection, table)
+        assert place.database.capture_faults(connection, table) == []
+        keys = [pack_key((number,)) for number in range(5)]
+        assert place.database.pending_keys(connection, table, keys) == set(keys[1:4])
+    place.run("INSERT INTO things VALUES (4, 10, 0.25)")
+    assert change_tables(place) == ["replicator_change_1", "replicator_change_1_2"]
+    found = [change.image or change.before for change in place.collect()]
+    assert found[:3] == [(1, "no number", "1.50000"), (2, "7", "2.50000"), (1, "no number", "1.50000")]
+    assert [image[0] for image in found[3:] if image] == [3, 4]
+    assert change_tables(place) == ["replicator_change_1_2"]
+
+
+def test_change_tables_of_tables_that_left_go_and_so_does_what_was_not_added_in_the_end(place: MariadbPlace) -> None:
+    place.make(CUSTOMERS, "CREATE TABLE others (id int PRIMARY KEY, name varchar(80), note longtext)")
+    (customers,) = place.replicate("customers")
+    with place.database.transaction() as connection:
+        failed = Table(2, "others", place.database.inspect(connection, "others"))
+    with pytest.raises(ZeroDivisionError), place.database.transaction() as connection:
+        fail_after(place.database.install_capture, connection, failed)
+    place.run("INSERT INTO others VALUES (1, 'never', NULL)")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    assert change_tables(place) == ["replicator_change_1", "replicator_change_2"]
+    # Its number goes to another table, which what was captured has nothing to do with.
+    place.make("CREATE TABLE third (id int PRIMARY KEY, name varchar(80), note longtext)")
+    place.replicate("third")
+    place.run("INSERT INTO third VALUES (7, 'b', NULL)")
+    assert [change.image for change in place.collect()] == [(1, "a", None), (7, "b", None)]
+    place.collect()
+    assert change_tables(place) == ["replicator_change_1", "replicator_change_2_2"]
+    # An attempt that left nothing but its triggers.
+    with pytest.raises(ZeroDivisionError), place.database.transaction() as connection:
+        fail_after(place.database.install_capture, connection, Table(3, "others", failed.definition))
+    assert len(place.run("SHOW TRIGGERS LIKE 'others'")) == 3
+    place.run("INSERT INTO others VALUES (2, 'never', NULL)")
+    place.collect()
+    assert place.run("SHOW TRIGGERS LIKE 'others'") == []
+    assert change_tables(place) == ["replicator_change_1", "replicator_change_2_2"]
+    with place.database.transaction() as connection:
+        place.database.remove_capture(connection, customers)
+    del place.tables[1]
+    place.collect()
+    assert change_tables(place) == ["replicator_change_2_2"]
+    place.run("INSERT INTO third VALUES (8, 'c', NULL)")
+    assert [change.image for change in place.collect()] == [(8, "c", None)]

@@ -14,13 +14,15 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 
 from replicator.databases.base import Change
 from replicator.databases.captured import decoder
-from replicator.databases.mariadb.capture import change_table
+from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.carrying import Carrier
+from replicator.databases.mariadb.change_tables import FIRST, ChangeTable, newest
+from replicator.databases.mariadb.forms import Pair
 from replicator.databases.mariadb.statements import Driver, execute, fetch
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.weighing import PageSize
@@ -29,55 +31,46 @@ from replicator.types import Key, Table
 
 CHUNK = 2000
 
-Placed = tuple[int, int, list[Change]]
-"""Id, number of the table, the changes: an update may be none, or two."""
+Placed = tuple[int, ChangeTable, list[Change]]
+"""Id, where it stands, the changes: an update may be none, or two."""
 
 
 class Cleared:
     """Ids that this transaction has deleted, as the reader's snapshot still shows them: eight bytes each."""
 
     def __init__(self) -> None:
-        self._ids: dict[int, list[array[int]]] = {}
+        self._ids: dict[str, list[array[int]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._ids)
 
-    def add(self, number: int, ids: array[int]) -> None:
-        self._ids.setdefault(number, []).append(ids)
+    def add(self, name: str, ids: array[int]) -> None:
+        self._ids.setdefault(name, []).append(ids)
 
-    def holds(self, number: int, identity: int) -> bool:
-        for ids in self._ids.get(number, ()):
+    def holds(self, name: str, identity: int) -> bool:
+        for ids in self._ids.get(name, ()):
             place = bisect_left(ids, identity)
             if place < len(ids) and ids[place] == identity:
                 return True
         return False
 
 
-def is_empty(raw: Driver, schema: str, numbers: list[int]) -> bool:
-    if not numbers:
-        return True
-    some = " OR ".join(f"EXISTS (SELECT 1 FROM {change_table(schema, number)})" for number in numbers)
-    return not fetch(raw, f"SELECT {some}")[0][0]
-
-
 class Reading:
     """One collect: what the reader shows, merged by id; remembers what was read, to clear it."""
 
-    def __init__(self, reader: Driver, schema: str, numbers: list[int], cleared: Cleared) -> None:
-        self._reader, self._schema, self._numbers, self._cleared = reader, schema, numbers, cleared
-        self._read: dict[int, array[int]] = {number: array("q") for number in numbers}
+    def __init__(self, reader: Driver, schema: str, sources: Sequence[ChangeTable], cleared: Cleared) -> None:
+        self._reader, self._schema, self._sources, self._cleared = reader, schema, sources, cleared
+        self._read: dict[ChangeTable, array[int]] = {source: array("q") for source in sources}
 
     def changes(self, tables: Mapping[int, Table], standing: Callable[[Table], Standing]) -> Iterator[list[Change]]:
         """In chunks. Changes of tables that are no longer replicated are left out, and cleared all the same."""
-        sources = [
-            self._of_table(number, standing(tables[number]) if number in tables else None) for number in self._numbers
-        ]
+        sources = [self._of_table(source, tables.get(source.number), standing) for source in self._sources]
         chunk: list[Change] = []
-        read: list[tuple[int, int]] = []
+        read: list[tuple[ChangeTable, int]] = []
         size = PageSize(CHUNK)
-        for identity, number, found in heapq.merge(*sources, key=itemgetter(0)):
+        for identity, source, found in heapq.merge(*sources, key=itemgetter(0)):
             chunk += found
-            read.append((number, identity))
+            read.append((source, identity))
             if len(chunk) >= size.rows:
                 size.note([change.image or change.before or () for change in chunk])
                 self._note(read)
@@ -87,38 +80,41 @@ class Reading:
         if chunk:
             yield chunk
 
-    def _note(self, read: list[tuple[int, int]]) -> None:
-        for number, identity in read:
-            self._read[number].append(identity)
+    def _note(self, read: list[tuple[ChangeTable, int]]) -> None:
+        for source, identity in read:
+            self._read[source].append(identity)
         read.clear()
 
-    def _of_table(self, number: int, standing: Standing | None) -> Iterator[Placed]:
-        name, last = change_table(self._schema, number), -1
-        slots, decode = (
-            ("", None) if standing is None else (_slots(standing), decoder(standing.table, standing.carrier.read))
-        )
-        size, page_full = PageSize(CHUNK), True
+    def _of_table(
+        self, source: ChangeTable, table: Table | None, standing: Callable[[Table], Standing]
+    ) -> Iterator[Placed]:
+        slots, decode = "", None
+        if table is not None and (pairs := _pairs(self._reader, self._schema, self._sources, source, table, standing)):
+            carrier, places = Carrier(pairs), range(1, len(pairs) + 1)
+            slots = "".join(", " + carrier.selected([f"{letter}{place}" for place in places]) for letter in "no")
+            decode = decoder(table, carrier.read)
+        size, page_full, last = PageSize(CHUNK), True, -1
         while page_full:
             rows = fetch(
                 self._reader,
-                f"SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at), NULL{slots} FROM {name}"
-                f" WHERE id > {last} ORDER BY id LIMIT {size.rows}",
+                f"SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at), NULL{slots}"
+                f" FROM {source.sql(self._schema)} WHERE id > {last} ORDER BY id LIMIT {size.rows}",
             )
             page_full = size.note(rows)
             if page_full:
                 last = rows[-1][0]
             if self._cleared:
-                rows = [row for row in rows if not self._cleared.holds(number, row[0])]
+                rows = [row for row in rows if not self._cleared.holds(source.name, row[0])]
             if decode is None:
-                yield from ((row[0], number, []) for row in rows)
+                yield from ((row[0], source, []) for row in rows)
             else:
-                yield from ((row[0], number, found) for row, found in zip(rows, decode(rows), strict=True))
+                yield from ((row[0], source, found) for row, found in zip(rows, decode(rows), strict=True))
 
     def clear(self, raw: Driver) -> None:
         """Delete what was read, each found by its key: to find most of a table's rows by id IN (…) the server goes
         through all of it, and meets the locks of those who have not committed yet."""
-        for number, ids in self._read.items():
-            name = change_table(self._schema, number)
+        for source, ids in self._read.items():
+            name = source.sql(self._schema)
             for start in range(0, len(ids), CHUNK):
                 listed = ",".join(map(str, ids[start : start + CHUNK]))
                 execute(
@@ -127,25 +123,44 @@ class Reading:
                     f" STRAIGHT_JOIN {name} c ON c.id = i.id",
                 )
             if ids:
-                self._cleared.add(number, ids)
+                self._cleared.add(source.name, ids)
 
 
-def _slots(standing: Standing) -> str:
-    width = len(standing.columns)
-    return "".join(
-        ", " + standing.carrier.selected([f"{letter}{place}" for place in range(1, width + 1)]) for letter in "no"
-    )
-
-
-def waiting_keys(raw: Driver, schema: str, standing: Standing) -> set[Key]:
-    """Keys of the table's rows that stand in its change table, whatever happened to them."""
-    definition = standing.table.definition
-    places = definition.key_indexes
-    carrier = Carrier(standing.pairs(definition.primary_key))
+def waiting_keys(
+    raw: Driver, schema: str, sources: Sequence[ChangeTable], table: Table, standing: Callable[[Table], Standing]
+) -> set[Key]:
+    """Keys of the table's rows that stand in its change tables, whatever happened to them."""
+    places = table.definition.key_indexes
     found: set[Key] = set()
-    for letter, without in (("n", "D"), ("o", "I")):
-        slots = carrier.selected([f"{letter}{place + 1}" for place in places])
-        name = change_table(schema, standing.table.id)
-        rows = fetch(raw, f"SELECT {slots} FROM {name} WHERE op <> '{without}'")
-        found.update(map(pack_key, carrier.read(rows)))
+    for source in sources:
+        pairs = _pairs(raw, schema, sources, source, table, standing) if source.number == table.id else []
+        if not pairs:
+            continue
+        carrier = Carrier([pairs[place] for place in places])
+        for letter, without in (("n", "D"), ("o", "I")):
+            slots = carrier.selected([f"{letter}{place + 1}" for place in places])
+            rows = fetch(raw, f"SELECT {slots} FROM {source.sql(schema)} WHERE op <> '{without}'")
+            found.update(map(pack_key, carrier.read(rows)))
     return found
+
+
+def _pairs(
+    raw: Driver,
+    schema: str,
+    sources: Sequence[ChangeTable],
+    source: ChangeTable,
+    table: Table,
+    standing: Callable[[Table], Standing],
+) -> list[Pair]:
+    """What the columns of a change table hold: the table's values, or, put aside, with the types that it had then.
+
+    []: it is of another table that had the number, and was not replicated in the end.
+    """
+    if not source.belongs_to(table):
+        return []
+    pairs = standing(table).pairs(table.definition.column_names)
+    if source == newest(sources, table):
+        return pairs
+    found = catalogue.read(raw, schema, source.name)
+    older = () if found is None else found.columns[FIRST : FIRST + len(pairs)]
+    return [Pair(pair.type, column, pair.in_key) for pair, column in zip(pairs, older, strict=True)] if older else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pymysql
@@ -26,6 +26,7 @@ from replicator.databases.mariadb import (
     transactions,
 )
 from replicator.databases.mariadb.apply import Connected
+from replicator.databases.mariadb.change_tables import ChangeTable, change_tables, is_empty, leavings
 from replicator.databases.mariadb.connections import Opener
 from replicator.databases.mariadb.errors import translated
 from replicator.databases.mariadb.outside import foreign_keys_from_outside
@@ -36,6 +37,7 @@ from replicator.databases.mariadb.statements import APPLYING, Driver, driver, ex
 from replicator.databases.mariadb.tables import Standing, Standings
 from replicator.databases.mariadb.weights import Weights
 from replicator.databases.watching import Watch
+from replicator.errors import DatabaseBusy, DatabaseTrouble
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
@@ -62,6 +64,9 @@ class MariadbDatabase(Database):
         self._replaying = 0
         self._cleared = collect.Cleared()
         self._reading: collect.Reading | None = None
+        self._sources: list[ChangeTable] | None = None
+        self._leavings: tuple[list[ChangeTable], set[int]] = ([], set())
+        """Change tables to be dropped once this transaction is over, and the numbers of replicated tables."""
 
     @property
     def _schema(self) -> str:
@@ -81,14 +86,22 @@ class MariadbDatabase(Database):
         if self._inside:
             raise RuntimeError("a transaction of this database is open already")
         self._inside = True
+        left: list[ChangeTable] = []
+        replicated: set[int] = set()
         try:
             with transactions.transaction(self._opener, self.runtime, write=write) as connection:
                 yield connection
+            left, replicated = self._leavings
         finally:
             self._inside = False
             self._reading = None
             self._cleared = collect.Cleared()
+            self._sources, self._leavings = None, ([], set())
             self._reader.end()
+        if left:
+            # Somebody reads them, or the connection was lost: the next time will do.
+            with suppress(DatabaseBusy, DatabaseTrouble), self._defining() as raw:
+                capture.sweep(raw, self._schema, left, replicated)
 
     @contextmanager
     def snapshot(self, held: Connection) -> Iterator[Connection]:  # noqa: ARG002 - the reader's moment is the collect's
@@ -126,6 +139,7 @@ class MariadbDatabase(Database):
         """A connection for definitions, which commit by themselves; nothing of ours stands in their way."""
         self._reader.end()
         self._standings.forget()
+        self._sources, self._leavings = None, ([], set())
         with translated(self._opener.where):
             self._questions.rest()
             connection = self._opener.another()
@@ -201,11 +215,16 @@ class MariadbDatabase(Database):
     # --- collect ------------------------------------------------------------------------------------------------
 
     def outbox_is_empty(self, connection: Connection) -> bool:
-        numbers = capture.change_tables(driver(connection), self._schema)
-        if self._cleared:
-            # The reader does not see what this transaction deletes.
-            return collect.is_empty(driver(connection), self._schema, numbers)
-        return collect.is_empty(self._reader.begin(), self._schema, numbers)
+        sources = self._change_tables(connection)
+        # The reader does not see what this transaction deletes.
+        raw = driver(connection) if self._cleared else self._reader.begin()
+        return is_empty(raw, self._schema, sources)
+
+    def _change_tables(self, connection: Connection) -> list[ChangeTable]:
+        """Asked for once in a transaction: only we make them."""
+        if self._sources is None:
+            self._sources = change_tables(driver(connection), self._schema)
+        return self._sources
 
     def outbox_mark(self, connection: Connection) -> int | None:  # noqa: ARG002 - ids don't follow commits here
         return None
@@ -216,8 +235,9 @@ class MariadbDatabase(Database):
         tables: Mapping[int, Table],
         through: int | None = None,  # noqa: ARG002 - there is no mark here
     ) -> Iterator[list[Change]]:
-        numbers = capture.change_tables(driver(connection), self._schema)
-        self._reading = collect.Reading(self._reader.fresh(), self._schema, numbers, self._cleared)
+        sources = self._change_tables(connection)
+        self._leavings = (leavings(sources, tables), set(tables))
+        self._reading = collect.Reading(self._reader.fresh(), self._schema, sources, self._cleared)
         yield from self._reading.changes(tables, self._standing)
 
     def clear_outbox(self, connection: Connection) -> None:
@@ -229,7 +249,7 @@ class MariadbDatabase(Database):
     def watch(self) -> Iterator[Callable[[], bool]]:
         def waits(connection: Connection) -> bool:
             raw, schema = driver(connection), self._schema
-            found = not collect.is_empty(raw, schema, capture.change_tables(raw, schema))
+            found = not is_empty(raw, schema, change_tables(raw, schema))
             execute(raw, "COMMIT")  # hold nothing until the next question
             return found
 
@@ -239,7 +259,9 @@ class MariadbDatabase(Database):
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
         if not keys:
             return set()
-        return collect.waiting_keys(driver(connection), self._schema, self._standing(table)).intersection(keys)
+        sources = self._change_tables(connection)
+        waiting = collect.waiting_keys(driver(connection), self._schema, sources, table, self._standing)
+        return waiting.intersection(keys)
 
     # --- apply --------------------------------------------------------------------------------------------------
 
