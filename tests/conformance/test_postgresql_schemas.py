@@ -173,8 +173,20 @@ def test_what_the_application_has_on_its_path_does_not_come_between(place: Postg
         ("D", None, 0, (1, "glad")),
         ("D", None, 0, (2, "glad")),
     ]
-    with place.database.transaction() as connection, place.database.replaying(connection, [table]):
-        place.database.write_images(connection, table, [(number, "sad") for number in range(30)])
+    # Nor does what our role has on its path, even before pg_catalog.
+    place.make(
+        "CREATE FUNCTION decoy.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS 'SELECT $2'",
+        "CREATE FUNCTION decoy.current_schemas(boolean) RETURNS name[] LANGUAGE sql AS 'SELECT ''{decoy}''::name[]'",
+        "CREATE FUNCTION decoy.to_regclass(text) RETURNS regclass LANGUAGE sql AS 'SELECT NULL::regclass'",
+    )
+    set_path(place, "decoy, pg_catalog, public")
+    with (
+        closing(place.open()) as database,
+        database.transaction() as connection,
+        database.replaying(connection, [table]),
+    ):
+        database.write_images(connection, table, [(number, "sad") for number in range(30)])
+        assert database.capture_faults(connection, table) == []
     assert place.run("SELECT count(*) FROM public.customers") == [(30,)]
     for untouched in ("changed", "change_1"):
         assert place.run(f"SELECT count(*) FROM decoy.{untouched}") == [(0,)]

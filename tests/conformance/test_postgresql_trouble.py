@@ -19,6 +19,7 @@ from replicator.databases.postgresql.database import PostgresqlDatabase
 from replicator.databases.postgresql.errors import translate
 from replicator.errors import ConstraintViolation, DatabaseBusy, DatabaseTrouble, ReplicatorError
 from replicator.runtime import Runtime
+from tests.servers.processes import wait_until
 
 if TYPE_CHECKING:
     from postgresql_places import PostgresqlPlace
@@ -111,7 +112,12 @@ def test_a_role_with_one_connection_works_and_is_told_when_that_is_too_few(place
     (table,) = place.replicate("days")
     with place.server.connect(place.name) as administrator:
         administrator.execute("ALTER ROLE replicator CONNECTION LIMIT 1")
+        place.database.close()
+        ours = "SELECT FROM pg_stat_activity WHERE usename = 'replicator'"
+        wait_until(lambda: not administrator.execute(ours).fetchall(), "our sessions have ended")
         try:
+            with place.database.transaction() as connection:
+                assert place.database.count(connection, table) == 1
             with closing(place.open()) as second, pytest.raises(DatabaseTrouble, match="too many connections for role"):
                 second.prepare()
             with second.watch() as waits:

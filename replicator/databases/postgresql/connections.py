@@ -122,12 +122,13 @@ class Opener:
         for version, settings in _PINNED_SINCE.items():
             if raw.info.server_version >= version:
                 pinned |= settings
-        listed = ", ".join(["set_config(%s, %s, false)"] * len(pinned))
-        execute(raw, f"SELECT {listed}", [word for setting in pinned.items() for word in setting])
-        if self._kept is None:
-            self.schemas = places.find(raw, self._named)
         # Names of the application are always written with their schema.
-        execute(raw, "SELECT set_config('search_path', %s, false)", (self.schemas.ours_sql,))
+        pinned["search_path"] = self.schemas.ours_sql
+        listed = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(pinned))
+        words = [word for setting in pinned.items() for word in setting]
+        path = scalar(raw, f"SELECT pg_catalog.current_schemas(false), {listed}", words)
+        if self._kept is None:
+            self.schemas = places.find(raw, self._named, path)
         raw.adapters.register_dumper(bool, _Flag)
         arrays.register(raw)
 

@@ -9,6 +9,7 @@ must not lead a node to other tables of the same names.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ GROUP BY n.nspname ORDER BY count(*) DESC, n.nspname LIMIT 1
 
 # Schemas of other nodes' own tables may be on the path as well: by "$user", where the role is named like one of them.
 _FIRST = """
-SELECT u.name::text FROM unnest(current_schemas(false)) WITH ORDINALITY u (name, place)
+SELECT u.name::text FROM unnest(%s::text[]) WITH ORDINALITY u (name, place)
 WHERE u.name <> %s
   AND NOT (u.name ~ '^replicator(_|$)' AND to_regclass(format('%%I.change_id', u.name)) IS NOT NULL)
 ORDER BY u.place LIMIT 1
@@ -81,10 +82,10 @@ def ours_beside(application: str | None) -> str:
     return _DEFAULT if application is None else f"{_DEFAULT}_{application}"
 
 
-def find(raw: Driver, named: str | None) -> Schemas:
-    """Both, on a connection whose search path is the role's still."""
+def find(raw: Driver, named: str | None, path: Sequence[str]) -> Schemas:
+    """Both, by the search path that the role was given."""
     schemas = Schemas(named or "public", ours_beside(named))
     if named is not None:
         return schemas
-    application = scalar(raw, _CAPTURED, (schemas.ours_sql,)) or scalar(raw, _FIRST, (schemas.ours,))
+    application = scalar(raw, _CAPTURED, (schemas.ours_sql,)) or scalar(raw, _FIRST, (list(path), schemas.ours))
     return schemas if application is None else schemas._replace(application=application)
