@@ -59,11 +59,11 @@ def install(raw: Driver, schema: str, table: Table) -> None:
     local = read_local(raw, schema, table.name)
     columns = captured_here(local, table)
     _forget_strangers(raw, schema, table)
-    target = provide(raw, schema, table, columns).sql(schema)
+    target = provide(raw, schema, table, columns)
     # A trigger keeps the mode that it was made in: what the application's own mode let in must be copied.
     execute(raw, f"SET SESSION sql_mode = '{_TRIGGER_MODE}'")
     for event in _EVENTS:
-        execute(raw, _trigger(schema, local, table.id, event, _body(schema, local, target, event, columns)))
+        execute(raw, _trigger(local, table.id, event, _body(local, target, event, columns)))
     replacing.settle(raw, local, table.definition)
 
 
@@ -121,7 +121,7 @@ def _faults(
     known = "".join(trigger.body for trigger in after if trigger.name == _trigger_name(table.id, "INSERT"))
     sentences = [
         *replacing.faults(raw, standing, local, table.definition),
-        *_written_faults(schema, table, local, columns, changes, found),
+        *_written_faults(table, local, columns, changes, found),
         *(
             f"Table {table.name} has a new column {name}, which isn't replicated."
             for name in _others(local, columns)
@@ -132,7 +132,6 @@ def _faults(
 
 
 def _written_faults(
-    schema: str,
     table: Table,
     local: LocalTable,
     columns: list[LocalColumn],
@@ -150,7 +149,7 @@ def _written_faults(
         if trigger is None:
             name = _trigger_name(table.id, event)
             yield f"The capture of table {table.name} has lost the trigger {name}: changes may be missed."
-        elif trigger.event != event or trigger.body != _body(schema, local, changes.sql(schema), event, columns):
+        elif trigger.event != event or trigger.body != _body(local, changes, event, columns):
             yield f"The capture of table {table.name} is out of date: the table or its triggers were changed."
         elif trigger.order != 1:
             yield f"The trigger {_first(after, event)} of table {table.name} fires before its capture."
@@ -193,16 +192,18 @@ def _forget_strangers(raw: Driver, schema: str, table: Table) -> None:
             execute(raw, f"DROP TRIGGER {quoted(schema)}.{quoted(name)}")
 
 
-def _trigger(schema: str, local: LocalTable, number: int, event: str, body: str) -> str:
-    """OR REPLACE: between the old trigger and the new one nobody writes. Before all others of its kind."""
+def _trigger(local: LocalTable, number: int, event: str, body: str) -> str:
+    """OR REPLACE: between the old trigger and the new one nobody writes. Before all others of its kind.
+
+    Nothing in it names the database: a dump of it can be brought back under another name.
+    """
     own = _trigger_name(number, event)
     others = [each for each in local.triggers if each.event == event and each.timing == "AFTER" and each.name != own]
     before = f" PRECEDES {quoted(others[0].name)}" if others else ""
-    name = f"{quoted(schema)}.{quoted(own)}"
-    return f"CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {local.sql} FOR EACH ROW{before} {body}"
+    return f"CREATE OR REPLACE TRIGGER {quoted(own)} AFTER {event} ON {quoted(local.name)} FOR EACH ROW{before} {body}"
 
 
-def _body(schema: str, local: LocalTable, target: str, event: str, columns: list[LocalColumn]) -> str:
+def _body(local: LocalTable, target: ChangeTable, event: str, columns: list[LocalColumn]) -> str:
     forms = {"INSERT": ("n",), "UPDATE": ("n", "o"), "DELETE": ("o",)}[event]
     rows = {"n": "NEW", "o": "OLD"}
     slots = ", ".join(f"{form}{place}" for form in forms for place in range(1, len(columns) + 1))
@@ -211,7 +212,7 @@ def _body(schema: str, local: LocalTable, target: str, event: str, columns: list
     others = ", ".join(map(_noted, _others(local, columns))) if event == "INSERT" else ""
     note = f" /* not replicated: {others} */" if others else ""
     return (
-        f"IF {APPLYING} IS NULL THEN{note} INSERT INTO {target} (id, op, at, {slots})"
-        f" VALUES (NEXT VALUE FOR {quoted(schema)}.{quoted(_SEQUENCE)}, '{event[0]}', UTC_TIMESTAMP(6), {values});"
+        f"IF {APPLYING} IS NULL THEN{note} INSERT INTO {quoted(target.name)} (id, op, at, {slots})"
+        f" VALUES (NEXT VALUE FOR {quoted(_SEQUENCE)}, '{event[0]}', UTC_TIMESTAMP(6), {values});"
         " END IF"
     )

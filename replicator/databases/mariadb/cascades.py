@@ -63,12 +63,12 @@ def trigger_name(child: str, key: ForeignKey | LocalForeignKey) -> str:
     return f"{_PREFIX}{blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
-def statement(schema: str, key: ForeignKey | LocalForeignKey, original: Original, follows: str | None = None) -> str:
+def statement(key: ForeignKey | LocalForeignKey, original: Original, follows: str | None = None) -> str:
     """The trigger. `follows`: the application's last one, which may want to see the children."""
     after = f" FOLLOWS {quoted(follows)}" if follows else ""
     return (
-        f"CREATE OR REPLACE TRIGGER {quoted(schema)}.{quoted(trigger_name(original.child, key))} BEFORE DELETE ON"
-        f" {quoted(schema)}.{quoted(key.parent)} FOR EACH ROW{after} {body(schema, key, original)}"
+        f"CREATE OR REPLACE TRIGGER {quoted(trigger_name(original.child, key))} BEFORE DELETE ON"
+        f" {quoted(key.parent)} FOR EACH ROW{after} {body(key, original)}"
     )
 
 
@@ -76,8 +76,9 @@ def drop_statement(schema: str, name: str) -> str:
     return f"DROP TRIGGER IF EXISTS {quoted(schema)}.{quoted(name)}"
 
 
-def body(schema: str, key: ForeignKey | LocalForeignKey, original: Original) -> str:
-    table = f"{quoted(schema)}.{quoted(original.child)}"
+def body(key: ForeignKey | LocalForeignKey, original: Original) -> str:
+    """Without the database's name: the trigger is right in a copy of another name, too."""
+    table = quoted(original.child)
     pairs = zip(key.columns, key.parent_columns, strict=True)
     which = " AND ".join(f"{quoted(own)} = OLD.{quoted(theirs)}" for own, theirs in pairs)
     empty = ", ".join(f"{quoted(own)} = NULL" for own in key.columns)
@@ -126,15 +127,15 @@ def _recorded(body: str) -> Original | None:
     return Original(*texts) if len(texts) == len(Original._fields) else None
 
 
-def original_of(triggers: dict[str, Standing], schema: str, child: str, key: LocalForeignKey) -> Original | None:
+def original_of(triggers: dict[str, Standing], child: str, key: LocalForeignKey) -> Original | None:
     """What the key did before a trigger took its place; None: none has, or it is no longer as we made it."""
     found = triggers.get(trigger_name(child, key))
     if found is None or found.original is None or found.parent != key.parent:
         return None
-    return found.original if found.body == body(schema, key, found.original) else None
+    return found.original if found.body == body(key, found.original) else None
 
 
-def action_of(triggers: dict[str, Standing], schema: str, child: str, key: LocalForeignKey) -> str:
+def action_of(triggers: dict[str, Standing], child: str, key: LocalForeignKey) -> str:
     """What happens to the rows of `child` when their parent is deleted: by the key, or by our trigger instead."""
-    original = original_of(triggers, schema, child, key)
+    original = original_of(triggers, child, key)
     return key.on_delete if original is None or key.on_delete != "NO ACTION" else original.on_delete

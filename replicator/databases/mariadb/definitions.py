@@ -130,7 +130,7 @@ def _foreign_key(local: LocalTable, key: LocalForeignKey, replaced: dict[str, St
             f"The foreign key {key.name} of table {local.name} refers to the database {key.parent_schema}: tables of "
             "one database only can be replicated."
         )
-    on_delete = cascades.action_of(replaced, local.schema, local.name, key)
+    on_delete = cascades.action_of(replaced, local.name, key)
     return ForeignKey(key.columns, key.parent, key.parent_columns, on_delete, key.on_update)
 
 

@@ -41,7 +41,7 @@ def replace_all(raw: Driver, local: LocalTable) -> list[str]:
     standing = cascades.standing(raw, local.schema)
     for key in _cascading(local):
         # A crash on the way back has left what stands already.
-        original = cascades.original_of(standing, local.schema, local.name, key)
+        original = cascades.original_of(standing, local.name, key)
         if original is None or key.name != _between(local, key):
             original = Original(local.name, key.name, key.on_delete, key.on_update)
         _make_trigger(raw, local.schema, key, original)
@@ -69,7 +69,7 @@ def settle(raw: Driver, local: LocalTable, definition: TableDefinition) -> None:
     for key, wanted in _missing(raw, standing, local, definition):
         _make_trigger(raw, local.schema, key, Original(local.name, key.name, wanted.on_delete, _NONE))
     for key in local.foreign_keys:
-        original = cascades.original_of(standing, local.schema, local.name, key)
+        original = cascades.original_of(standing, local.name, key)
         if original is not None and key.name == _between(local, key):
             _make_anew(raw, local, key, original.constraint, _NONE, _NONE)
 
@@ -123,7 +123,7 @@ def _missing(
         found = wanted.get(cascades.trigger_name(local.name, key))
         if found is None or found.on_delete not in REPLACED or not _is_plain(key):
             continue
-        if cascades.original_of(standing, local.schema, local.name, key) is None:
+        if cascades.original_of(standing, local.name, key) is None:
             others = {name: each for name, each in standing.items() if name != cascades.trigger_name(local.name, key)}
             if not leads_back(_edges(raw, local.schema, others), key.parent, local.name):
                 yield key, found
@@ -181,7 +181,7 @@ def _refuse_triggers_on_parent(local: LocalTable, key: LocalForeignKey) -> None:
 def _make_trigger(raw: Driver, schema: str, key: LocalForeignKey, original: Original) -> None:
     parent = catalogue.read(raw, schema, key.parent)
     last = None if parent is None else cascades.last_before_delete(parent.triggers)
-    execute(raw, cascades.statement(schema, key, original, last))
+    execute(raw, cascades.statement(key, original, last))
 
 
 def _between(local: LocalTable, key: LocalForeignKey) -> str:
