@@ -1,8 +1,9 @@
-"""A simulated week of a company on three databases, through real mail: see tests/week."""
+"""A simulated week of a company on three databases, through real mail: see tests/week. REPLICATOR_WEEKS=5 for five."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from tests.week.course import CONFLICTS, RENAMED, Week
 from tests.week.tables import AREAS, CUSTOMERS, PRODUCTS
 from tests.week.work import Ledger
 
+WEEKS = int(os.environ.get("REPLICATOR_WEEKS", "1"))
+
 
 @pytest.fixture
 def branches(clean_mail_farm: MailFarm, new_place: Callable[[str, str], Any], tmp_path: Path) -> dict[str, Branch]:
     return found(clean_mail_farm, tmp_path, new_place)
 
 
-def test_a_week_of_a_mixed_company(branches: dict[str, Branch], clean_mail_farm: MailFarm) -> None:
+@pytest.mark.parametrize("seed", range(WEEKS))
+def test_a_week_of_a_mixed_company(branches: dict[str, Branch], clean_mail_farm: MailFarm, seed: int) -> None:
     farm = clean_mail_farm
-    week = Week(farm, branches, 1)
+    week = Week(farm, branches, seed)
     week.begin()
     week.live()
     week.end()

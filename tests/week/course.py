@@ -30,6 +30,8 @@ class Week:
     def __init__(self, farm: MailFarm, branches: dict[str, Branch], seed: int) -> None:
         self.farm, self.branches, self.clock = farm, branches, Clock()
         self._dice = random.Random(seed)
+        for branch in branches.values():
+            branch.staff.sit_down(random.Random(self._dice.random()))
 
     def begin(self) -> None:
         """The Friday before: everybody gets what there is."""

@@ -26,7 +26,7 @@ class Staff:
         self.name = name
         self.ledger: Ledger = {}
         self.transactions = 0
-        self._dice = random.Random(name)
+        self._dice = random.Random()
         self._next = number * OWN_NUMBERS + 1000
         self._engine = create_engine(url, poolclass=NullPool)
         setting = _SETTINGS.get(self._engine.dialect.name)
@@ -36,6 +36,10 @@ class Staff:
         self._deeds += {"office": [_price, _product, _salary, _visit], "koeln": [_visit], "bonn": [_visit]}.get(
             name, []
         )
+
+    def sit_down(self, dice: random.Random) -> None:
+        """By these dice it is decided what is done."""
+        self._dice = dice
 
     def work(self, now: datetime) -> None:
         """A transaction of a few deeds; one in ten is given up."""
