@@ -27,6 +27,7 @@ from replicator.cli import (
     demo,
     journal,
     mail,
+    recovery,
     rule,
     setup,
     station,
@@ -51,7 +52,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _log = logging.getLogger("replicator.cli.main")  # whatever this module is called when it is run by -m
 
-NOUNS = (setup, database, account, station, table, rule, runs, status, journal, conflict, mail, upgrade, demo)
+NOUNS = (setup, database, account, station, table, rule, runs, status, journal, conflict, mail, recovery, upgrade, demo)
 """In the order of the help. Each file joins its commands to the program."""
 
 

@@ -22,7 +22,7 @@ from replicator.cli.passphrase import new_passphrase
 from replicator.cli.session import session_of
 from replicator.databases.elsewhere import title_of
 from replicator.errors import WrongUse
-from replicator.operations import stations, status
+from replicator.operations import recovering, stations, status
 from replicator.operations.opening import open_node, open_view
 from replicator.operations.stations import Invited
 from replicator.operations.status import LinkStatus
@@ -219,6 +219,19 @@ def _switch(context: typer.Context, name: str, *, on: bool) -> None:
     with open_node(session.node_home(), session.runtime) as node:
         changed = stations.enable_station(node, name, on)
     say(f"{name} {'is' if changed else 'was'} {'on' if on else 'off'}{'' if changed else ' already'}.")
+
+
+@app.command("reload")
+def reload(
+    context: typer.Context,
+    name: Name,
+    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="This table's rows only.")] = None,
+) -> None:
+    """Send a station everything in its rules anew with the next run, or one table's rows."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        recovering.reload_station(node, name, table)
+    say(f"The next run sends {name} {f'all rows of {table}' if table else 'everything in its rules'} anew.")
 
 
 @app.command("remove")

@@ -53,6 +53,17 @@ def apply_ready(node: Node, progress: Progress) -> Applied:
     return applied
 
 
+def apply_before_opening(node: Node, peer: int, progress: Progress) -> bool:
+    """A new epoch of the peer's stream voids what is parked of the one before: what is next in that is applied first.
+
+    False: it can't be at the moment, so that the new epoch has to wait.
+    """
+    applied = Applied()
+    while _apply_next(node, peer, applied, progress):
+        pass
+    return applied.waiting is None
+
+
 def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> bool:
     with node.unit() as unit:
         parked = _next(unit, peer)

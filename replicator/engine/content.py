@@ -16,12 +16,13 @@ from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.errors import PeerFault, UnfitTable
-from replicator.protocol.control_bodies import rule_body, snapshot_body
+from replicator.protocol.control_bodies import rewind_body, rule_body, snapshot_body
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
 from replicator.store import catalogue, rows, scope_keys
+from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NO_RULE, Image, Key, Kinds, Position, Rule, Table
 
 if TYPE_CHECKING:
@@ -73,6 +74,14 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     _change(replaying, position, version, old, rules, sorted(rules), told.rule.content)
+
+
+def apply_rewind(link: LinkState, body: Any) -> None:
+    """The first record of a new epoch of the host's stream: it goes on with the log from where this station stands."""
+    told = rewind_body(body)
+    if told.position != link.seen:
+        raise PeerFault("the host begins anew from another position than the one that this station has")
+    link.number = told.number
 
 
 def apply_rule(replaying: Replaying, position: Position, body: Any) -> None:

@@ -18,6 +18,7 @@ from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
+from replicator.engine.restarting import take_open
 from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.coming import is_kept
@@ -40,8 +41,11 @@ CAREFUL = 1
 def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
     """Apply a station's batch at the host. Raises PeerFault where it breaks the protocol."""
     collect(unit)
+    if batch.manifest.opener == "open":
+        # A new epoch numbers anew.
+        unit.link(peer.id).applied_n = -1
     with working.Silence(unit) as silence:
-        judging = _Judging(unit, peer, silence, careful)
+        judging = _Judging(unit, peer, silence, careful, opens=batch.manifest.opener == "open")
         done, total = 0, batch.rows
         for segment in batch.segments(SegmentKind.LOG):
             judging.segment(segment)
@@ -59,6 +63,8 @@ class _Judging:
     recipients: Recipients = field(init=False)
     group: Group | None = None
     context: GroupContext | None = None
+    opens: bool = False
+    """The batch opens a new epoch, and its request has not been met yet."""
     repeated: bool = False
     """The open group was seen before: it is not applied, its rows go back as verdicts."""
 
@@ -85,6 +91,8 @@ class _Judging:
             self._changes(by_group.pop(number, []))
         if by_group:
             raise PeerFault("a batch has changes of a group that it does not name")
+        if self.opens:
+            raise PeerFault("a batch begins a new epoch without saying what its station knows")
         self._flush()
 
     def _check_order(self, heads: dict[int, GroupHead], changes: list[Numbered]) -> None:
@@ -186,6 +194,10 @@ class _Judging:
         """A request of the station: a group without entries (protocol.md 2, control requests)."""
         assert head.control is not None  # noqa: S101 - the caller has looked
         kind, body = head.control
+        if kind == "open" and self.opens:
+            self.opens = False
+            take_open(self.unit, self.unit.link(self.peer.id), body)
+            return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
         table, key = _refresh(body, self.unit.tables)

@@ -20,7 +20,7 @@ from replicator.store.outgoing import SentMail
 from replicator.store.state import Peer
 from replicator.transport import mime
 from replicator.transport.base import Mail
-from replicator.types import NOWHERE
+from replicator.types import NOWHERE, Epoch
 
 QUEUE_PAGE = 64
 """Mails sent before they are taken out of the queue in one transaction."""
@@ -46,6 +46,8 @@ class Letter:
 
     peer: Peer
     address: str
+    epoch: Epoch
+    """Of the stream that its batches are of."""
     acknowledgement: Acknowledgement
     header: Header
     secret: bytes
@@ -156,7 +158,7 @@ def _page(unit: Unit, letter: Letter, box: NodeMailbox, most: int, *, alone: boo
 
 def _record(letter: Letter, box: NodeMailbox, due: _Due) -> SentMail:
     numbers = [item.n for item in due.items]
-    epoch = letter.header.echo.epoch if numbers else NOWHERE
+    epoch = letter.epoch if numbers else NOWHERE
     first, last = min(numbers, default=0), max(numbers, default=0)
     return SentMail(due.message_id, letter.peer.id, box.number, due.weight, epoch, first, last)
 
@@ -179,8 +181,7 @@ def _send_due(node: Node, errand: Errand, box: NodeMailbox, page: _Page, due: _D
     for item in due.items:
         batch = page.frozen[item.n]
         payload = read_stream(node, batch.manifest, page.segments[item.n], item.start, item.length)
-        epoch = letter.header.echo.epoch
-        place = PartPlace(epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
+        place = PartPlace(letter.epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
         headers.append((replace(letter.header, part=place), payload))
     sealed = tuple(seal(header, payload, letter.secret, letter.public, node.runtime) for header, payload in headers)
     box.mailbox.send(_mail(node, letter, box, due.message_id, sealed))

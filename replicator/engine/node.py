@@ -103,14 +103,18 @@ class Node:
         found = self.side_file.read()
         if found is None:
             raise Halted(
-                f"the side file {self.side_file.path} is missing, so a restore of this node could not be noticed; "
-                f"bring it back from before, or have the station invited anew"
+                f"the side file {self.side_file.path} is missing, so that a restore can't be noticed; bring it back "
+                f"from before, or say that this node was set back: replicator restored"
             )
         return found
 
-    def halt(self, reason: str) -> None:
-        """Survives a restart: a halted node applies nothing and sends nothing (protocol.md 3.4)."""
-        self.side_file.write(replace(self.side(), halted=reason))
+    def halt(self, reason: str, epoch: int = 0) -> None:
+        """Survives a restart: a halted node applies nothing and sends nothing (protocol.md 3.4).
+
+        `epoch`: one that somebody with this node's name has gone on under; it must not be used again.
+        """
+        side = self.side()
+        self.side_file.write(replace(side, halted=reason, epoch=max(side.epoch, epoch)))
 
 
 @dataclass

@@ -89,7 +89,7 @@ def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice
     while waiting:
         for slice_ in waiting:
             taken.append(slice_)
-            mine = [segment for segment in shelf.of(unit, [slice_]) if _is_for(unit, segment, state.peer)]
+            mine = [segment for segment in shelf.of(unit, [slice_]) if _is_for(unit, segment, state)]
             segments += mine
             size += sum(segment.raw_size for segment in mine)
             if slice_.whole and size >= unit.node.settings.batch_bytes:
@@ -102,11 +102,15 @@ def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice
     return taken, segments
 
 
-def _is_for(unit: Unit, segment: SliceSegment, peer: int) -> bool:
+def _is_for(unit: Unit, segment: SliceSegment, state: LinkState) -> bool:
+    peer = state.peer
     if segment.peer is not None:
         return segment.peer == peer
-    if segment.origin == peer or segment.recipients is None:
-        return False  # its own clean records (the ack says it all), or nobody's
+    if segment.origin == peer and unit.is_host:
+        # Its own clean records: the ack says it all, unless it was set back and has to hear of them.
+        return segment.slice < state.rewound_slice
+    if segment.recipients is None:
+        return False
     return peer in unit.recipient_sets.stations[segment.recipients]
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from replicator.engine.apply import apply_before_opening
 from replicator.engine.bounced import settle_bounces, take_bounce
 from replicator.engine.fitness import hear_database
 from replicator.engine.forwarding import take_returned
+from replicator.engine.incarnation import begin_anew
 from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
@@ -27,7 +29,7 @@ from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
 from replicator.transport.base import Fetched
-from replicator.types import Role
+from replicator.types import Epoch, Role
 
 
 @dataclass(slots=True)
@@ -142,6 +144,8 @@ class _Opened:
 
 def _take(node: Node, blob: bytes, progress: Progress) -> None:
     opened = _open(node, blob)
+    if _opens_epoch(node, opened) and not apply_before_opening(node, opened.peer.id, progress):
+        raise Left
     gone: list[InboundBatch] = []
     freed: list[bytes] = []
     enrolled: Callable[[], None] | None = None
@@ -168,17 +172,30 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
     node.spool.delete_segments(freed)
     for batch in gone:
         node.spool.delete_batch(batch)
-    _stop_if_forked(node, opened.peer.name, heard)
+    _stop_if_forked(node, opened.peer.name, heard, opened.header.acknowledgement.epoch)
 
 
-def _stop_if_forked(node: Node, peer: str, heard: Heard) -> None:
+def _opens_epoch(node: Node, opened: _Opened) -> bool:
+    """At a host: does a station begin anew with this mail?"""
+    part = opened.header.part
+    if part is None or part.opener != "open" or node.role is not Role.HOST or not opened.peer.enabled:
+        return False
+    with node.unit() as unit:
+        return part.epoch > unit.link(opened.peer.id).link.inbound.epoch
+
+
+def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:
+    """`known`: the epoch of this node's stream that the peer has heard."""
     if heard is Heard.SUCCESSOR:
         reason = f"{peer} has heard from a later copy of this node; this one is the old copy"
     elif heard is Heard.SET_BACK:
         reason = f"{peer} knows of batches that this node never made: its database was set back to an earlier state"
+        if node.role is Role.STATION:
+            begin_anew(node, reason)
+            return
     else:
         return
-    node.halt(reason)
+    node.halt(reason, known[1] if node.role is Role.STATION else known[0])
     raise Halted(f"this node has halted: {reason}; nothing is sent or applied until a person decides")
 
 
@@ -244,7 +261,14 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
     """Step 4: the acknowledgement and echo; acknowledged batches go, what is shown to be lost is queued again."""
     link, connection, peer = found.link, unit.connection, found.peer
     wait = unit.node.settings.probe_wait
-    heard = links.hear(link, header, lambda n: batches.digest_of(connection, peer, "out", n), unit.now, wait)
+    heard = links.hear(
+        link,
+        header,
+        lambda n: batches.digest_of(connection, peer, "out", n),
+        unit.now,
+        wait,
+        lambda n: batches.digest_of(connection, peer, "in", n),
+    )
     if heard in (Heard.SUCCESSOR, Heard.SET_BACK):
         return heard
     if heard is Heard.ADVANCED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from replicator.engine import working
 from replicator.engine.collect import collect, request
-from replicator.engine.content import Content, apply_rule, apply_snapshot
+from replicator.engine.content import Content, apply_rewind, apply_rule, apply_snapshot
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
@@ -100,6 +100,8 @@ class Replaying:
             apply_rule(self, position, record.body)
         elif record.kind == "snap":
             apply_snapshot(self, position, record.body)
+        elif record.kind == "rewind":
+            apply_rewind(self.unit.link(HOST_PEER), record.body)
         else:
             raise PeerFault(f"the host sent a record '{record.kind}', which this version does not know")
 

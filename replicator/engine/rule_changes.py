@@ -10,6 +10,7 @@ from replicator.engine import fitness
 from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Unit
 from replicator.engine.packing import pack_table
+from replicator.engine.restarting import SNAPSHOT
 from replicator.errors import WrongUse
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.keys import key_packer
@@ -38,32 +39,44 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
         raise WrongUse(f"{fitness.sentence(station, unfit)}; no rule was changed")
     was_unfit = bool(fitness.unfit(unit, station))
     collect(unit)
-    group = open_group(unit, control="rule")
-    version = group.position
+    # A link that waits for its snapshot gets the rules and all rows with it.
+    scope = [table for table, rule in changes.items() if rule.to_remote & ~old[table].to_remote]
+    version = _log(unit, peer, changes, scope if unit.link(peer).mode != SNAPSHOT else [])
     for table, rule in changes.items():
-        catalogue.add_rule(unit.connection, peer, table, version, rule)
         _keep_link_rows(unit, peer, table, old[table], rule)
     link = unit.link(peer)
     link.rule = version
-    content: list[SegmentEntry] = []
-    scope: list[int] = []
-    # A link that waits for its snapshot gets the rules and all rows with it.
-    if not link.mode:
-        scope = [table for table, rule in changes.items() if rule.to_remote & ~old[table].to_remote]
-        content = _content(unit, peer, scope, changes, version)
+    unit.forget_catalogue()
+    fitness.review(unit, station)
+    if was_unfit and not link.link.out.acknowledged and not fitness.unfit(unit, station):
+        # What was made for it before its database was known can't be taken there: its link begins anew.
+        link.mode = SNAPSHOT
+
+
+def send_anew(unit: Unit, peer: int, tables: list[int]) -> None:
+    """The present rows of these tables go to the station as content of a rule that stays as it is."""
+    collect(unit)
+    if unit.link(peer).mode == SNAPSHOT:
+        return
+    unit.link(peer).rule = _log(unit, peer, {table: unit.current_rule(peer, table) for table in tables}, tables)
+    unit.forget_catalogue()
+
+
+def _log(unit: Unit, peer: int, rules: dict[int, Rule], scope: list[int]) -> Position:
+    """Log the rules of these tables for the station, with the content of those in scope. Gives their version."""
+    group = open_group(unit, control="rule")
+    for table, rule in rules.items():
+        catalogue.add_rule(unit.connection, peer, table, group.position, rule)
+    content = _content(unit, peer, scope, rules, group.position)
     body = {
-        "rules": [[table, int(rule.to_remote), int(rule.to_host)] for table, rule in sorted(changes.items())],
-        "tables": [table_to_plain(unit.tables[table]) for table, rule in sorted(changes.items()) if rule],
+        "rules": [[table, int(rule.to_remote), int(rule.to_host)] for table, rule in sorted(rules.items())],
+        "tables": [table_to_plain(unit.tables[table]) for table, rule in sorted(rules.items()) if rule],
         "scope": sorted(scope),
         "content": len(content),
     }
     slices.insert_content(unit.connection, group.n, content)
     unit.journal.add_control(peer, "rule", body, content=bool(content))
-    unit.forget_catalogue()
-    fitness.review(unit, station)
-    if was_unfit and not link.link.out.acknowledged and not fitness.unfit(unit, station):
-        # What was made for it before its database was known can't be taken there: its link begins anew.
-        link.mode = "snapshot"
+    return group.position
 
 
 def _is_wider(new: Rule, old: Rule) -> bool:

@@ -214,7 +214,7 @@ def _letter(unit: Unit, peer: Peer, found: LinkState, acknowledgement: Acknowled
         notice=None if unit.is_host else database_notice(_database(unit)),
     )
     secret = bytes(bootstrap if bootstrap is not None else identity.private_key)
-    return Letter(peer, unit.state.address, acknowledgement, header, secret, public)
+    return Letter(peer, unit.state.address, found.link.out.epoch, acknowledgement, header, secret, public)
 
 
 def _database(unit: Unit) -> DatabaseTold:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from replicator.engine.apply import Applied, apply_ready
 from replicator.engine.collect import collect, collect_gently
 from replicator.engine.forwarding import Forwarded, forward
+from replicator.engine.incarnation import begin_anew
 from replicator.engine.mailboxes import Away, AwayMailbox
 from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.receive import Received, receive
+from replicator.engine.restarting import rewind_links
 from replicator.engine.routing import note_away, settle_routes
 from replicator.engine.send import send
 from replicator.engine.snapshot import start_snapshots
@@ -58,6 +60,7 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
         with node.unit() as unit:
             summary.collected += collect(unit)
         if node.role is Role.HOST:
+            rewind_links(node)
             summary.snapshots = start_snapshots(node, show)
         summary.batches = publish(node)
         summary.sent = send(node, resend_now=resend_now, progress=show, away=away)
@@ -96,7 +99,10 @@ def start(node: Node, summary: Summary) -> None:
             summary.warnings += check_capture(unit)
             settle_routes(unit)
             conflicts.forget(unit.connection, unit.now - node.settings.conflicts_kept)
-    if reason:
+    if reason and node.role is Role.STATION:
+        begin_anew(node, reason)
+        start(node, summary)
+    elif reason:
         node.halt(reason)
         raise Halted(f"this node has halted: {reason}")
 

@@ -14,7 +14,7 @@ from replicator.protocol.control_bodies import rule_body
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import ControlRecord, Segment, SegmentKind, TableBlock
 from replicator.protocol.replaying import Record
-from replicator.types import Image, Key, Table
+from replicator.types import HOST_PEER, Image, Key, Table
 
 Step: TypeAlias = Record | ControlRecord
 Place: TypeAlias = tuple[int, int]
@@ -58,8 +58,10 @@ def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
     for record in controls:
         if record.kind == "rule":
             tables.update((table.id, table) for table in rule_body(record.body).tables)
+    # What it sent itself comes only to a station that was set back, and then counts as a verdict.
+    own = unit.link(HOST_PEER).number
     blocks = [
-        (block, _records(tables[block.table], block, segment.host_epoch))
+        (block, _records(tables[block.table], block, segment.host_epoch, own=own != 0 and segment.origin == own))
         for segment in window
         for block in segment.blocks
         if block.table in tables  # else a table whose definition never came: it has no rule here
@@ -74,7 +76,7 @@ def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
     return [step for _, _, _, step in steps]
 
 
-def _records(table: Table, block: TableBlock, epoch: int) -> list[Record]:
+def _records(table: Table, block: TableBlock, epoch: int, *, own: bool) -> list[Record]:
     """A block's entries as records, at the speed of C where nothing was deleted."""
     if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
         raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
@@ -85,7 +87,7 @@ def _records(table: Table, block: TableBlock, epoch: int) -> list[Record]:
     if block.keys:
         images, keys = _with_deleted(block, iter(images), iter(keys))
     positions = zip(repeat(epoch), block.numbers, strict=False)
-    fields = zip(positions, repeat(table.id), block.classes, keys, images, repeat(block.verdict), strict=False)
+    fields = zip(positions, repeat(table.id), block.classes, keys, images, repeat(block.verdict or own), strict=False)
     return list(map(Record._make, fields))
 
 

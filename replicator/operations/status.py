@@ -224,7 +224,7 @@ def _needs(view: View) -> list[Need]:
     side = view.home.side_file.read()
     found = []
     if side is None:
-        missing = "is missing, so a restore of this node could not be noticed; bring it back from before"
+        missing = "is missing; bring it back from before, or say that this node was set back: replicator restored"
         found.append(Need(None, "side-file", f"the side file {view.home.side_file.path} {missing}", None))
     elif side.halted is not None:
         found.append(Need(None, "halted", f"this node has halted: {side.halted}", None))

@@ -18,6 +18,7 @@ from replicator.protocol.bounds import BOUNDS, Bounds
 from replicator.protocol.codec_plain import pack, pack_row, unpack, unpack_rows
 from replicator.protocol.codec_segment import check_size, put_segment, read_segment
 from replicator.protocol.messages import (
+    ECHO_SIZE,
     Acknowledgement,
     Direction,
     Echo,
@@ -201,7 +202,7 @@ def encode_header(header: Header) -> bytes:
             tape.put_pair(place)
     tape.put(acknowledgement.probe)
     tape.put_pair(header.echo.epoch)
-    tape.put(header.echo.n, header.probe, header.new_key, header.notice)
+    tape.put(header.echo.n, header.echo.digest, header.probe, header.new_key, header.notice)
     part = header.part
     if part is None:
         tape.put(None)
@@ -223,7 +224,7 @@ def decode_header(data: bytes, bounds: Bounds = BOUNDS) -> Header:
     receiver = tape.text("receiver", bounds.name)
     direction = _DIRECTIONS[tape.integer("direction", 0, len(_DIRECTIONS) - 1)]
     acknowledgement = _read_acknowledgement(tape, bounds)
-    echo = Echo(tape.pair("echo epoch"), tape.integer("echo"))
+    echo = Echo(tape.pair("echo epoch"), tape.integer("echo"), tape.exact_or_none("echoed digest", ECHO_SIZE))
     probe = tape.integer("probe")
     new_key = tape.exact_or_none("new key", KEY_SIZE)
     notice = tape.text_or_none("notice", bounds.name)

@@ -38,6 +38,49 @@ class SnapshotBody:
     rule: RuleBody
 
 
+@dataclass(frozen=True, slots=True)
+class OpenBody:
+    """With what a station begins a new epoch of its stream (protocol.md 5.11)."""
+
+    stream: Epoch
+    """Of the host's stream, as the station knows it."""
+    seen: Position
+    """The host's log up to here is applied."""
+    resent: int
+    """Groups up to this sequence number may have been sent before."""
+
+    def plain(self) -> dict[str, Any]:
+        return {"stream": list(self.stream), "seen": list(self.seen), "resent": self.resent}
+
+
+def open_body(body: Any) -> OpenBody:
+    """Raises PeerFault."""
+    try:
+        return OpenBody(_pair(body["stream"]), _pair(body["seen"]), _integer(body["resent"], 0, COUNT))
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("a station's request to begin anew is malformed") from error
+
+
+@dataclass(frozen=True, slots=True)
+class RewindBody:
+    """The host's new stream goes on with its log from here on (protocol.md 5.8)."""
+
+    position: Position
+    number: int
+    """The station's at the host: records of that origin are its own."""
+
+    def plain(self) -> dict[str, Any]:
+        return {"position": list(self.position), "number": self.number}
+
+
+def rewind_body(body: Any) -> RewindBody:
+    """Raises PeerFault."""
+    try:
+        return RewindBody(_pair(body["position"]), _integer(body["number"], 1, _MOST_TABLES))
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("a record that begins a link anew is malformed") from error
+
+
 def rule_body(body: Any) -> RuleBody:
     """Raises PeerFault."""
     try:

@@ -20,13 +20,21 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from replicator.errors import Unauthentic
-from replicator.protocol.messages import Acknowledgement, Direction, Echo, Header, MissingParts, PartPlace
+from replicator.protocol.messages import (
+    ECHO_SIZE,
+    Acknowledgement,
+    Direction,
+    Echo,
+    Header,
+    MissingParts,
+    PartPlace,
+)
 from replicator.types import NOWHERE, Epoch, Position, Role
 
 MINUTE = 60_000_000
 DAY = 24 * 60 * MINUTE
 
-OPENERS = {Role.STATION: frozenset({"snap", "resync"}), Role.HOST: frozenset({"open"})}
+OPENERS = {Role.STATION: frozenset({"snap", "rewind", "resync"}), Role.HOST: frozenset({"open"})}
 """By the receiver's role: with which first record a new epoch may begin."""
 
 DigestOf = Callable[[int], bytes | None]
@@ -46,6 +54,8 @@ class OutboundStream:
     probe_at: int = 0
     """When the next probe is due while something is not acknowledged; 0: nothing is."""
     probe_wait: int = 0
+    peak: Echo = field(default_factory=lambda: Echo(NOWHERE, 0))
+    """The last acknowledgement ever taken, in this epoch or one before."""
 
 
 @dataclass(slots=True)
@@ -92,8 +102,17 @@ class Heard(Enum):
     """The peer knows of batches I never made or acks I never gave: my database was set back."""
 
 
-def hear(link: Link, header: Header, digest_of: DigestOf, now: int, probe_wait: int) -> Heard:
-    """Step 4: take the acknowledgement and echo of a mail. `digest_of(n)`: of my own batch n in the present epoch."""
+def _nobody_knows(_n: int) -> None:
+    return None
+
+
+def hear(
+    link: Link, header: Header, digest_of: DigestOf, now: int, probe_wait: int, digest_in: DigestOf = _nobody_knows
+) -> Heard:
+    """Step 4: take the acknowledgement and echo of a mail.
+
+    `digest_of(n)`: of my own batch n in the present epoch; `digest_in(n)`: of the peer's in its present epoch.
+    """
     out, inbound, ack, echo = link.out, link.inbound, header.acknowledgement, header.echo
     if ack.epoch > out.epoch:
         return Heard.SUCCESSOR
@@ -104,9 +123,14 @@ def hear(link: Link, header: Header, digest_of: DigestOf, now: int, probe_wait: 
         return Heard.SET_BACK
     if echo.n and (echo.epoch, echo.n) > (inbound.epoch, inbound.n):
         return Heard.SET_BACK
+    if echo.n and echo.epoch == inbound.epoch and echo.digest is not None:
+        applied = digest_in(echo.n)
+        if applied is not None and not applied.startswith(echo.digest):
+            return Heard.SET_BACK
     if ack.n <= out.acknowledged:
         return Heard.NOTHING_NEW
     out.acknowledged = ack.n
+    out.peak = Echo(out.epoch, ack.n, None if ack.digest is None else ack.digest[:ECHO_SIZE])
     out.probe_wait = probe_wait
     out.probe_at = now + probe_wait if out.acknowledged < out.n else 0
     return Heard.ADVANCED
@@ -202,7 +226,12 @@ def cut(link: Link, digest: bytes, window_bytes: int, now: int, probe_wait: int)
 
 
 def new_outbound_epoch(link: Link, epoch: Epoch) -> None:
-    link.out = OutboundStream(epoch=epoch, high=link.out.high, probe=link.out.probe)
+    """The own stream begins anew. A station goes on saying what was acknowledged last, so that a host that was set back
+    is found out; a host begins anew because its station was, and what that acknowledged before is over."""
+    out = OutboundStream(epoch=epoch, high=link.out.high, probe=link.out.probe)
+    if link.role is Role.STATION:
+        out.peak = link.out.peak
+    link.out = out
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,4 +322,4 @@ def acknowledgement(link: Link, missing: tuple[MissingParts, ...]) -> Acknowledg
 
 
 def echo(link: Link) -> Echo:
-    return Echo(link.out.epoch, link.out.acknowledged)
+    return link.out.peak

@@ -15,6 +15,9 @@ from replicator.types import Epoch, Image, Position, Value
 
 FORMAT_VERSION = 1
 
+ECHO_SIZE = 8
+"""Bytes of a digest that an echo repeats: enough to tell two histories apart."""
+
 
 class Direction(StrEnum):
     UP = "up"
@@ -44,10 +47,15 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """What the sender believes the receiver has acknowledged of the sender's own stream."""
+    """The last acknowledgement that the sender has taken of its own stream, of whichever epoch: its *peak*.
+
+    It outlives a new incarnation, so that a receiver which was set back itself is found out then, too.
+    """
 
     epoch: Epoch
     n: int
+    digest: bytes | None = None
+    """The first bytes of batch n's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.store import sql, tables
+from replicator.types import NOWHERE, Position
 
 
 class Slice(NamedTuple):
@@ -110,6 +111,37 @@ def take_content(connection: Connection, n: int) -> list[SegmentEntry]:
     )
     sql.run(connection, "DELETE FROM replicator_content WHERE n = ?", (n,))
     return [SegmentEntry(digest, size, raw, SegmentKind.CONTENT, rows) for digest, size, raw, rows in found]
+
+
+def last_through(connection: Connection, position: Position) -> int:
+    """The last slice of this node's journal that ends at or before this position; 0: there is none."""
+    row = sql.one(connection, "SELECT max(id) FROM replicator_slice WHERE last_n <= ?", (position[1],))
+    return row[0] if row and row[0] is not None else 0
+
+
+def ending_at(connection: Connection, position: Position) -> int | None:
+    """The last slice that ends with just this position of the log; None: there is none."""
+    row = sql.one(
+        connection,
+        "SELECT max(id) FROM replicator_slice WHERE host_epoch = ? AND last_n = ? AND whole = ?",
+        (*position, True),
+    )
+    return row[0] if row else None
+
+
+def end_of(connection: Connection, slice_id: int) -> Position:
+    row = sql.one(connection, "SELECT host_epoch, last_n FROM replicator_slice WHERE id = ?", (slice_id,))
+    return NOWHERE if row is None else (row[0], row[1])
+
+
+def content_behind(connection: Connection, peer: int, slice_id: int) -> list[bytes]:
+    """Digests of the content that was logged for this station behind the slice."""
+    found = sql.rows(
+        connection,
+        "SELECT digest FROM replicator_slice_segment WHERE slice > ? AND peer = ? AND frame IS NULL",
+        (slice_id, peer),
+    )
+    return [digest for (digest,) in found]
 
 
 def groups_uncut(connection: Connection, last_n: int) -> int:

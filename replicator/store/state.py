@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from replicator.errors import DatabaseTrouble, UnknownName
 from replicator.protocol.link import InboundStream, Link, OutboundStream
+from replicator.protocol.messages import Echo
 from replicator.store import sql
 from replicator.types import Position, Role
 
@@ -153,13 +154,16 @@ class LinkState:
     peer: int
     link: Link
     mode: str = ""
-    """'snapshot': the host starts it anew with everything in its scope."""
+    """At the host: 'snapshot' or 'rewind' where it is to be begun anew, with everything in its scope or with the log
+    from where the station stands."""
     cut_slice: int = 0
     applied_n: int = 0
     judged_n: int = 0
     seen: Position = (0, 0)
     resent_until: int = 0
     rule: Position = (0, 0)
+    rewound_slice: int = 0
+    number: int = 0
 
 
 _LINK = (
@@ -190,6 +194,12 @@ _LINK = (
     "resent_until",
     "rule_epoch",
     "rule_n",
+    "peak_epoch_epoch",
+    "peak_epoch_n",
+    "peak_n",
+    "peak_digest",
+    "rewound_slice",
+    "number",
 )
 _SELECT_LINK = f"SELECT {', '.join(_LINK)} FROM replicator_link WHERE peer = ?"
 _UPDATE_LINK = f"UPDATE replicator_link SET {', '.join(f'{name} = ?' for name in _LINK)} WHERE peer = ?"
@@ -202,8 +212,9 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
     if row is None:
         raise DatabaseTrouble(f"the link to peer {peer} is missing from replicator_link; restore the database")
     (mode, oe, ok, on, oack, odig, ohe, ohn, obytes, op, opa, opw, ie, ik, i_n, idig, ihigh, due, iprobe) = row[:19]
-    cut_slice, applied, judged, seen_epoch, seen_n, resent, rule_epoch, rule_n = row[19:]
-    out = OutboundStream((oe, ok), on, oack, odig, (ohe, ohn), obytes, op, opa, opw)
+    cut_slice, applied, judged, seen_epoch, seen_n, resent, rule_epoch, rule_n = row[19:27]
+    pe, pk, pn, pdig, rewound, number = row[27:]
+    out = OutboundStream((oe, ok), on, oack, odig, (ohe, ohn), obytes, op, opa, opw, Echo((pe, pk), pn, pdig))
     inbound = InboundStream((ie, ik), i_n, idig, ihigh, bool(due), iprobe)
     return LinkState(
         peer,
@@ -215,6 +226,8 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
         (seen_epoch, seen_n),
         resent,
         (rule_epoch, rule_n),
+        rewound,
+        number,
     )
 
 
@@ -244,6 +257,11 @@ def link_values(state: LinkState) -> tuple[Any, ...]:
         *state.seen,
         state.resent_until,
         *state.rule,
+        *out.peak.epoch,
+        out.peak.n,
+        out.peak.digest,
+        state.rewound_slice,
+        state.number,
         state.peer,
     )
 

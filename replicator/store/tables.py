@@ -131,6 +131,11 @@ link = Table(
     *_position("seen"),  # station: the host's log up to here is applied
     _count("resent_until"),
     *_position("rule"),  # station: version in force; host: version last logged
+    *_position("peak_epoch"),  # the last acknowledgement ever taken of the own stream, of whichever epoch
+    _count("peak_n"),
+    Column("peak_digest", short_bytes(8)),
+    _count("rewound_slice"),  # host: slices below it go out with the station's own clean records
+    _count("number"),  # station: its number at the host, once it was told
 )
 
 rule = Table(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,20 @@ class Place:
                 return connection.execute(statement, parameters).fetchall()
         finally:
             connection.close()
+
+    def back_up(self) -> None:
+        """By the database's own means."""
+        with closing(sqlite3.connect(self.database_file)) as live, closing(sqlite3.connect(self.backup)) as copy:
+            live.backup(copy)
+
+    def put_back(self) -> None:
+        for end in ("-wal", "-shm"):
+            Path(f"{self.database_file}{end}").unlink(missing_ok=True)
+        shutil.copyfile(self.backup, self.database_file)
+
+    @property
+    def backup(self) -> Path:
+        return self.folder / f"{self.name}.backup"
 
     def run(self, *, later: int = 0) -> Summary:
         """A synchronisation, in so many seconds from now."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.command_line import Place
+from tests.servers.postgresql import ADMINISTRATOR, binaries
 
 if TYPE_CHECKING:
     from tests.servers.mariadb import MariadbServer
@@ -53,6 +57,22 @@ class PostgresqlPlace(Place):
             # The test's server writes dates the German way, which Django doesn't read.
             "OPTIONS": {"options": "-c DateStyle=ISO"},
         }
+
+    def back_up(self) -> None:
+        self._program("pg_dump", "--format=custom", f"--file={self.backup}", self.database)
+
+    def put_back(self) -> None:
+        self.server.drop_database(self.database)
+        self.server.create_database(self.database)
+        self.allow()
+        self._program("pg_restore", "--exit-on-error", f"--dbname={self.database}", self.backup)
+
+    def _program(self, name: str, *arguments: str | Path) -> None:
+        programs = binaries()
+        assert programs is not None
+        login = ["--host=127.0.0.1", f"--port={self.server.port}", f"--username={ADMINISTRATOR}"]
+        environment = {**os.environ, "PGPASSWORD": ADMINISTRATOR}
+        subprocess.run([programs / name, *login, *arguments], check=True, env=environment)
 
     def allow(self) -> None:
         """What docs/databases.md has an administrator do."""
@@ -104,6 +124,21 @@ class MariadbPlace(Place):
             "PASSWORD": "application",
             "OPTIONS": {"charset": "utf8mb4"},
         }
+
+    def back_up(self) -> None:
+        with self.backup.open("wb") as file:
+            self._program("mariadb-dump", "--single-transaction", self.database, stdout=file)
+
+    def put_back(self) -> None:
+        self.server.drop_database(self.database)
+        self.server.create_database(self.database)
+        with self.backup.open("rb") as file:
+            self._program("mariadb", self.database, stdin=file)
+
+    def _program(self, name: str, *arguments: str, **streams: Any) -> None:
+        login = ["--no-defaults", "--host=127.0.0.1", f"--port={self.server.port}", f"--user={ADMINISTRATOR}"]
+        environment = {**os.environ, "MYSQL_PWD": ADMINISTRATOR}
+        subprocess.run([name, *login, *arguments], check=True, env=environment, **streams)
 
     def allow(self) -> None:
         """The users have all rights on the databases that the server makes for tests."""

@@ -82,9 +82,9 @@ class MariadbServer:
             autocommit=True,
         )
 
-    def create_database(self) -> str:
-        """An empty database with a name of its own."""
-        name = f"{_PREFIX}{next(self._numbers)}"
+    def create_database(self, name: str | None = None) -> str:
+        """An empty database, with a name of its own if none is given."""
+        name = name or f"{_PREFIX}{next(self._numbers)}"
         self._administer(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
         return name
 

@@ -89,9 +89,9 @@ class PostgresqlServer:
             host="127.0.0.1", port=self.port, dbname=database, user=user, password=user, autocommit=True
         )
 
-    def create_database(self) -> str:
-        """An empty database with a name of its own, which the application owns."""
-        name = f"test {next(self._numbers)}"
+    def create_database(self, name: str | None = None) -> str:
+        """An empty database, with a name of its own if none is given, which the application owns."""
+        name = name or f"test {next(self._numbers)}"
         self._administer(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(
                 sql.Identifier(name), sql.Identifier(APPLICATION)

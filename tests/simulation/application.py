@@ -50,6 +50,7 @@ class Application:
 
     def reconnect(self) -> None:
         self.raw = self._connect()
+        self._tables = set()
         if self.recursive:
             self.use_recursive_triggers()
 

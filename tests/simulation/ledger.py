@@ -65,6 +65,8 @@ class Ledger:
     writes: list[Write] = field(default_factory=list)
     present: set[tuple[str, RowKey]] = field(default_factory=set)
     """Rows that were there from the beginning."""
+    excused: set[int] = field(default_factory=set)
+    """Identities of writes that may be lost."""
 
     def begin(self, content: Content) -> None:
         self.present = {(table, key) for table, rows in content.items() for key in rows}
@@ -76,6 +78,16 @@ class Ledger:
         """A power cut took these back: nobody ever heard of them."""
         gone = {id(write) for write in lost}
         self.writes = [write for write in self.writes if id(write) not in gone]
+
+    def excuse(self, node: str, since: int) -> None:
+        """The node was set back to when the ledger held so many writes: what it wrote since is promised no more.
+
+        It may have reached the others all the same, and then counts for what it overwrote.
+        """
+        self.excused |= {id(write) for write in self.writes[since:] if write.node == node}
+
+    def promised(self) -> list[Write]:
+        return [write for write in self.writes if id(write) not in self.excused]
 
     def made(self) -> Counter[tuple[str, RowKey]]:
         """How often each row was inserted."""

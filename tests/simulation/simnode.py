@@ -25,6 +25,7 @@ from tests.simulation.application import Application
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.ledger import Write
 from tests.simulation.post import SimulatedMailbox, SimulatedStick, address
+from tests.simulation.restoring import Backup
 
 HOST = "host"
 
@@ -66,6 +67,9 @@ class SimulatedNode:
         """The application's commits behind our last one."""
         self.stick: Stick | None = None
         """Its second mailbox."""
+        self.backup: Backup | None = None
+        self.was_set_back = False
+        """And no run has begun since: single steps of one follow upon its beginning only."""
 
     @property
     def is_host(self) -> bool:
@@ -136,6 +140,16 @@ class SimulatedNode:
             self._copy = None
         self.application.reconnect()
         return lost
+
+    def set_back(self, database: bytes) -> None:
+        """The database is as it was once; all else in the folder stays."""
+        self.close()
+        for name in ("app.db-wal", "app.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / "app.db").write_bytes(database)
+        self.durable()
+        self.was_set_back = True
+        self.application.reconnect()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replicator.engine import bounced, forwarding, unrecognised
+from replicator.engine import bounced, forwarding, incarnation, restarting, unrecognised
 from replicator.types import Kinds, Rule
 from tests.simulation.disturbing import ALL
 from tests.simulation.ledger import Write
@@ -43,7 +43,8 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
     """Nobody has cause to call a person."""
     # A bounce is settled when its station is heard of again, the next day at last.
     strangers = (*unrecognised.IN_MAILBOX, unrecognised.MOVED, forwarding.FORWARDED, forwarding.NOT_YET)
-    usual = ("set-aside", "mail-size", *bounced.KINDS, *strangers)
+    restores = (incarnation.RESTORED, restarting.RESTORED)
+    usual = ("set-aside", "mail-size", *bounced.KINDS, *strangers, *restores)
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual:
             continue
@@ -181,7 +182,7 @@ def _writes(world: World, host: Content) -> None:
     sent_deletes = {
         node.name: {(sent.table, sent.key) for sent in journal_of(node) if sent.kind == "D"} for node in world.stations
     }
-    for write in world.ledger.writes:
+    for write in world.ledger.promised():
         where = (write.table, write.key)
         if write.new is None and made[where] < 2 and write.node in sent_deletes and where in sent_deletes[write.node]:
             _delete_stands(world, write, host, record)

@@ -17,7 +17,7 @@ from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
 from replicator.errors import DatabaseBusy, MailboxTrouble
 from replicator.store import catalogue
-from tests.simulation import disturbing
+from tests.simulation import disturbing, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
@@ -49,6 +49,7 @@ FAULTS = (
     "strangers",
     "second",
     "policies",
+    "restore",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -162,6 +163,9 @@ class World:
         self._stepping = node
         result = None
         try:
+            if node.was_set_back:
+                session.start(node.process, Summary())
+                node.was_set_back = False
             result = deed(node)
         except Crash as crash:
             self._stepping = None
@@ -330,6 +334,8 @@ class World:
             disturbing.random_rule(self)
         if "policies" in faults and chance(0.08):
             disturbing.random_policy(self)
+        if "restore" in faults:
+            restoring.happenings(self, node)
         if "tool" in faults and chance(0.12):
             disturbing.evade(self)
         if "power" in faults and chance(0.02):

@@ -42,7 +42,7 @@ HEADER_DOWN = messages.Header(
         missing=(messages.MissingParts(42, ((0, 1000), (5000, 70))), messages.MissingParts(43)),
         probe=6,
     ),
-    echo=messages.Echo((2, 1), 17),
+    echo=messages.Echo((2, 1), 17, b"\x33" * 8),
     probe=9,
     part=messages.PartPlace((2, 1), 18, 3_000_000, 1_000_000, (0, 3), None),
 )

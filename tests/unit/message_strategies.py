@@ -137,7 +137,9 @@ headers = st.builds(
         missing=st.lists(missing, max_size=4).map(tuple),
         probe=numbers,
     ),
-    echo=st.builds(messages.Echo, epoch=pairs, n=numbers),
+    echo=st.builds(
+        messages.Echo, epoch=pairs, n=numbers, digest=st.one_of(st.none(), st.binary(min_size=8, max_size=8))
+    ),
     probe=numbers,
     part=st.none() | places,
     new_key=st.none() | digests,

@@ -1,0 +1,75 @@
+"""The host begins a link anew where a station was set back: from where the station stands (protocol.md 5.8).
+
+As long as the log reaches back to there, the link is *rewound*: a new stream of the host's that opens with the position
+and goes on with the log from it. Else it gets a snapshot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from replicator.engine.node import Node, Unit
+from replicator.engine.publish import freeze
+from replicator.protocol import link as links
+from replicator.protocol.codec import encode_segment, raw_size
+from replicator.protocol.control_bodies import OpenBody, RewindBody, open_body
+from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry
+from replicator.store import batches, slices
+from replicator.store.state import LinkState
+from replicator.types import NOWHERE
+
+REWIND, SNAPSHOT = "rewind", "snapshot"
+"""Modes of a link that is to be begun anew."""
+RESTORED = "station-restored"
+"""Kind of the notice that tells of it."""
+
+
+def take_open(unit: Unit, state: LinkState, body: Any) -> None:
+    """A station's stream begins a new epoch. Raises PeerFault."""
+    told = open_body(body)
+    state.resent_until = told.resent
+    _begin_anew(unit, state, told)
+    unit.notice(
+        RESTORED,
+        f"{unit.peers[state.peer].name} {state.link.inbound.epoch[1]}",
+        f"{unit.peers[state.peer].name} was set back to an earlier state and is brought up to date",
+    )
+
+
+def _begin_anew(unit: Unit, state: LinkState, told: OpenBody) -> None:
+    start = slices.ending_at(unit.connection, told.seen)
+    if told.seen == NOWHERE or start is None or not _reaches(unit, state, start):
+        state.mode = SNAPSHOT
+        return
+    state.mode, state.cut_slice = REWIND, start
+
+
+def _reaches(unit: Unit, state: LinkState, start: int) -> bool:
+    """Is all that the link was sent behind this slice still there, content in the spool included?"""
+    spool = unit.node.spool
+    content = slices.content_behind(unit.connection, state.peer, start)
+    return all(spool.segment_path(digest).exists() for digest in content)
+
+
+def rewind_links(node: Node) -> int:
+    """Open the new stream of every link that is to be rewound. Returns how many."""
+    with node.unit() as unit:
+        waiting = [peer.id for peer in unit.peers.values() if peer.enabled and unit.link(peer.id).mode == REWIND]
+        for peer in waiting:
+            _rewind(unit, unit.link(peer))
+    return len(waiting)
+
+
+def _rewind(unit: Unit, state: LinkState) -> None:
+    unit.journal.finish()
+    link, connection = state.link, unit.connection
+    position = slices.end_of(connection, state.cut_slice)
+    record = ControlRecord(position[1], 0, REWIND, RewindBody(position, state.peer).plain())
+    digest, frame = encode_segment(Segment(position[0], controls=[record]))
+    size = unit.node.spool.add_segment(digest, frame)
+    batches.drop_batches(connection, state.peer, link.out.n)
+    batches.forget_digests(connection, state.peer, "out")
+    links.new_outbound_epoch(link, (unit.state.host_epoch, link.out.epoch[1] + 1))
+    # The station's own clean records up to here name an epoch that is over: it has to be told.
+    state.mode, state.rewound_slice = "", slices.next_slice_id(connection)
+    freeze(unit, state, [(SegmentEntry(digest, size, raw_size(frame)), False)], position, opener=REWIND)
