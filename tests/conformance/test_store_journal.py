@@ -100,6 +100,13 @@ def test_slices(store: Store) -> None:
         assert list(journal_reading.slices_after(connection, 4)) == [2]
         assert journal_reading.changes_of_slice(connection, 9, {}) == []
         assert slices.groups_uncut(connection, 6) == 0
+        assert [slices.last_through(connection, (0, n)) for n in (3, 4, 6)] == [0, 1, 2]
+        assert [slices.ending_at(connection, (1, n)) for n in (4, 5, 6)] == [1, None, 2]
+        assert slices.ending_at(connection, (2, 4)) is None
+        assert slices.end_of(connection, 2) == (1, 6)
+        assert slices.end_of(connection, 9) == (0, 0)
+        assert slices.content_behind(connection, 1, 1) == [OTHER]
+        assert slices.content_behind(connection, 2, 1) == slices.content_behind(connection, 1, 2) == []
 
 
 def test_what_of_the_spool_is_needed(store: Store) -> None:

@@ -59,6 +59,8 @@ class End:
     parked: dict[tuple[Epoch, int], tuple[PartPlace, Frozen, Parts]] = field(default_factory=dict)
     applied: list[bytes] = field(default_factory=list)
     written: list[bytes] = field(default_factory=list)
+    taken: dict[int, bytes] = field(default_factory=dict)
+    """Digests of the peer's batches in its present epoch."""
     heard: list[Heard] = field(default_factory=list)
     placed: list[Placement] = field(default_factory=list)
     contents_sent: int = 0
@@ -127,7 +129,7 @@ class End:
     def receive(self, mail: Mail, now: int) -> Heard:
         header, link = mail.header, self.link
         links.check_binding(header, self.name, self.peer, link.role)
-        heard = links.hear(link, header, self.digests.get, now, WAIT)
+        heard = links.hear(link, header, self.digests.get, now, WAIT, self.taken.get)
         self.heard.append(heard)
         if heard in (Heard.SUCCESSOR, Heard.SET_BACK):
             return heard
@@ -162,6 +164,7 @@ class End:
         placement = links.place(self.link, part, there, ROOM)
         self.placed.append(placement)
         if placement is Placement.OPEN:
+            self.taken = {}
             self.parked = {where: found for where, found in self.parked.items() if where[0] == part.epoch}
         elif placement is not Placement.PARK:
             return
@@ -183,6 +186,7 @@ class End:
                 content[offset : offset + len(piece)] = piece
             self.applied.append(bytes(content))
             links.applied(self.link, part.n, batch.digest)
+            self.taken[part.n] = batch.digest
 
     def state(self) -> object:
         """All that a mail could change, for comparing; what it may cost is an acknowledgement."""

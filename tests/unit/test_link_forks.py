@@ -75,6 +75,59 @@ def test_a_receiver_that_was_set_back_hears_an_echo_of_acks_it_never_gave() -> N
     assert speak(station, old) is Heard.SET_BACK
 
 
+def begin_anew(station: End) -> None:
+    """As a station does whose database was set back."""
+    links.new_outbound_epoch(station.link, (0, station.link.out.epoch[1] + 1))
+    station.opener, station.batches, station.digests = "open", {}, {}
+    station.write(b"open")
+
+
+def test_a_host_that_was_set_back_hears_it_also_from_a_station_that_begins_anew() -> None:
+    """The new epoch would else hide that this host once acknowledged more than it has (protocol.md 4.1 step 8)."""
+    host, station = joined()
+    old = copy.deepcopy(host)
+    station.write(b"applied after the backup")
+    exchange(station, host, now=NOW)
+    begin_anew(station)
+    assert old.receive(station.send(NOW)[0], NOW) is Heard.SET_BACK
+    assert old.link.inbound.epoch == (0, 1), "nothing is opened"
+
+
+def test_an_echo_of_another_history_of_the_same_length() -> None:
+    host, station = joined()
+    old_host, old_station = copy.deepcopy((host, station))
+    station.write(b"one history")
+    exchange(station, host, now=NOW)
+    old_station.write(b"another history")
+    exchange(old_station, old_host, now=NOW)
+    assert host.link.inbound.n == old_host.link.inbound.n
+    begin_anew(station)
+    assert old_host.receive(station.send(NOW)[0], NOW) is Heard.SET_BACK
+
+
+def test_after_the_first_acknowledgement_of_the_new_epoch_that_one_is_echoed() -> None:
+    host, station = joined()
+    begin_anew(station)
+    exchange(station, host, now=NOW)
+    assert (station.link.out.peak.epoch, station.link.out.peak.n) == ((0, 2), 1)
+
+
+def test_a_hosts_new_stream_begins_without_an_echo() -> None:
+    """It answers a station that was set back and has not what it once acknowledged: that is known by now."""
+    host, station = joined()
+    old = copy.deepcopy(station)
+    host.write(b"acknowledged after the backup")
+    exchange(host, station, now=NOW)
+    begin_anew(old)
+    mails = old.send(NOW)
+    host.receive(mails[0], NOW)
+    links.new_outbound_epoch(host.link, (1, 2))
+    host.opener, host.batches, host.digests = "rewind", {}, {}
+    host.write(b"rewind")
+    assert Heard.SET_BACK not in [old.receive(mail, NOW) for mail in host.send(NOW)]
+    assert old.applied[-1] == b"rewind"
+
+
 def test_an_old_copy_hears_of_its_successor() -> None:
     host, station = joined()
     twin = copy.deepcopy(station)
