@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from replicator.cli.console import AsJson, Column, print_json, print_listing
-from replicator.cli.formats import kinds, say, ticks, words
+from replicator.cli.console import AsJson, Column, human_size, print_json, print_listing
+from replicator.cli.formats import counted, kinds, record, say, ticks, words
 from replicator.cli.session import session_of
 from replicator.errors import WrongUse
-from replicator.operations import rules_admin
+from replicator.operations import rule_rehearsal, rules_admin
 from replicator.operations.opening import open_node, open_view
+from replicator.operations.rule_rehearsal import Expected
 from replicator.operations.rules_admin import StationRule
+from replicator.types import Kinds
 
 app = typer.Typer(help="What passes between the host and its stations.", no_args_is_help=True)
 
@@ -46,6 +48,58 @@ def set_(
         say(remark)
     if done.rules:
         say(f"{station} learns of it with the next run.")
+
+
+@app.command("rehearse")
+def rehearse(
+    context: typer.Context,
+    station: Annotated[str, typer.Argument(metavar="STATION", help="The station's name.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE|AREA|all", help="What the rule is about.")],
+    to_remote: Annotated[
+        str | None, typer.Option("--to-remote", metavar="KINDS", help=f"What goes to the station: {_KINDS}.")
+    ] = None,
+    to_host: Annotated[
+        str | None, typer.Option("--to-host", metavar="KINDS", help=f"What the host takes from it: {_KINDS}.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what `rule set` would send, and change nothing."""
+    if to_remote is None and to_host is None:
+        raise WrongUse("nothing to rehearse: give --to-remote or --to-host with new,changed,deleted, or all, or none")
+    session = session_of(context)
+    with open_view(session.node_home(), session.runtime) as view:
+        found = rule_rehearsal.rehearse(view, station, what, to_remote=kinds(to_remote), to_host=kinds(to_host))
+    if as_json:
+        print_json(record(found))
+        return
+    columns = (
+        Column("table", "table", whole=True),
+        Column("remote", "to remote"),
+        Column("host", "to host"),
+        Column("rows", "rows", justify="right"),
+        Column("size", "bytes", justify="right"),
+    )
+    print_listing([_expected(each) for each in found.tables], columns, as_json, empty="nothing would change")
+    if found.mails:
+        total = sum(each.bytes for each in found.tables)
+        say(f"{station} gets {counted(found.mails, 'mail')} with {human_size(total)} of content.")
+    asked = [each.table for each in found.tables if each.asks]
+    if asked:
+        say(f"It sends what it has held back of {', '.join(asked)}; how much that is only {station} knows.")
+
+
+def _expected(each: Expected) -> dict[str, Any]:
+    return {
+        "table": each.table,
+        "remote": _changed(each.old.to_remote, each.new.to_remote),
+        "host": _changed(each.old.to_host, each.new.to_host),
+        "rows": f"{each.rows:,}",
+        "size": ("" if each.exact else "about ") + human_size(each.bytes),
+    }
+
+
+def _changed(old: Kinds, new: Kinds) -> str:
+    return str(new) if new == old else f"{new} (was {old})"
 
 
 @app.command("list")

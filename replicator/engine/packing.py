@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection
 
+from replicator.databases.base import Database
 from replicator.databases.weighing import PAGE_BYTES, weight
 from replicator.engine.node import Node
 from replicator.protocol.bounds import BOUNDS
@@ -24,30 +25,41 @@ def pack_table(
     node: Node, reader: Connection, host_epoch: int, table: Table, peer: int, rule: Rule, tell: Tell
 ) -> Iterator[SegmentEntry]:
     """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows."""
-    packer = _Packer(node, host_epoch, table)
-    for images in _present(node, reader, table, peer, rule):
+    packer = _Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
+    for images in _present(node.database, reader, table, peer, rule):
         yield from packer.add(images)
         tell(len(images))
     yield from packer.finish()
 
 
-def _present(node: Node, reader: Connection, table: Table, peer: int, rule: Rule) -> Iterator[list[Image]]:
+def measure_table(
+    database: Database, reader: Connection, table: Table, peer: int, rule: Rule, slice_bytes: int
+) -> Iterator[SegmentEntry]:
+    """The same, and nothing is stored: to learn how large it would be. Whoever has seen enough stops reading."""
+    packer = _Packer(slice_bytes, 1, table, lambda _digest, frame: len(frame))
+    for images in _present(database, reader, table, peer, rule):
+        yield from packer.add(images)
+    yield from packer.finish()
+
+
+def _present(database: Database, reader: Connection, table: Table, peer: int, rule: Rule) -> Iterator[list[Image]]:
     """All rows where new rows go down; else only what the station has: nothing is handed out that a rule withholds."""
     if Kinds.NEW in rule.to_remote:
-        yield from node.database.scan(reader, table)
+        yield from database.scan(reader, table)
         return
     after = b""
     while keys := rows.link_rows(reader, peer, table.id, after, PAGE):
         after = keys[-1]
-        images = node.database.read_images(reader, table, keys)
+        images = database.read_images(reader, table, keys)
         yield [images[key] for key in keys if key in images]
 
 
 class _Packer:
     """Packs rows into segments of about the aimed-at size, learning how many rows make one."""
 
-    def __init__(self, node: Node, host_epoch: int, table: Table) -> None:
-        self._node, self._host_epoch, self._table = node, host_epoch, table
+    def __init__(self, slice_bytes: int, host_epoch: int, table: Table, keep: Callable[[bytes, bytes], int]) -> None:
+        """`keep` stores a segment (digest, frame) and gives the size of what is kept."""
+        self._slice_bytes, self._host_epoch, self._table, self._keep = slice_bytes, host_epoch, table, keep
         self._waiting: list[Image] = []
         self._weight = 0
         # Columns of NULLs weigh nothing, and yet a receiver holds every value in memory.
@@ -65,7 +77,7 @@ class _Packer:
             yield from self._pack(self._rows)
 
     def _pack(self, count: int) -> Iterator[SegmentEntry]:
-        target = self._node.settings.slice_bytes
+        target = self._slice_bytes
         while True:
             images = self._waiting[:count]
             block = TableBlock(self._table.id, classes="C" * len(images), rows=images)
@@ -78,5 +90,5 @@ class _Packer:
         self._rows = min(fitting, self._most)
         del self._waiting[: len(images)]
         self._weight -= weight(images)
-        size = self._node.spool.add_segment(digest, frame)
+        size = self._keep(digest, frame)
         yield SegmentEntry(digest, size, raw, SegmentKind.CONTENT, len(images))

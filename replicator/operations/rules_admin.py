@@ -45,7 +45,7 @@ def set_rule(
         peer = state.find_peer(unit.connection, station)
         changes: dict[int, Rule] = {}
         named = set()
-        for table in _meant(unit.tables, what):
+        for table in meant(unit.tables, what):
             old = unit.current_rule(peer.id, table.id)
             new = Rule(
                 old.to_remote if to_remote is None else to_remote,
@@ -65,7 +65,7 @@ def set_rule(
         )
 
 
-def _meant(tables: Mapping[int, Table], what: str) -> list[Table]:
+def meant(tables: Mapping[int, Table], what: str) -> list[Table]:
     """The tables that a word of the command line means."""
     found = [table for table in tables.values() if what == ALL or table.name == what]
     found = found or [table for table in tables.values() if table.area == what]

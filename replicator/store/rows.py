@@ -82,6 +82,11 @@ def link_rows(connection: Connection, peer: int, table: int, after: Key, limit: 
     return [key for (key,) in found]
 
 
+def count_link_rows(connection: Connection, peer: int, table: int) -> int:
+    row = sql.one(connection, "SELECT count(*) FROM replicator_link_row WHERE peer = ? AND table_id = ?", (peer, table))
+    return int(row[0]) if row else 0
+
+
 def keep_skipped(
     database: Database, connection: Connection, skipped: dict[tuple[int, Key], tuple[Position, Image | None]]
 ) -> None:

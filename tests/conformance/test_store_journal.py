@@ -219,6 +219,7 @@ def test_what_stations_have(store: Store) -> None:
             rows.add_link_rows(store.database, connection, 1, 1, KEYS)
         rows.add_link_rows(store.database, connection, 1, 2, KEYS)
         assert rows.link_rows(connection, 1, 1, b"", 2) == KEYS[1:3]
+        assert rows.count_link_rows(connection, 1, 1) == len(KEYS)
         rows.remove_link_rows(connection, 1, 1, KEYS[:4])
         assert rows.link_rows(connection, 1, 1, b"", 9) == KEYS[4:]
         rows.clear_link_rows(connection, 1, 1)
