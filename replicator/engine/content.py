@@ -70,7 +70,7 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     if told.epoch == link.link.out.epoch:
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
-    _make_tables(unit, told.rule.tables)
+    _make_tables(replaying, told.rule.tables)
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     _change(replaying, position, version, old, rules, sorted(rules), told.rule.content)
@@ -89,7 +89,7 @@ def apply_rule(replaying: Replaying, position: Position, body: Any) -> None:
     unit = replaying.unit
     told = rule_body(body)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
-    _make_tables(unit, told.tables)
+    _make_tables(replaying, told.tables)
     for table, rule in told.rules.items():
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, position, rule)
     _change(replaying, position, position, old, told.rules, told.scope, told.content)
@@ -124,8 +124,9 @@ def _change(
     replaying.look_for_pending()
 
 
-def _make_tables(unit: Unit, tables: list[Table]) -> None:
+def _make_tables(replaying: Replaying, tables: list[Table]) -> None:
     """Tables that are missing are made from the host's definitions; those that are there must fit them."""
+    unit = replaying.unit
     known, database, connection = unit.tables, unit.database, unit.connection
     existing = set(database.table_names(connection))
     _check_tables(known, tables)
@@ -139,9 +140,12 @@ def _make_tables(unit: Unit, tables: list[Table]) -> None:
                 )
         else:
             database.create_table(connection, table.definition)
-        if known.get(table.id) != table:
+        old = known.get(table.id)
+        if old != table:
             catalogue.save_table(connection, table, unit.now)
+        if old is None or old.definition != table.definition:
             database.install_capture(connection, table)
+            replaying.silence.captured_anew(table)
     unit.forget_catalogue()
 
 

@@ -73,6 +73,20 @@ def test_a_policy_that_changes_counts_from_then_on(new_place: NewPlace) -> None:
     assert "at the host" in station.refused("table", "set", "goods", "--policy", "host")
 
 
+def test_rows_that_come_with_a_table_of_another_policy_are_not_taken_for_the_stations_own(new_place: NewPlace) -> None:
+    """Its triggers were made anew in the middle of the batch (seed 84 of that day)."""
+    office, station = joined(new_place)
+    office.sql("INSERT INTO goods VALUES (2, 'nut', 1, NULL, NULL)")
+    office.done("table", "set", "goods", "--policy", "merge")
+    office.done("rule", "set", "koeln", "all", "--to-host", "new,changed")
+    office.sql("INSERT INTO goods VALUES (3, 'washer', 1, NULL, NULL)")
+    office.run()
+    assert station.run().collected == 0
+    assert station.done("table", "show", "goods", "--json").json["policy"] == "merge"
+    assert "nothing to do" in station.done("remote-run").out
+    assert station.done("journal", "list", "--json").json == []
+
+
 def test_an_area_that_changes(new_place: NewPlace) -> None:
     office, _ = joined(new_place)
     assert office.done("table", "set", "goods", "--area", "Stock").out == "goods: policy host, area Stock.\n"

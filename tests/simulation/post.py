@@ -95,6 +95,7 @@ class Post:
         self._known: dict[str, set[str]] = {node: set() for node in nodes}
         self._held: list[Letter] = []
         self._mauled: list[Path] = []
+        self._bounced: list[tuple[str, Path]] = []
         self._copies = 0
         self.sent: list[Letter] = []
         for box in self._boxes.values():
@@ -129,7 +130,8 @@ class Post:
             self._tell(letter, "held back")
         elif "bounced" in faults and chance(LOST / 2):
             path.unlink()
-            self.put(letter.sender, bounce_of(letter.raw, self._clockwork.dice), f"bounce{letter.number}-")
+            name = self.put(letter.sender, bounce_of(letter.raw, self._clockwork.dice), f"bounce{letter.number}-")
+            self._bounced.append((letter.sender, self._boxes[letter.sender] / name))
             self._tell(letter, "bounced")
         elif "mauled" in faults and chance(MAULED):
             what, arrived = maul(letter.raw, self._clockwork.dice)
@@ -174,6 +176,10 @@ class Post:
         """What nobody can recognise any more lies there until a person deletes it."""
         for path in self._mauled:
             path.unlink(missing_ok=True)
+
+    def disown_bounces(self, node: str) -> None:
+        """What this node has sent it no longer knows: a mail that comes back is a stranger's."""
+        self._mauled += [path for owner, path in self._bounced if owner == node]
 
     def clear(self, node: str) -> None:
         for name in os.listdir(self._boxes[node]):

@@ -39,4 +39,6 @@ def restore(world: World, node: SimulatedNode) -> None:
     assert node.backup is not None
     world.tell("%s: RESTORE from the backup", node.name)
     world.ledger.excuse(node.name, node.backup.writes)
+    for post in world.posts:
+        post.disown_bounces(node.name)
     node.set_back(node.backup.content)
