@@ -186,6 +186,16 @@ def test_changes_of_several_tables_come_in_the_order_they_were_made(place: Place
     ]
 
 
+def test_changes_of_a_table_no_longer_replicated_are_read_over(place: Place, customers: Table) -> None:
+    place.make(ORDERS)
+    _, orders = place.replicate("orders")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    place.run("INSERT INTO orders VALUES (7, 1)")
+    place.run("INSERT INTO customers VALUES (2, 'b', NULL)")
+    del place.tables[orders.id]
+    assert [change.table for change in place.collect()] == [customers.id] * 2
+
+
 def test_keys_that_wait_are_told(place: Place, customers: Table) -> None:
     place.run("INSERT INTO customers VALUES (1, 'a', NULL), (2, 'b', NULL)")
     place.collect()

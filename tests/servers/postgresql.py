@@ -5,7 +5,7 @@ intervals, the digits of floats, the form of bytea. Roles: an administrator (sup
 databases, a replicator that is no superuser; each has its own name as password.
 
 Trap: the server's processes leave its process group, and notice only after a moment that a killed server is gone. Until
-then no new one starts in that folder.
+then no new one starts in that folder. What it keeps in /dev/shm would stay there: it has its folder for that, too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 shared_buffers = 32MB
+dynamic_shared_memory_type = mmap
 max_wal_size = 256MB
 max_prepared_transactions = 4
 password_encryption = 'scram-sha-256'

@@ -1,4 +1,4 @@
-"""Portable definitions: read, made anew, compared; what can't be carried is refused or told."""
+"""SQLite: portable definitions are read, made anew, compared; what can't be carried is refused or told."""
 
 from __future__ import annotations
 

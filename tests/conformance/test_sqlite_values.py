@@ -1,4 +1,4 @@
-"""Every value comes through bit for bit, and compares in Python as in the database."""
+"""SQLite: every value comes through bit for bit, and compares in Python as in the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Being told between two runs that the application has written."""
+"""SQLite: being told between two runs that the application has written."""
 
 from __future__ import annotations
 

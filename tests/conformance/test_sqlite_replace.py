@@ -1,4 +1,4 @@
-"""Rows that the application replaces, and whatever else it does: collected changes can be followed."""
+"""SQLite: rows that the application replaces, and whatever else it does: collected changes can be followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every database must do when rows are read and written in sets."""
+"""SQLite: rows are read and written in sets, and the application's triggers are silent meanwhile."""
 
 from __future__ import annotations
 
