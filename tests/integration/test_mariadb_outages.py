@@ -57,6 +57,32 @@ def test_a_server_that_takes_no_writes_for_now(pair: tuple[Any, Any]) -> None:
     assert office.done("status", "--json").json["needs"] == []
 
 
+def test_who_holds_a_row_for_long_is_named_in_the_status(pair: tuple[Any, Any]) -> None:
+    office, station = pair
+    station.sql("UPDATE customers SET name = 'Ahlers & Co' WHERE id = 1")
+    station.run()
+    grant = "PROCESS ON *.* {} replicator@'127.0.0.1'"
+    with closing(office.server.connect()) as administrator, closing(office.connect()) as forgotten:
+        administrator.query("GRANT " + grant.format("TO"))
+        try:
+            forgotten.query("BEGIN")
+            forgotten.query("UPDATE customers SET name = name WHERE id = 1")
+            who = f"session {forgotten.thread_id()} of user application from 127.0.0.1"
+            for later in (0, 400):
+                waiting = office.run(later=later).applied.waiting
+                assert waiting is not None
+                assert who in waiting
+        finally:
+            administrator.query("REVOKE " + grant.format("FROM"))
+        (need,) = office.call("status", "--json").json["needs"]
+        assert "has waited for 6 minutes" in need["message"]
+        assert who in need["message"]
+        forgotten.query("ROLLBACK")
+    office.run()
+    assert office.sql("SELECT name FROM customers") == [("Ahlers & Co",)]
+    assert office.done("status", "--json").json["needs"] == []
+
+
 def test_sessions_that_are_killed_before_each_commit_of_a_run(pair: tuple[Any, Any]) -> None:
     """A run dies at its first commit, the next at its second, and so on, until one comes to its end."""
     office, station = pair
