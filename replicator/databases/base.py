@@ -195,7 +195,9 @@ class Database(ABC):
         self, connection: Connection, tables: Mapping[int, Table], through: int | None = None
     ) -> Iterator[list[Change]]:
         """All captured changes visible in this transaction, in chunks of a few thousand, flat in memory; or those up to
-        the mark `through`. Whoever stops reading early clears only what was read.
+        the mark `through`. `tables` are all that are replicated: what is captured of others is nobody's.
+
+        Whoever stops reading early clears only what was read.
 
         In group order (by the last outbox id of each transaction, protocol.md 7.1), within a group by id. Updates that
         changed nothing are left out; a changed primary key is a delete and an insert; rows that a REPLACE deleted

@@ -15,7 +15,6 @@ from replicator.databases.mariadb import (
     apply,
     capture,
     catalogue,
-    collect,
     comparing,
     definitions,
     equality,
@@ -26,9 +25,10 @@ from replicator.databases.mariadb import (
     transactions,
 )
 from replicator.databases.mariadb.apply import Connected
-from replicator.databases.mariadb.change_tables import ChangeTable, change_tables, is_empty, leavings
+from replicator.databases.mariadb.change_tables import change_tables, is_empty
 from replicator.databases.mariadb.connections import Opener
 from replicator.databases.mariadb.errors import translated
+from replicator.databases.mariadb.outbox import Outbox
 from replicator.databases.mariadb.outside import foreign_keys_from_outside
 from replicator.databases.mariadb.questions import Questions
 from replicator.databases.mariadb.reader import Reader
@@ -62,11 +62,7 @@ class MariadbDatabase(Database):
         self._standings = Standings()
         self._inside = False
         self._replaying = 0
-        self._cleared = collect.Cleared()
-        self._reading: collect.Reading | None = None
-        self._sources: list[ChangeTable] | None = None
-        self._leavings: tuple[list[ChangeTable], set[int]] = ([], set())
-        """Change tables to be dropped once this transaction is over, and the numbers of replicated tables."""
+        self._outbox = Outbox(self._reader, self._schema, self._standing)
 
     @property
     def _schema(self) -> str:
@@ -86,22 +82,17 @@ class MariadbDatabase(Database):
         if self._inside:
             raise RuntimeError("a transaction of this database is open already")
         self._inside = True
-        left: list[ChangeTable] = []
-        replicated: set[int] = set()
         try:
             with transactions.transaction(self._opener, self.runtime, write=write) as connection:
                 yield connection
-            left, replicated = self._leavings
         finally:
             self._inside = False
-            self._reading = None
-            self._cleared = collect.Cleared()
-            self._sources, self._leavings = None, ([], set())
+            left = self._outbox.end()
             self._reader.end()
-        if left:
+        if left.tables:
             # Somebody reads them, or the connection was lost: the next time will do.
             with suppress(DatabaseBusy, DatabaseTrouble), self._defining() as raw:
-                capture.sweep(raw, self._schema, left, replicated)
+                capture.sweep(raw, self._schema, left.tables, left.replicated)
 
     @contextmanager
     def snapshot(self, held: Connection) -> Iterator[Connection]:  # noqa: ARG002 - the reader's moment is the collect's
@@ -139,7 +130,7 @@ class MariadbDatabase(Database):
         """A connection for definitions, which commit by themselves; nothing of ours stands in their way."""
         self._reader.end()
         self._standings.forget()
-        self._sources, self._leavings = None, ([], set())
+        self._outbox.forget()
         with translated(self._opener.where):
             self._questions.rest()
             connection = self._opener.another()
@@ -215,16 +206,7 @@ class MariadbDatabase(Database):
     # --- collect ------------------------------------------------------------------------------------------------
 
     def outbox_is_empty(self, connection: Connection) -> bool:
-        sources = self._change_tables(connection)
-        # The reader does not see what this transaction deletes.
-        raw = driver(connection) if self._cleared else self._reader.begin()
-        return is_empty(raw, self._schema, sources)
-
-    def _change_tables(self, connection: Connection) -> list[ChangeTable]:
-        """Asked for once in a transaction: only we make them."""
-        if self._sources is None:
-            self._sources = change_tables(driver(connection), self._schema)
-        return self._sources
+        return self._outbox.is_empty(driver(connection))
 
     def outbox_mark(self, connection: Connection) -> int | None:  # noqa: ARG002 - ids don't follow commits here
         return None
@@ -235,15 +217,10 @@ class MariadbDatabase(Database):
         tables: Mapping[int, Table],
         through: int | None = None,  # noqa: ARG002 - there is no mark here
     ) -> Iterator[list[Change]]:
-        sources = self._change_tables(connection)
-        self._leavings = (leavings(sources, tables), set(tables))
-        self._reading = collect.Reading(self._reader.fresh(), self._schema, sources, self._cleared)
-        yield from self._reading.changes(tables, self._standing)
+        return self._outbox.read(driver(connection), tables)
 
     def clear_outbox(self, connection: Connection) -> None:
-        if self._reading is not None:
-            self._reading.clear(driver(connection))
-            self._reading = None
+        self._outbox.clear(driver(connection))
 
     @contextmanager
     def watch(self) -> Iterator[Callable[[], bool]]:
@@ -257,11 +234,7 @@ class MariadbDatabase(Database):
             yield watch
 
     def pending_keys(self, connection: Connection, table: Table, keys: Collection[Key]) -> set[Key]:
-        if not keys:
-            return set()
-        sources = self._change_tables(connection)
-        waiting = collect.waiting_keys(driver(connection), self._schema, sources, table, self._standing)
-        return waiting.intersection(keys)
+        return self._outbox.pending(driver(connection), table, keys)
 
     # --- apply --------------------------------------------------------------------------------------------------
 
