@@ -169,7 +169,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "added": moment(link.created_at),
             "last heard": moment(link.heard_at),
             "last sent": moment(link.sent_at),
-            "next run": "sends everything in its rules" if link.starts_anew else None,
+            "next run": "sends everything in its rules" if link.starts_anew and not link.unfit else None,
             "mailbox": full_mailbox(link).removeprefix(f"mailbox of {link.name} ") or None,
             "batches sent": f"{link.made} in epoch {position_text(link.out_epoch)}",
             "acknowledged": f"{link.acknowledged}, journal up to {position_text(link.covered)}",

@@ -42,9 +42,11 @@ def key_differences(found: TableDefinition, wanted: TableDefinition) -> list[str
         result.append(
             f"The primary key of table {name} is {', '.join(found.primary_key)}, not {', '.join(wanted.primary_key)}."
         )
-    # The order of a unique key's columns says nothing about which rows clash.
-    here = {frozenset(key.columns) for key in found.unique_keys}
-    there = {frozenset(key.columns) for key in wanted.unique_keys}
+    # The order of a unique key's columns says nothing about which rows clash, and one that says what the primary key
+    # says is nothing of its own: PostgreSQL makes none.
+    same = {frozenset(wanted.primary_key)}
+    here = {frozenset(key.columns) for key in found.unique_keys} - same
+    there = {frozenset(key.columns) for key in wanted.unique_keys} - same
     result += [f"Table {name} lacks the unique key {', '.join(sorted(key))}." for key in _sorted(there - here)]
     result += [f"Table {name} has a further unique key {', '.join(sorted(key))}." for key in _sorted(here - there)]
     parents_here = {_bare(key) for key in found.foreign_keys}

@@ -35,13 +35,13 @@ class Outlook:
             raise UnfitTable(" ".join([*self.refused, *self.unmade]))
 
 
-def indexes_of(definition: TableDefinition) -> list[tuple[str, tuple[str, ...]]]:
-    """(what it is, its columns) of everything that is an index, the primary key first."""
+def keys_of(definition: TableDefinition) -> list[tuple[str, tuple[str, ...]]]:
+    """(what it is, its columns) of every key, the primary one first. Plain indexes are none: they decide nothing, and
+    one that can't be made is left out."""
     return [
         ("primary key", definition.primary_key),
         *(("unique key", key.columns) for key in definition.unique_keys),
         *(("foreign key", key.columns) for key in definition.foreign_keys),
-        *(("index", index.columns) for index in definition.indexes),
     ]
 
 
@@ -120,15 +120,12 @@ def kind_of(definition: TableDefinition | None, column: str) -> TypeKind | None:
     return definition.columns[definition.index_of(column)].type.kind
 
 
-def many_columned(definition: TableDefinition, most: int, title: str) -> Outlook:
-    """Keys and indexes of more columns than are taken."""
-    found = Outlook()
-    for what, columns in indexes_of(definition):
-        if len(columns) > most:
-            (found.unmade if what == "index" else found.refused).append(
-                f"The {what} of table {definition.name} has {len(columns)} columns: {title} takes {most}."
-            )
-    return found
+def many_columned(definition: TableDefinition, most: int, title: str) -> list[str]:
+    return [
+        f"The {what} of table {definition.name} has {len(columns)} columns: {title} takes {most}."
+        for what, columns in keys_of(definition)
+        if len(columns) > most
+    ]
 
 
 def parent_of(definition: TableDefinition, key: ForeignKey, others: Others) -> TableDefinition | None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.databases.elsewhere import KINDS, outlook, title_of
-from replicator.databases.mariadb.wording import words_of
+from replicator.databases.mariadb.wording import indexes_here, words_of
+from replicator.databases.postgresql.limits import can_be_indexed
 from replicator.databases.sqlite.definitions import create_statements
 from replicator.errors import UnfitTable
 from replicator.types import (
@@ -109,21 +110,51 @@ def test_what_may_stand_there_in_another_form_is_not_refused() -> None:
         ColumnDefinition("of", ColumnType(TypeKind.BOOLEAN)), foreign_keys=(ForeignKey(("of",), "p", ("id",)),)
     )
     json = table(ColumnDefinition("a", ColumnType(TypeKind.JSON)), unique_keys=(UniqueKey(("a",)),))
-    wide = table(
-        *(ColumnDefinition(f"c{number}", INTEGER) for number in range(33)),
-        indexes=(Index("all", tuple(f"c{number}" for number in range(33))),),
-    )
     for definition, kind, words in (
         (strange, "sqlite", "KLINGON"),
         (flag, "postgresql", "of (boolean) refers to p.id (integer)"),
         (flag, "mariadb", "of (boolean) refers to p.id (integer)"),
         (json, "postgresql", "orders.a is JSON in a key"),
-        (wide, "postgresql", "33 columns: PostgreSQL takes 32"),
-        (wide, "mariadb", "33 columns: MariaDB takes 32"),
     ):
         told = outlook(kind, definition, {"p": table(name="p")})
         assert (told.refused, len(told.unmade)) == ([], 1)
         assert words in told.unmade[0]
+
+
+def test_an_index_that_cannot_be_is_left_out_and_makes_no_column_narrower() -> None:
+    kinds = {"note": TypeKind.TEXT, "scan": TypeKind.BLOB, "data": TypeKind.JSON, "day": TypeKind.DATE}
+    columns = [ColumnDefinition(name, ColumnType(kind)) for name, kind in kinds.items()]
+    columns += [ColumnDefinition("long", ColumnType(TypeKind.TEXT, length=1000))]
+    columns += [ColumnDefinition(f"c{number}", INTEGER) for number in range(33)]
+    all_of_them = tuple(f"c{number}" for number in range(33))
+    definition = table(
+        *columns,
+        indexes=(
+            Index("one", ("note",)),
+            Index("several", ("note", "scan", "data", "day")),
+            Index("plain", ("day", "c1")),
+            Index("text", ("long",)),
+            Index("wide", all_of_them),
+        ),
+    )
+    words = words_of(definition)
+    assert words["note"] == "longtext"
+    assert indexes_here(definition, words) == [
+        ("one", [("note", 768)]),
+        ("several", [("note", 255), ("scan", 1023), ("data", 255), ("day", None)]),
+        ("plain", [("day", None), ("c1", None)]),
+        ("text", [("long", 768)]),
+    ]
+    assert [can_be_indexed(definition, index.columns) for index in definition.indexes] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    for kind in KINDS:
+        told = outlook(kind, definition, {})
+        assert (told.refused, told.unmade, told.altered) == ([], [], []), kind
 
 
 def test_tables_of_one_name_but_for_capitals() -> None:
@@ -148,7 +179,7 @@ def test_what_is_told_and_not_refused() -> None:
     told = outlook("mariadb", whole, {})
     assert (told.refused, told.unmade) == ([], [])
     assert [sentence.split(":")[0] for sentence in told.altered[:3]] == [
-        "Column orders.code is in an index",
+        "Column orders.code is in a key",
         "Column orders.amount",
         "Column orders.at",
     ]

@@ -118,6 +118,7 @@ _WORDS = {
 }
 _ALSO_ELSEWHERE = {"text", "blob", "time", "datetime"}
 """Words that PostgreSQL or applications on SQLite use as well, for texts of any length and fractions of a second."""
+_MOST_LENGTHS = {"char": 255, "binary": 255, "varchar": 16_383, "varbinary": 65_532, "bit": 64}
 _INTEGER_WORDS = {16: "smallint", 32: "int"}
 
 
@@ -127,7 +128,7 @@ def type_words(wanted: ColumnType, key_bytes: int | None = None) -> str:
     `key_bytes`: the column is part of a key, and may take so many of its bytes. Raises UnfitTable.
     """
     match = _DECLARED.fullmatch(wanted.declared or "")
-    own = match is not None and match[0] not in _ALSO_ELSEWHERE
+    own = match is not None and match[0] not in _ALSO_ELSEWHERE and _can_be(match[0])
     if match is not None and own and column_type(match[1] or match[2], match[0], is_indexed=True) == wanted:
         return match[0]
     if wanted.kind is TypeKind.INTEGER:
@@ -141,6 +142,14 @@ def type_words(wanted: ColumnType, key_bytes: int | None = None) -> str:
     if wanted.kind is TypeKind.ANY:
         raise UnfitTable("A column without a type, which holds values of any, is known to SQLite only: give it one.")
     return _WORDS[wanted.kind]
+
+
+def _can_be(words: str) -> bool:
+    """Applications on SQLite use the same words with any numbers."""
+    base, (first, second) = re.split(r"\W", words, maxsplit=1)[0], _sizes(words)
+    if base == "decimal":
+        return first is None or (0 < first <= _MOST_DIGITS and (second or 0) <= min(first, _MOST_SCALE))
+    return first is None or first <= _MOST_LENGTHS.get(base, first)
 
 
 def _decimal(wanted: ColumnType) -> str:

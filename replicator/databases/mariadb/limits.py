@@ -10,7 +10,7 @@ from replicator.databases.limits import (
     column_name_clashes,
     counting_misfit,
     foreign_types,
-    indexes_of,
+    keys_of,
     listed,
     many_columned,
     reserved_names,
@@ -18,7 +18,7 @@ from replicator.databases.limits import (
 )
 from replicator.databases.mariadb.columntypes import FREE_DIGITS, captured_words
 from replicator.databases.mariadb.widths import ROW_BYTES, Width, fits_page, fits_row, width_of
-from replicator.databases.mariadb.wording import widths_of, words_of
+from replicator.databases.mariadb.wording import INDEX_BYTES, MOST_INDEXES, MOST_KEY_COLUMNS, widths_of, words_of
 from replicator.errors import UnfitTable
 from replicator.types import ForeignKey, TableDefinition, TypeKind
 
@@ -28,9 +28,6 @@ MOST_COLUMNS = 500
 REPLACED = {"CASCADE", "SET NULL"}
 """What a trigger of ours does in place of a foreign key (cascades)."""
 _ACTIONS = {"NO ACTION", "RESTRICT", *REPLACED}
-_INDEX_BYTES = 3072
-_MOST_KEY_COLUMNS = 32
-_MOST_INDEXES = 64
 _WIDE_ENOUGH = 190
 """Characters: a key made narrower than this is worth a word, though nothing says how long its texts are."""
 _TITLE = "MariaDB"
@@ -46,14 +43,13 @@ _LAST_OF_THE_PLANE = "\uffff"
 
 
 def limits(definition: TableDefinition, others: Others) -> Outlook:
-    keys = many_columned(definition, _MOST_KEY_COLUMNS, _TITLE)
     foreign = foreign_types(definition, others, _may_refer, _TITLE)
     refused = [
         *_names(definition),
         *reserved_names(definition, ("replicator_",), _TITLE),
         *column_name_clashes(definition, str.lower, _TITLE),
         *too_many(definition, MOST_COLUMNS),
-        *keys.refused,
+        *many_columned(definition, MOST_KEY_COLUMNS, _TITLE),
         *foreign.refused,
     ]
     try:
@@ -64,11 +60,10 @@ def limits(definition: TableDefinition, others: Others) -> Outlook:
         refused=[*refused, *_unkeyed(definition, words), *_wide_changes(definition, words)],
         unmade=[
             *counting_misfit(definition, {TypeKind.INTEGER, TypeKind.BOOLEAN}, _TITLE),
-            *keys.unmade,
-            *_many_indexes(definition),
+            *_many_keys(definition),
             *foreign.unmade,
             *_actions(definition),
-            *_wide_indexes(definition, words),
+            *_wide_keys(definition, words),
             *_wide_rows(definition, words),
         ],
         altered=[
@@ -100,7 +95,7 @@ def _unkeyed(definition: TableDefinition, words: dict[str, str]) -> list[str]:
     """Long texts, which a key of MariaDB can't hold whole: JSON is one. A unique key has their hash."""
     found = dict.fromkeys(
         (column, what)
-        for what, columns in indexes_of(definition)
+        for what, columns in keys_of(definition)
         for column in columns
         if what in ("primary key", "foreign key") and width_of(words[column], 1).is_long
     )
@@ -134,10 +129,10 @@ def _may_refer(kind: TypeKind, parents: TypeKind) -> bool:
 # --- not made ---------------------------------------------------------------------------------------------------------
 
 
-def _many_indexes(definition: TableDefinition) -> list[str]:
-    if len(indexes_of(definition)) <= _MOST_INDEXES:
+def _many_keys(definition: TableDefinition) -> list[str]:
+    if len(keys_of(definition)) <= MOST_INDEXES:
         return []
-    return [f"Table {definition.name} has more than {_MOST_INDEXES} indexes and keys: MariaDB takes no more."]
+    return [f"Table {definition.name} has more than {MOST_INDEXES} keys: MariaDB takes no more."]
 
 
 def _actions(definition: TableDefinition) -> list[str]:
@@ -148,15 +143,15 @@ def _actions(definition: TableDefinition) -> list[str]:
     ]
 
 
-def _wide_indexes(definition: TableDefinition, words: dict[str, str]) -> list[str]:
+def _wide_keys(definition: TableDefinition, words: dict[str, str]) -> list[str]:
     widths, found = widths_of(definition, words), []
-    for what, columns in indexes_of(definition):
+    for what, columns in keys_of(definition):
         size = sum(widths[place].bytes for place in definition.indexes_of(columns))
         # A unique key that is too long is kept as its hash.
-        if size > _INDEX_BYTES and what != "unique key":
+        if size > INDEX_BYTES and what != "unique key":
             found.append(
                 f"The {what} {', '.join(columns)} of table {definition.name} takes {size} bytes on MariaDB, where "
-                f"{_INDEX_BYTES} are the most."
+                f"{INDEX_BYTES} are the most."
             )
     return found
 
@@ -174,8 +169,8 @@ def _wide_rows(definition: TableDefinition, words: dict[str, str]) -> list[str]:
 
 
 def _narrow_keys(definition: TableDefinition, words: dict[str, str]) -> list[str]:
-    """Columns whose texts an index makes shorter than they may be elsewhere."""
-    keys = {column for what, columns in indexes_of(definition) if what != "foreign key" for column in columns}
+    """Columns whose texts a key makes shorter than they may be elsewhere."""
+    keys = {column for what, columns in keys_of(definition) if what != "foreign key" for column in columns}
     found = []
     for column in definition.columns:
         if column.name not in keys or column.type.kind not in (TypeKind.TEXT, TypeKind.BLOB):
@@ -187,7 +182,7 @@ def _narrow_keys(definition: TableDefinition, words: dict[str, str]) -> list[str
         if holds < (column.type.length or _WIDE_ENOUGH):
             what = "characters" if base == "varchar" else "bytes"
             found.append(
-                f"Column {definition.name}.{column.name} is in an index: a table made on MariaDB holds {holds} {what} "
+                f"Column {definition.name}.{column.name} is in a key: a table made on MariaDB holds {holds} {what} "
                 "in it, and longer ones are refused there."
             )
     return found

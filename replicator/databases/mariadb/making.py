@@ -10,7 +10,7 @@ from replicator.databases.mariadb.defaults import default_words
 from replicator.databases.mariadb.errors import number_of
 from replicator.databases.mariadb.limits import NAME_LENGTH, limits
 from replicator.databases.mariadb.statements import Driver, execute, names, quoted
-from replicator.databases.mariadb.wording import words_of
+from replicator.databases.mariadb.wording import indexes_here, words_of
 from replicator.errors import UnfitTable
 from replicator.types import ColumnDefinition, ForeignKey, TableDefinition
 
@@ -43,13 +43,20 @@ def create_statement(raw: Driver, schema: str, definition: TableDefinition) -> s
     ]
     lines.append(f"PRIMARY KEY ({names(definition.primary_key)})")
     lines += [f"UNIQUE KEY ({names(unique.columns)})" for unique in definition.unique_keys]
-    lines += [f"KEY {quoted(index.name[:NAME_LENGTH])} ({names(index.columns)})" for index in definition.indexes]
+    lines += [
+        f"KEY {quoted(name[:NAME_LENGTH])} ({', '.join(_part(*part) for part in parts)})"
+        for name, parts in indexes_here(definition, types)
+    ]
     lines += [_foreign_key_words(schema, key) for key in definition.foreign_keys]
     body = ",\n  ".join(lines)
     return (
         f"CREATE TABLE {quoted(schema)}.{quoted(definition.name)} (\n  {body}\n)"
         f" ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collations.EXACT}"
     )
+
+
+def _part(column: str, beginning: int | None) -> str:
+    return quoted(column) if beginning is None else f"{quoted(column)} ({beginning})"
 
 
 def _parent_types(raw: Driver, schema: str, definition: TableDefinition) -> dict[str, str]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from replicator.databases.limits import indexes_of
+from replicator.databases.limits import keys_of
 from replicator.databases.mariadb.collations import told
-from replicator.databases.mariadb.columntypes import TEXTS, type_words
+from replicator.databases.mariadb.columntypes import BLOBS, TEXTS, type_words
 from replicator.databases.mariadb.widths import Width, fits_row, width_of
 from replicator.errors import UnfitTable
 from replicator.types import ColumnDefinition, TableDefinition, TypeKind
 
+INDEX_BYTES = 3072
+"""That an index of InnoDB may have."""
+MOST_KEY_COLUMNS = 32
+MOST_INDEXES = 64
 _KEY_BYTES = 3000
-"""Of 3,072 that an index of InnoDB may have."""
+"""Of them, for what we make."""
 _CHARACTER = 4
 _CHARACTERS = {"utf8mb3": 3, "utf8": 3, "utf8mb4": 4, "utf16": 4, "utf16le": 4, "utf32": 4, "ucs2": 2}
 """Bytes of one, at most; in other character sets it is one, mostly."""
@@ -36,13 +40,17 @@ def words_of(definition: TableDefinition) -> dict[str, str]:
 
 
 def _is_text(words: str) -> bool:
-    return words.partition("(")[0] in TEXTS - {"inet4", "inet6", "enum", "set"}
+    return _base(words) in TEXTS - {"inet4", "inet6", "enum", "set"}
+
+
+def _base(words: str) -> str:
+    return words.partition("(")[0]
 
 
 def _room_in_keys(definition: TableDefinition) -> dict[str, int]:
     """Bytes that each column of a key may take: those of a long type share a key's room."""
     room: dict[str, int] = {}
-    for _, columns in indexes_of(definition):
+    for _, columns in keys_of(definition):
         kinds = [definition.columns[place].type.kind for place in definition.indexes_of(columns)]
         long = sum(kind in (TypeKind.TEXT, TypeKind.BLOB, TypeKind.ANY) for kind in kinds)
         each = (_KEY_BYTES - 40 * (len(columns) - long)) // max(long, 1)
@@ -66,3 +74,33 @@ def _character_bytes(definition: TableDefinition) -> Callable[[ColumnDefinition]
         return _CHARACTER if collation is None else _CHARACTERS.get(collation.partition("_")[0], 1)
 
     return size
+
+
+# --- plain indexes ----------------------------------------------------------------------------------------------------
+
+
+def indexes_here(definition: TableDefinition, words: dict[str, str]) -> list[tuple[str, list[tuple[str, int | None]]]]:
+    """(name, [(column, how much of it: None the whole)]) of the plain indexes that can be made. Of a long text an index
+    has the beginning, so that it makes no column narrower; one that has no place is left out, as it decides nothing."""
+    widths = dict(zip(definition.column_names, widths_of(definition, words), strict=True))
+    size = _character_bytes(definition)
+    found = []
+    for index in definition.indexes[: MOST_INDEXES - len(keys_of(definition))]:
+        if len(index.columns) > MOST_KEY_COLUMNS:
+            continue
+        texts = [name for name in index.columns if _is_open(words[name])]
+        rest = sum(widths[name].bytes for name in index.columns if name not in texts)
+        room = (INDEX_BYTES - rest) // max(len(texts), 1)
+        parts: list[tuple[str, int | None]] = []
+        for name in index.columns:
+            whole = name not in texts or (not widths[name].is_long and widths[name].bytes <= room)
+            unit = 1 if _base(words[name]) in BLOBS else size(definition.columns[definition.index_of(name)])
+            parts.append((name, None if whole else room // unit))
+        if all(part is None or part > 0 for _, part in parts) and rest <= INDEX_BYTES:
+            found.append((index.name, parts))
+    return found
+
+
+def _is_open(words: str) -> bool:
+    """Text or bytes, of which an index may have the beginning."""
+    return _base(words) in BLOBS or _base(words) == "json" or _is_text(words)

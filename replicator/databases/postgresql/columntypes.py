@@ -110,7 +110,7 @@ def type_words(wanted: ColumnType) -> str:
     """How to declare a column of this type here: in the source's own words if they are PostgreSQL's and built in."""
     if wanted.declared is not None and (match := _DECLARED.fullmatch(wanted.declared)):
         name = _BUILT_IN.get(match[1] + (match[4] or ""))
-        takes = match[2] is None or name in _MODIFIED
+        takes = match[2] is None or (name in _MODIFIED and 0 < int(match[2]) <= _LONGEST_TEXT)
         if name is not None and takes and column_type(name, wanted.declared) == wanted:
             return wanted.declared
     if wanted.kind is TypeKind.INTEGER:

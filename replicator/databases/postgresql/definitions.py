@@ -15,7 +15,7 @@ from replicator.databases.postgresql.carriage import LocalType
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalForeignKey, LocalKey, LocalTable
 from replicator.databases.postgresql.columntypes import REFUSED, column_type, type_words
 from replicator.databases.postgresql.defaults import counts_by_itself, default_words, read_default
-from replicator.databases.postgresql.limits import MOST_COLUMNS, NAME_BYTES, limits
+from replicator.databases.postgresql.limits import MOST_COLUMNS, NAME_BYTES, can_be_indexed, limits
 from replicator.databases.postgresql.schemas import PARAMETER, Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch, names, quoted, scalar
 from replicator.databases.remarks import ColumnHere, common_remarks
@@ -225,6 +225,7 @@ def create_statements(schema: str, definition: TableDefinition, taken: Collectio
         *(
             f"CREATE INDEX {_free_name(index.name, taken)}ON {table} ({names(index.columns)})"
             for index in definition.indexes
+            if can_be_indexed(definition, index.columns)
         ),
     ]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from replicator.databases.limits import (
     Others,
     Outlook,
     counting_misfit,
     foreign_types,
-    indexes_of,
+    keys_of,
     loose_parents,
     many_columned,
     too_many,
@@ -31,20 +33,18 @@ _REFERS_TO = {
 
 
 def limits(definition: TableDefinition, others: Others) -> Outlook:
-    keys = many_columned(definition, _MOST_KEY_COLUMNS, _TITLE)
     foreign = foreign_types(definition, others, _may_refer, _TITLE)
     return Outlook(
         refused=[
             *_names(definition),
             *too_many(definition, MOST_COLUMNS),
             *_columns(definition),
-            *keys.refused,
+            *many_columned(definition, _MOST_KEY_COLUMNS, _TITLE),
             *loose_parents(definition, others, _TITLE),
             *foreign.refused,
         ],
         unmade=[
             *counting_misfit(definition, {TypeKind.INTEGER}, _TITLE),
-            *keys.unmade,
             *_json_keys(definition),
             *foreign.unmade,
         ],
@@ -72,16 +72,21 @@ def _columns(definition: TableDefinition) -> list[str]:
     ]
 
 
-def _json_keys(definition: TableDefinition) -> list[str]:
+def can_be_indexed(definition: TableDefinition, columns: Sequence[str]) -> bool:
     """Its type json can't be compared."""
+    kinds = [definition.columns[place].type.kind for place in definition.indexes_of(columns)]
+    return TypeKind.JSON not in kinds and len(columns) <= _MOST_KEY_COLUMNS
+
+
+def _json_keys(definition: TableDefinition) -> list[str]:
     found = dict.fromkeys(
         column
-        for what, columns in indexes_of(definition)
+        for what, columns in keys_of(definition)
         for column in columns
-        if what != "foreign key" and definition.columns[definition.index_of(column)].type.kind is TypeKind.JSON
+        if what != "foreign key" and not can_be_indexed(definition, (column,))
     )
     return [
-        f"Column {definition.name}.{column} is JSON in a key or an index, which PostgreSQL lacks: make it text there."
+        f"Column {definition.name}.{column} is JSON in a key, which PostgreSQL lacks: make it text there."
         for column in found
     ]
 
