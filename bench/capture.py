@@ -69,7 +69,7 @@ def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figur
 
 
 def figures(
-    name: str, times: Mapping[tuple[str, str], Pairs], limits: Mapping[str, float], writes: Mapping[str, int]
+    name: str, times: Mapping[tuple[str, str], Pairs], limits: Mapping[str, float | None], writes: Mapping[str, int]
 ) -> list[Figure]:
     """From the times by (table, what was written). Both tables together are held to the limits; each is shown by
     itself, since a narrow row shows the trigger's own cost."""

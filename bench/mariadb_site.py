@@ -50,6 +50,10 @@ class MariadbSite(Site):
                 with self.application.cursor() as cursor:
                     cursor.executemany(f"INSERT INTO {name} VALUES ({', '.join(['%s'] * len(some[0]))})", some)
 
+    def text(self, sql: str, parameters: Sequence[Any]) -> str:
+        with self.application.cursor() as cursor:
+            return str(cursor.mogrify(sql, parameters))
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         with self.application.cursor() as cursor:
             cursor.execute(sql, parameters or None)

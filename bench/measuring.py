@@ -29,7 +29,7 @@ class Size:
     server_transactions: int = 3_000
     logical_changes: int = 1_000_000
     pgbench_scale: int = 4
-    pgbench_seconds: int = 15
+    pgbench_seconds: int = 10
 
 
 QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3)

@@ -1,7 +1,7 @@
 """PostgreSQL's own benchmark, as it comes: how much of its throughput is left with capture, and while a host-run works.
 
-TPC-B on pgbench's own tables, whose history gets a key column; 4 clients. The three are measured in turn: without our
-triggers, with them, and with `host-run --every 2s` and one station besides. All of them, clients and server, share the
+TPC-B on pgbench's own tables, whose history gets a key column; 4 clients. Measured in turn: without our triggers and
+with them; without, and with them and `host-run --every 2s` for one station. All of them, clients and server, share the
 computer's processors. The changes that wait are collected in between, and the station takes them in.
 """
 
@@ -48,8 +48,8 @@ def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figur
         places.rest(HOST, STATION)
         for repetition in range(size.repetitions):
             tell(f"pgbench: repetition {repetition + 1} of {size.repetitions}")
-            without = _throughput(bare, size)
             for what, running in ((CAPTURE, nullcontext()), (RUN, _host_run(places.home(HOST)))):
+                without = _throughput(bare, size)
                 with running:
                     pairs[what].append((_throughput(ours, size), without))
                 places.rest(HOST, STATION)

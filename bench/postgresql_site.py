@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import psycopg
+
 from bench.data import Row, Work
 from bench.sites import NewSite, Site
 from tests.servers.postgresql import PostgresqlServer
@@ -44,6 +46,9 @@ class PostgresqlSite(Site):
                 for row in rows:
                     copy.write_row(row)
             self.execute(f"VACUUM ANALYZE {name}")
+
+    def text(self, sql: str, parameters: Sequence[Any]) -> str:
+        return psycopg.ClientCursor(self.application).mogrify(sql.encode(), parameters)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         self.application.execute(sql.encode(), parameters or None)

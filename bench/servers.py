@@ -7,6 +7,7 @@ nothing else is done there.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,13 @@ from bench.measuring import Figure, Size, wall
 from bench.places import HOST, Places
 from bench.sites import MARIADB, POSTGRESQL, Site, missing, started
 
-LIMITS = {POSTGRESQL: {INSERT: 3, UPDATE: 4, SINGLE: 1.15}, MARIADB: {INSERT: 3.6, UPDATE: 6.5, SINGLE: 1.4}}
+FROM_TABLE = "bulk insert from another table"
+LIMITS = {
+    POSTGRESQL: {INSERT: 3, FROM_TABLE: 3, UPDATE: 4, SINGLE: 1.15},
+    MARIADB: {INSERT: 3.6, FROM_TABLE: None, UPDATE: 6.5, SINGLE: 1.4},
+}
+TURN = 50
+"""Transactions in a turn."""
 
 
 def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figure]:
@@ -43,28 +50,44 @@ def _measure(folder: Path, kind: str, works: tuple[Work, ...], size: Size, tell:
             for work in works:
                 site.ready(work)
         Places(folder, schema, tables, sites={HOST: ours})
+        statements = {work.table: bare.statements(work) for work in works}
         for repetition in range(size.repetitions):
             tell(f"servers: {kind}, repetition {repetition + 1} of {size.repetitions}")
             for work in works:
-                without, captured = (_write(site, work, size) for site in (bare, ours))
-                for what in LIMITS[kind]:
+                without, captured = (_bulk(site, work, statements[work.table]) for site in (bare, ours))
+                for what in (INSERT, FROM_TABLE, UPDATE):
                     times[work.table, what].append((captured[what], without[what]))
+                times[work.table, SINGLE].append(_one_by_one(ours, bare, work, size.server_transactions // 2))
     shutil.rmtree(folder)
-    writes = {INSERT: size.capture_rows, UPDATE: size.capture_rows, SINGLE: size.server_transactions}
+    writes = dict.fromkeys((INSERT, FROM_TABLE, UPDATE), size.capture_rows) | {SINGLE: size.server_transactions}
     return figures(f"capture on {kind}", times, LIMITS[kind], writes)
 
 
-def _write(site: Site, work: Work, size: Size) -> dict[str, float]:
-    """Seconds of each kind of write, into an emptied table."""
+def _bulk(site: Site, work: Work, statements: list[str]) -> dict[str, float]:
+    """Seconds of each kind of bulk write; inserts into an emptied table."""
     found = {}
-    site.empty(work.table)
     for what, write in (
-        (INSERT, partial(site.insert, work.table)),
+        (INSERT, partial(site.send, statements)),
+        (FROM_TABLE, partial(site.insert, work.table)),
         (UPDATE, partial(site.update, work)),
-        (SINGLE, partial(site.one_by_one, work, size.server_transactions // 2)),
     ):
-        if what == SINGLE:
+        if what != UPDATE:
             site.empty(work.table)
         site.rest()
         found[what] = wall(write)
     return found
+
+
+def _one_by_one(ours: Site, bare: Site, work: Work, half: int) -> tuple[float, float]:
+    """Seconds with capture and without, for half inserts, half updates. In short turns, as a disk has its moods."""
+    spent = {ours: 0.0, bare: 0.0}
+    for site in spent:
+        site.empty(work.table)
+        site.rest()
+    turns = [(site, start) for start in range(0, half, TURN) for site in spent]
+    for rows, of in ((work.rows[:half], Site.insert_each), (work.updates[:half], Site.update_each)):
+        for site, start in turns:
+            began = time.monotonic()
+            of(site, work, rows[start : start + TURN])
+            spent[site] += time.monotonic() - began
+    return spent[ours], spent[bare]

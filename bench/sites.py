@@ -1,7 +1,7 @@
 """Databases on a server: what an application does there, whichever server it is.
 
-The rows that it will write stand in tables beside its own (`ready`), and it writes all of them by one statement: so the
-server has all the work, and what a client does for each row is not measured along.
+What it will write is made ready before: the text of statements, and rows in tables beside its own, so that the server
+has all the work, and what a client does for each row is not measured along.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +20,9 @@ from bench.data import Row, Work
 from tests.servers.fixtures import missing_mariadb, missing_postgresql
 
 POSTGRESQL, MARIADB = "PostgreSQL", "MariaDB"
+
+TOGETHER = 1000
+"""Rows in one statement of an application that inserts many."""
 
 NewSite = Callable[[], "Site"]
 """Makes an empty database."""
@@ -39,17 +43,39 @@ class Site(ABC):
         """Put the rows and the updates beside the table."""
 
     @abstractmethod
+    def text(self, sql: str, parameters: Sequence[Any]) -> str:
+        """The statement with the parameters in it."""
+
+    def statements(self, work: Work) -> list[str]:
+        """As an application inserts many rows: TOGETHER of them to a statement."""
+        group = f"({', '.join(['%s'] * len(work.columns))})"
+        found = []
+        for start in range(0, len(work.rows), TOGETHER):
+            some = work.rows[start : start + TOGETHER]
+            groups = ", ".join([group] * len(some))
+            found.append(self.text(f"INSERT INTO {work.table} VALUES {groups}", list(chain.from_iterable(some))))
+        return found
+
+    @abstractmethod
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """A transaction of one statement."""
 
     @abstractmethod
     def fetch(self, sql: str) -> list[Row]: ...
 
+    def send(self, statements: Sequence[str]) -> None:
+        """All of them in one transaction."""
+        with self.transaction():
+            for statement in statements:
+                self.execute(statement)
+
     def insert(self, table: str) -> None:
+        """All rows by one statement, from where they stand ready."""
         self.execute(f"INSERT INTO {table} SELECT * FROM new_{table}")
 
     @abstractmethod
-    def update(self, work: Work) -> None: ...
+    def update(self, work: Work) -> None:
+        """All rows by one statement."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[object]:
@@ -61,14 +87,16 @@ class Site(ABC):
             self.insert(work.table)
             self.update(work)
 
-    def one_by_one(self, work: Work, half: int) -> None:
-        """A transaction for each statement: half inserts, half updates."""
+    def insert_each(self, work: Work, rows: Sequence[Row]) -> None:
+        """A transaction for each row."""
         insert = f"INSERT INTO {work.table} VALUES ({', '.join(['%s'] * len(work.columns))})"
-        update = f"UPDATE {work.table} SET {', '.join(f'{name} = %s' for name in work.changed)} WHERE id = %s"
-        for row in work.rows[:half]:
+        for row in rows:
             self.execute(insert, row)
-        for changed in work.updates[:half]:
-            self.execute(update, changed)
+
+    def update_each(self, work: Work, updates: Sequence[Row]) -> None:
+        update = f"UPDATE {work.table} SET {', '.join(f'{name} = %s' for name in work.changed)} WHERE id = %s"
+        for values in updates:
+            self.execute(update, values)
 
     @abstractmethod
     def empty(self, table: str) -> None:

@@ -88,18 +88,19 @@ class Reading:
     def _of_table(
         self, source: ChangeTable, table: Table | None, standing: Callable[[Table], Standing]
     ) -> Iterator[Placed]:
-        slots, decode = "", None
+        new, old, decode = "", "", None
         if table is not None and (pairs := _pairs(self._reader, self._schema, self._sources, source, table, standing)):
             carrier, places = Carrier(pairs), range(1, len(pairs) + 1)
-            slots = "".join(", " + carrier.selected([f"{letter}{place}" for place in places]) for letter in "no")
+            new, old = (", " + carrier.selected([f"{letter}{place}" for place in places]) for letter in "no")
             decode = decoder(table, carrier.read)
         size, page_full, last = PageSize(CHUNK), True, -1
         while page_full:
-            rows = fetch(
-                self._reader,
-                f"SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at), NULL{slots}"
-                f" FROM {source.sql(self._schema)} WHERE id > {last} ORDER BY id LIMIT {size.rows}",
-            )
+            page = f"FROM {source.sql(self._schema)} WHERE id > {last} ORDER BY id LIMIT {size.rows}"
+            # To read columns is most of the driver's work, and rows that were inserted have no old ones.
+            operations = fetch(self._reader, f"SELECT DISTINCT op FROM (SELECT op {page}) AS page")
+            slots = new if operations == [("I",)] else f"{new}{old}"
+            head = "SELECT id, op, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', at), NULL"
+            rows = fetch(self._reader, f"{head}{slots} {page}")
             page_full = size.note(rows)
             if page_full:
                 last = rows[-1][0]
