@@ -59,8 +59,10 @@ def migrate_until(place: MariadbPlace, count: int) -> bool:
             with place.database.migrating(connection) as in_part:
                 migrate.upgrade(connection, in_part=in_part)
     except Killed:
-        place.database.close()
         return True
+    finally:
+        # With the connection goes what counts its statements.
+        place.database.close()
     return False
 
 
