@@ -222,3 +222,5 @@ def test_names_of_schemas(place: PostgresqlPlace) -> None:
         place.open(schema="s" * 53)
     with pytest.raises(ConfigurationError, match="must name one schema"):
         place.open(schema="")
+    with pytest.raises(ConfigurationError, match=r"has an option shema, .*: did you mean schema\?"):
+        place.open(shema="sales")

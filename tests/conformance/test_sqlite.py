@@ -20,6 +20,8 @@ def test_unknown_databases_are_refused_without_showing_the_url() -> None:
     assert "tiger" not in str(caught.value)
     with pytest.raises(ConfigurationError):
         open_database("no url", Runtime())
+    with pytest.raises(ConfigurationError, match="has no options"):
+        open_database("sqlite:////data.db?schema=sales", Runtime())
 
 
 def test_only_prepare_makes_a_database(tmp_path: Path) -> None:

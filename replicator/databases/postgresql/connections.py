@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import psycopg
+from psycopg import pq
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from sqlalchemy import URL, Connection, create_engine, event
@@ -13,6 +16,7 @@ from replicator.databases.postgresql import schemas as places
 from replicator.databases.postgresql.errors import translated
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import driver, execute, scalar
+from replicator.errors import ConfigurationError
 
 LOCK_TIMEOUT = 300
 """Milliseconds that we wait for a lock of the application's: less than deadlock_timeout, so that mostly we give way."""
@@ -68,6 +72,7 @@ class Opener:
 
     def __init__(self, url: URL) -> None:
         self.where = describe(url)
+        _require_known_options(url)
         self._named = places.named_in(url)
         url = url.difference_update_query([places.PARAMETER])
         self._engine = create_engine(
@@ -131,6 +136,15 @@ class Opener:
             self.schemas = places.find(raw, self._named, path)
         raw.adapters.register_dumper(bool, _Flag)
         arrays.register(raw)
+
+
+def _require_known_options(url: URL) -> None:
+    """Raises ConfigurationError. libpq would tell only when a connection is made, and as an error of the program."""
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {places.PARAMETER}
+    for name in sorted(set(url.query) - known):
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "take it out."
+        raise ConfigurationError(f"The database URL has an option {name}, which PostgreSQL doesn't know: {hint}")
 
 
 def describe(url: URL) -> str:

@@ -41,6 +41,10 @@ class SqliteDatabase(Database):
     def __init__(self, url: URL, runtime: Runtime, *, create: bool = True) -> None:
         if url.database in (None, "", ":memory:"):
             raise ConfigurationError("The database URL names no file: write sqlite:///PATH.")
+        if url.query:
+            raise ConfigurationError(
+                "The database URL of a file has no options (what follows the ?): write sqlite:///PATH."
+            )
         self.runtime = runtime
         self.path = os.path.abspath(str(url.database))
         self._opener = Opener(self.path)
