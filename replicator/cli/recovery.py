@@ -1,4 +1,4 @@
-"""`restored`: what an operator tells a node after a disaster."""
+"""`restored`, `moved`: what an operator tells a node after a disaster or a move."""
 
 from __future__ import annotations
 
@@ -21,5 +21,16 @@ def restored(context: typer.Context) -> None:
     say("What was written here after the backup and had not been sent is lost: enter it again.")
 
 
+def moved(context: typer.Context) -> None:
+    """Tell a node that it has moved to this computer for good: its home folder and its database came along."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        other = recovering.moved(node)
+    say("This node belongs to this computer now." if other else "This node belonged to this computer already.")
+    if other:
+        say("Never start it on the old one again: both would take each other's mail.")
+
+
 def join(app: typer.Typer) -> None:
     app.command("restored")(restored)
+    app.command("moved")(moved)

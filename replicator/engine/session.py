@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from replicator.engine.apply import Applied, apply_ready
+from replicator.engine.binding import bind, check_machine
 from replicator.engine.collect import collect, collect_gently
 from replicator.engine.forwarding import Forwarded, forward
 from replicator.engine.incarnation import begin_anew
@@ -97,6 +98,7 @@ def start(node: Node, summary: Summary) -> None:
         else:
             reason = ""
             summary.warnings += check_capture(unit)
+            check_machine(unit, side)
             settle_routes(unit)
             conflicts.forget(unit.connection, unit.now - node.settings.conflicts_kept)
     if reason and node.role is Role.STATION:
@@ -105,6 +107,8 @@ def start(node: Node, summary: Summary) -> None:
     elif reason:
         node.halt(reason)
         raise Halted(f"this node has halted: {reason}")
+    else:
+        bind(node, side)
 
 
 def sweep(node: Node) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from replicator.engine import binding
 from replicator.engine.incarnation import begin_anew
 from replicator.engine.node import Node
 from replicator.engine.restarting import SNAPSHOT
@@ -33,6 +34,11 @@ def restored(node: Node) -> str | None:
         node.side_file.write(SideState(node.name, known.run, epoch))
     begin_anew(node, TOLD)
     return None if side is None else side.halted
+
+
+def moved(node: Node) -> bool:
+    """The node belongs to this computer from now on. Whether it belonged to another one. Raises Halted."""
+    return binding.moved(node)
 
 
 def reload_station(node: Node, name: str, table: str | None = None) -> None:

@@ -33,6 +33,8 @@ class SideState:
     """Host: highest number ever granted, by range."""
     halted: str | None = None
     """Why the node halted; survives restarts until a person has decided."""
+    machine: str | None = None
+    """The computer that the node belongs to (`machine.fingerprint`); None: it has not run anywhere yet."""
 
 
 class SideFile:
@@ -67,6 +69,7 @@ class SideFile:
             epoch=content["epoch"],
             number_high_water=content["number_high_water"],
             halted=content["halted"],
+            machine=content.get("machine"),
         )
 
     def write(self, state: SideState) -> None:
@@ -78,6 +81,7 @@ class SideFile:
             "epoch": state.epoch,
             "number_high_water": state.number_high_water,
             "halted": state.halted,
+            "machine": state.machine,
         }
         content["check"] = _check(content)
         self._files.write(self.path, json.dumps(content, indent=1).encode() + b"\n", moment="side")

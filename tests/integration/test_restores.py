@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from replicator.store import machine
 from tests.integration.command_line import Place, enrol, exchange
 from tests.integration.conftest import NewPlace
 
@@ -162,6 +163,30 @@ def test_two_computers_with_one_station(new_place: NewPlace, tmp_path: Path) -> 
     office.sql("UPDATE customers SET city = 'Bonn' WHERE id = 1")
     office.run()
     assert "a later copy of this node" in twin.refused("remote-run", code=3)
+
+
+# --- computers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_runs_on_another_computer(new_place: NewPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    office, station = joined(new_place)
+    assert station.call("status").code == 0
+    monkeypatch.setattr(machine, "_machine_id", lambda: "another computer")
+    station.sql("INSERT INTO customers VALUES (10, 'Cordes', 'Köln')")
+    told = station.call("remote-run")
+    assert (told.code, "sent" in told.out) == (3, True), "it goes on"
+    assert "If it has moved here for good, say: replicator moved" in " ".join(station.call("status").out.split())
+    assert "belongs to this computer now" in station.done("moved").out
+    assert station.call("status").code == 0
+    assert "already" in station.done("moved").out
+    exchange(station, office)
+    assert station.sql(ROWS) == office.sql(ROWS)
+
+
+def test_a_system_that_tells_no_number_is_trusted(new_place: NewPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, station = joined(new_place)
+    monkeypatch.setattr(machine, "_machine_id", lambda: None)
+    assert station.done("remote-run").code == 0
 
 
 # --- loading anew -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from replicator.errors import StorageTrouble
 from replicator.runtime import Runtime
 from replicator.store.files import Files
-from replicator.store.side_file import SideFile, SideState
+from replicator.store.side_file import SideFile, SideState, _check
 
 STATE = SideState("Zentrale", run=7, epoch=2, number_high_water={"invoice.number": 1234}, halted=None)
 
@@ -31,6 +31,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     side.write(replace(STATE, run=8, halted="somebody with my name went on"))
     assert side.read() == replace(STATE, run=8, halted="somebody with my name went on")
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o600
+
+
+def test_a_file_of_before_there_were_computers_in_it(tmp_path: Path) -> None:
+    side = side_file(tmp_path)
+    side.write(replace(STATE, machine="x"))
+    assert side.read() == replace(STATE, machine="x")
+    content = json.loads(side.path.read_bytes())
+    del content["machine"], content["check"]
+    side.path.write_text(json.dumps(content | {"check": _check(content)}))
+    assert side.read() == STATE
 
 
 def test_crash_points(tmp_path: Path) -> None:
