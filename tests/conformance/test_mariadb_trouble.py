@@ -15,10 +15,14 @@ from database_places import fail_after, told
 pytest.importorskip("pymysql")
 
 import pymysql
+from sqlalchemy import make_url
 
+from replicator.databases import Database
+from replicator.databases.mariadb.database import MariadbDatabase
 from replicator.databases.mariadb.errors import translate
 from replicator.errors import ConfigurationError, ConstraintViolation, DatabaseBusy, DatabaseTrouble, ReplicatorError
 from replicator.protocol.keys import pack_key
+from replicator.runtime import Runtime
 from replicator.types import Table
 from tests.integration.disks import room, small_disk
 from tests.servers.fixtures import leave_out
@@ -270,7 +274,7 @@ def test_a_binary_log_of_rows_or_mixed_is_worked_with_and_one_of_statements_refu
     from tests.servers.mariadb import MariadbServer
 
     leave_out("mariadb", missing_mariadb())
-    with MariadbServer("log-bin\nserver-id = 1\nbinlog-format = STATEMENT\n") as server:
+    with MariadbServer("log-bin\nserver-id = 1\nbinlog-format = STATEMENT\ninnodb-rollback-on-timeout\n") as server:
         name = server.create_database()
         with administrator(server) as root:
             with pytest.raises(ConfigurationError, match="set binlog_format to MIXED or ROW"):
@@ -291,10 +295,34 @@ def test_a_binary_log_of_rows_or_mixed_is_worked_with_and_one_of_statements_refu
                 with place.database.transaction() as connection, place.database.replaying(connection, [table]):
                     place.database.delete_keys(connection, table, [pack_key((1,))])
                 assert place.collect() == []
+                _nothing_is_half_done_where_a_lock_undoes_all(place, table)
                 with place.database.transaction() as connection:
                     place.database.remove_capture(connection, table)
                     place.database.prepare()
                 place.close()
+
+
+def _nothing_is_half_done_where_a_lock_undoes_all(place: MariadbPlace, table: Table) -> None:
+    """innodb_rollback_on_timeout: a statement may not be repeated as if what went before still stood."""
+    with closing(place.another()) as other:
+        other.query("BEGIN")
+        other.query(f"UPDATE {table.name} SET note = 'held' WHERE id = 2")
+        url = make_url(place.server.url(place.name, "replicator"))
+        database = MariadbDatabase(url, Runtime(pause=lambda _seconds: other.query("COMMIT")))
+        with pytest.raises(DatabaseBusy):
+            _write_in_two_steps(database, table)
+        other.query("COMMIT")
+        assert place.run(f"SELECT id FROM {table.name} WHERE id > 3") == []
+        _write_in_two_steps(database, table)
+        database.close()
+    assert place.run(f"SELECT id, note FROM {table.name} WHERE id <> 3 ORDER BY id") == [(2, "b"), (4, "a")]
+    place.collect()
+
+
+def _write_in_two_steps(database: Database, table: Table) -> None:
+    with database.transaction() as connection, database.replaying(connection, [table]):
+        database.write_images(connection, table, [(4, "new", "a")])
+        database.write_images(connection, table, [(2, "held", "b")])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pymysql
 from replicator.databases.key_rows import chunks, unpack_keys
 from replicator.databases.mariadb.carrying import Carrier, Row
 from replicator.databases.mariadb.equality import comparable, weighed
-from replicator.databases.mariadb.errors import DUPLICATE, LOCKED, number_of
+from replicator.databases.mariadb.errors import DUPLICATE, NOT_GOT, number_of
 from replicator.databases.mariadb.statements import Driver, execute, fetch, names, quoted
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.mariadb.transactions import patiently
@@ -43,13 +43,15 @@ class Connected:
     raw: Driver
     runtime: Runtime
     largest_packet: int
+    may_repeat: bool
+    """A statement that found a lock has undone nothing but itself."""
     weights: Weights
 
     def run(self, sql: str) -> None:
-        patiently(self.runtime, lambda: execute(self.raw, sql))
+        patiently(self.runtime, lambda: execute(self.raw, sql), may_repeat=self.may_repeat)
 
     def fetch(self, sql: str) -> list[Row]:
-        return patiently(self.runtime, lambda: fetch(self.raw, sql))
+        return patiently(self.runtime, lambda: fetch(self.raw, sql), may_repeat=self.may_repeat)
 
 
 def _among(standing: Standing, columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> str:
@@ -160,7 +162,7 @@ def _locking(
     try:
         return fetch(on.raw, statement(_among(standing, columns, wanted)))
     except pymysql.err.OperationalError as error:
-        if number_of(error) not in LOCKED:
+        if number_of(error) != NOT_GOT or not on.may_repeat:
             raise
     return [row for values in wanted for row in on.fetch(statement(_among(standing, columns, [values])))]
 

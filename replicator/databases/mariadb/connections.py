@@ -77,6 +77,8 @@ class Opener:
         """Name of the database: the application's tables stand there, and ours."""
         self.largest_packet = 0
         """Bytes of one statement that the server takes. Known once a connection has been made."""
+        self.may_repeat = False
+        """A statement that finds a lock undoes only itself: innodb_rollback_on_timeout is off. Known then, too."""
         if unknown := sorted(set(url.query) - _OPTIONS):
             raise ConfigurationError(
                 f"The database URL has an option {unknown[0]}, which isn't known: take one of "
@@ -141,8 +143,8 @@ class Opener:
     def _pin(self, raw: Driver, _record: object) -> None:
         execute(raw, "SET NAMES utf8mb4 COLLATE utf8mb4_bin")
         execute(raw, "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in _PINNED.items()))
-        row: Any = execute(raw, "SELECT @@max_allowed_packet").fetchone()
-        self.largest_packet = int(row[0])
+        row: Any = execute(raw, "SELECT @@max_allowed_packet, @@innodb_rollback_on_timeout").fetchone()
+        self.largest_packet, self.may_repeat = int(row[0]), not row[1]
         execute(raw, "COMMIT")
 
 

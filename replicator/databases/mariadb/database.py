@@ -69,7 +69,8 @@ class MariadbDatabase(Database):
         return self._opener.database
 
     def _on(self, connection: Connection) -> Connected:
-        return Connected(driver(connection), self.runtime, self._opener.largest_packet, self._weights)
+        opener = self._opener
+        return Connected(driver(connection), self.runtime, opener.largest_packet, opener.may_repeat, self._weights)
 
     def _standing(self, table: Table) -> Standing:
         # Asked on another connection: what a snapshot shows is not what stands.

@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from replicator.errors import ConstraintViolation, DatabaseBusy, DatabaseTrouble, ReplicatorError
 
-LOCKED = {1205, 1213}
-"""Somebody holds a lock that we need; we and somebody else waited for each other."""
+NOT_GOT = 1205
+"""Somebody holds a lock that we need, and the statement has done nothing. (Of 1213, a deadlock, nothing is left of the
+whole transaction.)"""
 
 _BUSY = {
     1205: "another program holds what we need",

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from replicator.databases.blaming import naming
 from replicator.databases.mariadb.blockers import blocker
 from replicator.databases.mariadb.connections import Opener
-from replicator.databases.mariadb.errors import is_lost, number_of, translate
+from replicator.databases.mariadb.errors import NOT_GOT, is_lost, number_of, translate
 from replicator.databases.mariadb.statements import Driver, driver, execute, scalar
 from replicator.errors import DatabaseBusy
 from replicator.runtime import Runtime
@@ -33,17 +33,18 @@ def lock_name(database: str) -> str:
     return "replicator:" + blake2b(database.encode(), digest_size=16).hexdigest()
 
 
-def patiently(runtime: Runtime, step: Callable[[], _Result]) -> _Result:
+def patiently(runtime: Runtime, step: Callable[[], _Result], *, may_repeat: bool) -> _Result:
     """Do a step that needs locks of rows; where the application holds one, ask again for a while.
 
     Our connections never wait in the server (connections.py). A statement that found a lock has done nothing, so it may
-    be repeated; what we hold ourselves stays held meanwhile, for 300 ms at most.
+    be repeated, unless the server is set to undo the whole transaction then; what we hold ourselves stays held
+    meanwhile, for 300 ms at most.
     """
     for _ in range(_TRIES):
         try:
             return step()
         except pymysql.err.OperationalError as error:
-            if number_of(error) != 1205:
+            if number_of(error) != NOT_GOT or not may_repeat:
                 raise
         runtime.pause(_PAUSE)
     return step()
