@@ -131,3 +131,5 @@ def test_all_that_was_committed_arrives_and_all_end_equal(places: list[Place], s
     assert tallies == dict(company.applications[0].tallied), "a change of the host is never overwritten"
     assert all(application.committed > DEEDS for application in company.applications)
     assert places[0].call("status").code == 0
+    print(f"nodes died {company.died} times and gave way {company.gave_way} times;", end=" ")
+    print(f"{sum(each.committed for each in company.applications)} transactions")
