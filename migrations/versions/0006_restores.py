@@ -22,7 +22,7 @@ depends_on = None
 def upgrade() -> None:
     for name in ("peak_epoch_epoch", "peak_epoch_n", "peak_n"):
         op.add_column("replicator_link", Column(name, BigInteger, nullable=False, server_default="0"))
-    op.add_column("replicator_link", Column("peak_digest", short_bytes(8)))
+    op.add_column("replicator_link", Column("peak_digest", short_bytes(4)))
     for name in ("rewound_slice", "number"):
         op.add_column("replicator_link", Column(name, BigInteger, nullable=False, server_default="0"))
     # What is acknowledged of the present epoch is the peak so far.

@@ -56,7 +56,11 @@ def open_batch(unit: Unit, parked: Parked) -> InboundBatch:
     except BaseException:
         stream.close()
         raise
-    return InboundBatch(manifest, batch_digest(manifest), stream, places)
+    digest = batch_digest(manifest)
+    if parked.digest is not None and not digest.startswith(parked.digest):
+        stream.close()
+        raise PeerFault("a batch is not the one that its mails announced")
+    return InboundBatch(manifest, digest, stream, places)
 
 
 def _read_manifest(stream: SpoolStream, total: int) -> tuple[Manifest, int]:

@@ -13,7 +13,7 @@ from replicator.engine.progress import Progress
 from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge
 from replicator.protocol.codec import encode_header
 from replicator.protocol.envelope import OVERHEAD, seal
-from replicator.protocol.messages import Acknowledgement, Header, PartPlace
+from replicator.protocol.messages import PREFIX_SIZE, Acknowledgement, Header, PartPlace
 from replicator.store import batches, outgoing, routes, slices
 from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.outgoing import SentMail
@@ -181,7 +181,8 @@ def _send_due(node: Node, errand: Errand, box: NodeMailbox, page: _Page, due: _D
     for item in due.items:
         batch = page.frozen[item.n]
         payload = read_stream(node, batch.manifest, page.segments[item.n], item.start, item.length)
-        place = PartPlace(letter.epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener)
+        prefix = batch.digest[:PREFIX_SIZE]
+        place = PartPlace(letter.epoch, batch.n, batch.size, item.start, batch.peer_epoch, batch.opener, prefix)
         headers.append((replace(letter.header, part=place), payload))
     sealed = tuple(seal(header, payload, letter.secret, letter.public, node.runtime) for header, payload in headers)
     box.mailbox.send(_mail(node, letter, box, due.message_id, sealed))

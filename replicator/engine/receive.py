@@ -309,6 +309,10 @@ def _place(
     elif placement is not Placement.PARK:
         return
     there = parcels.parked(connection, peer.id, part.epoch, part.n)
+    if there is not None and there.digest != part.digest:
+        # Its sender was set back, and has made another batch of this number: what came of the first is void.
+        parcels.drop(connection, there.place)
+        there = None
     if there is not None and there.total != part.total:
         raise PeerFault("its batch has another size than the same batch had before")
     if parcels.has_part(connection, peer.id, part, len(payload)):

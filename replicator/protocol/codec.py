@@ -18,7 +18,7 @@ from replicator.protocol.bounds import BOUNDS, Bounds
 from replicator.protocol.codec_plain import pack, pack_row, unpack, unpack_rows
 from replicator.protocol.codec_segment import check_size, put_segment, read_segment
 from replicator.protocol.messages import (
-    ECHO_SIZE,
+    PREFIX_SIZE,
     Acknowledgement,
     Direction,
     Echo,
@@ -211,7 +211,7 @@ def encode_header(header: Header) -> bytes:
         tape.put_pair(part.epoch)
         tape.put(part.total, part.offset)
         tape.put_pair(part.peer_epoch)
-        tape.put(part.opener)
+        tape.put(part.opener, part.digest)
     return bytes(tape)
 
 
@@ -224,7 +224,7 @@ def decode_header(data: bytes, bounds: Bounds = BOUNDS) -> Header:
     receiver = tape.text("receiver", bounds.name)
     direction = _DIRECTIONS[tape.integer("direction", 0, len(_DIRECTIONS) - 1)]
     acknowledgement = _read_acknowledgement(tape, bounds)
-    echo = Echo(tape.pair("echo epoch"), tape.integer("echo"), tape.exact_or_none("echoed digest", ECHO_SIZE))
+    echo = Echo(tape.pair("echo epoch"), tape.integer("echo"), tape.exact_or_none("echoed digest", PREFIX_SIZE))
     probe = tape.integer("probe")
     new_key = tape.exact_or_none("new key", KEY_SIZE)
     notice = tape.text_or_none("notice", bounds.name)
@@ -254,4 +254,5 @@ def _read_place(tape: TapeReader, bounds: Bounds) -> PartPlace | None:
     epoch = tape.pair("part's epoch")
     total = tape.integer("length of the batch", 1, COUNT)
     offset = tape.integer("offset of the part", 0, total - 1)
-    return PartPlace(epoch, n, total, offset, tape.pair("part's peer epoch"), tape.text_or_none("opener", bounds.name))
+    peer_epoch, opener = tape.pair("part's peer epoch"), tape.text_or_none("opener", bounds.name)
+    return PartPlace(epoch, n, total, offset, peer_epoch, opener, tape.exact("part's digest", PREFIX_SIZE))

@@ -21,7 +21,7 @@ from enum import Enum, auto
 
 from replicator.errors import Unauthentic
 from replicator.protocol.messages import (
-    ECHO_SIZE,
+    PREFIX_SIZE,
     Acknowledgement,
     Direction,
     Echo,
@@ -130,7 +130,7 @@ def hear(
     if ack.n <= out.acknowledged:
         return Heard.NOTHING_NEW
     out.acknowledged = ack.n
-    out.peak = Echo(out.epoch, ack.n, None if ack.digest is None else ack.digest[:ECHO_SIZE])
+    out.peak = Echo(out.epoch, ack.n, None if ack.digest is None else ack.digest[:PREFIX_SIZE])
     out.probe_wait = probe_wait
     out.probe_at = now + probe_wait if out.acknowledged < out.n else 0
     return Heard.ADVANCED

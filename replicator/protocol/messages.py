@@ -15,8 +15,8 @@ from replicator.types import Epoch, Image, Position, Value
 
 FORMAT_VERSION = 1
 
-ECHO_SIZE = 8
-"""Bytes of a digest that an echo repeats: enough to tell two histories apart."""
+PREFIX_SIZE = 4
+"""Bytes of a batch's digest that an echo and each part repeat: two histories are alike in them once in four billion."""
 
 
 class Direction(StrEnum):
@@ -62,7 +62,8 @@ class Echo:
 class PartPlace:
     """Which piece of which batch's stream this mail carries: `offset` of `total` bytes.
 
-    `peer_epoch` and `opener` repeat the manifest's, so that a stale batch or a new epoch is known by its first part.
+    `peer_epoch` and `opener` repeat the manifest's, so that a stale batch or a new epoch is known by its first part;
+    `digest` is the beginning of the batch's, so that parts of two histories under one number are never put together.
     """
 
     epoch: Epoch
@@ -71,6 +72,7 @@ class PartPlace:
     offset: int
     peer_epoch: Epoch
     opener: str | None = None
+    digest: bytes = bytes(PREFIX_SIZE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Parked(NamedTuple):
     n: int
     total: int
     received: int
+    digest: bytes | None
+    """The beginning of the batch's, as its parts tell it."""
 
     @property
     def complete(self) -> bool:
@@ -35,18 +37,20 @@ _WHERE = "peer = ? AND epoch_epoch = ? AND epoch_n = ? AND n = ?"
 
 
 def parked(connection: Connection, peer: int, epoch: Epoch, n: int) -> Parked | None:
-    row = sql.one(connection, f"SELECT total, received FROM replicator_batch_in WHERE {_WHERE}", (peer, *epoch, n))
-    return None if row is None else Parked(peer, epoch, n, row[0], row[1])
+    row = sql.one(
+        connection, f"SELECT total, received, digest FROM replicator_batch_in WHERE {_WHERE}", (peer, *epoch, n)
+    )
+    return None if row is None else Parked(peer, epoch, n, *row)
 
 
 def all_parked(connection: Connection, peer: int) -> list[Parked]:
     found = sql.rows(
         connection,
-        "SELECT epoch_epoch, epoch_n, n, total, received FROM replicator_batch_in WHERE peer = ?"
+        "SELECT epoch_epoch, epoch_n, n, total, received, digest FROM replicator_batch_in WHERE peer = ?"
         " ORDER BY epoch_epoch, epoch_n, n",
         (peer,),
     )
-    return [Parked(peer, (first, second), n, total, received) for first, second, n, total, received in found]
+    return [Parked(peer, (first, second), *rest) for first, second, *rest in found]
 
 
 def parts(connection: Connection, peer: int, epoch: Epoch, n: int) -> list[tuple[int, int]]:
@@ -91,11 +95,11 @@ def add_part(connection: Connection, peer: int, place: PartPlace, length: int) -
     left = sum(size for _, size in gaps(parts(connection, peer, place.epoch, place.n), place.total))
     received = place.total - left
     if parked(connection, peer, place.epoch, place.n) is None:
-        columns = ("peer", "epoch_epoch", "epoch_n", "n", "total", "received")
-        sql.insert(connection, tables.batch_in, columns, [(*key, place.total, received)])
+        columns = ("peer", "epoch_epoch", "epoch_n", "n", "total", "received", "digest")
+        sql.insert(connection, tables.batch_in, columns, [(*key, place.total, received, place.digest)])
     else:
         sql.run(connection, f"UPDATE replicator_batch_in SET received = ? WHERE {_WHERE}", (received, *key))
-    return Parked(peer, place.epoch, place.n, place.total, received)
+    return Parked(peer, place.epoch, place.n, place.total, received, place.digest)
 
 
 def drop(connection: Connection, batch: InboundBatch) -> None:

@@ -133,7 +133,7 @@ link = Table(
     *_position("rule"),  # station: version in force; host: version last logged
     *_position("peak_epoch"),  # the last acknowledgement ever taken of the own stream, of whichever epoch
     _count("peak_n"),
-    Column("peak_digest", short_bytes(8)),
+    Column("peak_digest", short_bytes(4)),
     _count("rewound_slice"),  # host: slices below it go out with the station's own clean records
     _count("number"),  # station: its number at the host, once it was told
 )
@@ -299,6 +299,7 @@ batch_in = Table(
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("total", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    Column("digest", short_bytes(4)),  # the beginning of the batch's
 )
 
 part_in = Table(

@@ -182,7 +182,7 @@ def test_parts_that_come(store: Store) -> None:
     epoch, place = (1, 2), InboundBatch(1, (1, 2), 3)
     with store.transaction() as connection:
         for offset, length, received in ((50, 50, 50), (50, 50, 50), (0, 40, 90)):
-            part = PartPlace(epoch, 3, 100, offset, (0, 1), None)
+            part = PartPlace(epoch, 3, 100, offset, (0, 1), None, b"\0%\xff'")
             assert parcels.add_part(connection, 1, part, length).received == received
         assert parcels.has_part(connection, 1, part, 40)
         assert not parcels.has_part(connection, 1, part, 41)

@@ -19,7 +19,15 @@ from replicator.protocol import link as links
 from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.codec_plain import pack, unpack
 from replicator.protocol.link import Link
-from replicator.protocol.messages import Direction, Header, Manifest, PartPlace, SegmentEntry, SegmentKind
+from replicator.protocol.messages import (
+    PREFIX_SIZE,
+    Direction,
+    Header,
+    Manifest,
+    PartPlace,
+    SegmentEntry,
+    SegmentKind,
+)
 from tests.fuzzing.messages import some_segment_tape
 from tests.fuzzing.mutating import HOSTILE_SCALARS, NUMBERS, scalars_of, some_items
 
@@ -116,7 +124,15 @@ def plaintext_of(case: Case, sending: Sending) -> tuple[bytes, bytes]:
         direction=Direction.UP if case.upward else Direction.DOWN,
         acknowledgement=links.acknowledgement(sending.link, ()),
         echo=links.echo(sending.link),
-        part=PartPlace(manifest.epoch, manifest.n, len(stream), 0, manifest.peer_epoch, case.opener),
+        part=PartPlace(
+            manifest.epoch,
+            manifest.n,
+            len(stream),
+            0,
+            manifest.peer_epoch,
+            case.opener,
+            codec.batch_digest(manifest)[:PREFIX_SIZE],
+        ),
         notice="database sqlite 3.45.1" if case.upward else None,
     )
     return edited(codec.encode_header(header), case.header), stream[: BOUNDS.part_payload]

@@ -1,21 +1,30 @@
-"""Backups of a station's database, and what puts them back: its side file and spool stay as they are."""
+"""Backups of a station, and what puts them back: its database alone, or the whole computer with side file and spool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from replicator.errors import Halted
+from replicator.operations import recovering
 
 if TYPE_CHECKING:
     from tests.simulation.simnode import SimulatedNode
     from tests.simulation.world import World
 
+Files = dict[Path, bytes]
+"""By their place in the node's folder."""
+
 
 @dataclass
 class Backup:
-    content: bytes
-    """Of the database file."""
+    database: bytes
+    home: Files
     writes: int
     """How many writes the ledger held then."""
+    joined: bool
+    """It had a key of its own: another one would be refused, as an invitation works once."""
 
 
 def happenings(world: World, node: SimulatedNode) -> None:
@@ -23,22 +32,56 @@ def happenings(world: World, node: SimulatedNode) -> None:
         return
     if node.backup is None or world.chance(0.08):
         back_up(world, node)
-    elif world.chance(0.03):
+    elif "restore" in world.faults and world.chance(0.03):
         restore(world, node)
+    elif "image" in world.faults and node.backup.joined and world.chance(0.03):
+        set_back(world, node)
 
 
 def back_up(world: World, node: SimulatedNode) -> None:
     """Of durable state only (protocol.md 3.5)."""
     world.tell("%s: BACKUP", node.name)
     node.durable()
-    node.backup = Backup(node.application.raw.serialize(), len(world.ledger.writes))
+    home = node.folder / "home"
+    files = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    joined = node.identity().bootstrap_key is None
+    node.backup = Backup(node.application.raw.serialize(), files, len(world.ledger.writes), joined)
 
 
 def restore(world: World, node: SimulatedNode) -> None:
     """What it wrote since and nobody has heard of is lost with it: no protocol can save that (protocol.md 1.3)."""
     assert node.backup is not None
     world.tell("%s: RESTORE from the backup", node.name)
-    world.ledger.excuse(node.name, node.backup.writes)
+    _put_back(world, node, node.backup)
+    node.was_set_back = True
+
+
+def set_back(world: World, node: SimulatedNode) -> None:
+    """The whole computer: nothing tells it."""
+    assert node.backup is not None
+    world.tell("%s: its COMPUTER is set back", node.name)
+    node.images += 1
+    _put_back(world, node, node.backup)
+    home = node.folder / "home"
+    for path in [path for path in home.rglob("*") if path.is_file()]:
+        path.unlink()
+    for path, content in node.backup.home.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o600)
+
+
+def decide(world: World, node: SimulatedNode, halted: Halted) -> None:
+    """A person looks after a node that has halted. One that was set back behind its last incarnation takes that one for
+    a copy of itself: there is none."""
+    if node.is_host or not node.images:
+        raise halted
+    world.tell("%s: %s; an operator: RESTORED", node.name, halted)
+    recovering.restored(node.process)
+
+
+def _put_back(world: World, node: SimulatedNode, backup: Backup) -> None:
+    world.ledger.excuse(node.name, backup.writes)
     for post in world.posts:
         post.disown_bounces(node.name)
-    node.set_back(node.backup.content)
+    node.set_back(backup.database)

@@ -68,6 +68,8 @@ class SimulatedNode:
         self.stick: Stick | None = None
         """Its second mailbox."""
         self.backup: Backup | None = None
+        self.images = 0
+        """How often the whole computer was set back."""
         self.was_set_back = False
         """And no run has begun since: single steps of one follow upon its beginning only."""
 
@@ -148,7 +150,6 @@ class SimulatedNode:
             (self.folder / name).unlink(missing_ok=True)
         (self.folder / "app.db").write_bytes(database)
         self.durable()
-        self.was_set_back = True
         self.application.reconnect()
 
 

@@ -15,7 +15,7 @@ from replicator.engine.receive import receive
 from replicator.engine.send import send
 from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
-from replicator.errors import DatabaseBusy, MailboxTrouble
+from replicator.errors import DatabaseBusy, Halted, MailboxTrouble
 from replicator.store import catalogue
 from tests.simulation import disturbing, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
@@ -50,6 +50,7 @@ FAULTS = (
     "second",
     "policies",
     "restore",
+    "image",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -173,6 +174,9 @@ class World:
             self._die(node, crash.power)
         except DatabaseBusy:
             self.tell("  the application holds the database")
+        except Halted as halted:
+            self._stepping = None
+            restoring.decide(self, node, halted)
         except MailboxTrouble as trouble:
             self.tell("  %s", trouble)
         finally:
@@ -334,7 +338,7 @@ class World:
             disturbing.random_rule(self)
         if "policies" in faults and chance(0.08):
             disturbing.random_policy(self)
-        if "restore" in faults:
+        if "restore" in faults or "image" in faults:
             restoring.happenings(self, node)
         if "tool" in faults and chance(0.12):
             disturbing.evade(self)

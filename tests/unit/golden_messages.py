@@ -42,9 +42,9 @@ HEADER_DOWN = messages.Header(
         missing=(messages.MissingParts(42, ((0, 1000), (5000, 70))), messages.MissingParts(43)),
         probe=6,
     ),
-    echo=messages.Echo((2, 1), 17, b"\x33" * 8),
+    echo=messages.Echo((2, 1), 17, b"\x33" * 4),
     probe=9,
-    part=messages.PartPlace((2, 1), 18, 3_000_000, 1_000_000, (0, 3), None),
+    part=messages.PartPlace((2, 1), 18, 3_000_000, 1_000_000, (0, 3), None, b"\x44" * 4),
 )
 HEADER_UP = messages.Header(
     sender="Köln",
@@ -52,7 +52,7 @@ HEADER_UP = messages.Header(
     direction=Direction.UP,
     acknowledgement=messages.Acknowledgement((0, 0), 0, None, 0),
     echo=messages.Echo((0, 1), 0),
-    part=messages.PartPlace((0, 1), 1, 180, 0, (0, 0), "open"),
+    part=messages.PartPlace((0, 1), 1, 180, 0, (0, 0), "open", b"\x55" * 4),
     new_key=STATION_PUBLIC,
     notice="hello",
 )

@@ -121,6 +121,7 @@ places: st.SearchStrategy[messages.PartPlace] = st.integers(1, 2**53).flatmap(
         offset=st.integers(0, total - 1),
         peer_epoch=pairs,
         opener=st.none() | names,
+        digest=st.binary(min_size=4, max_size=4),
     )
 )
 headers = st.builds(
@@ -138,7 +139,7 @@ headers = st.builds(
         probe=numbers,
     ),
     echo=st.builds(
-        messages.Echo, epoch=pairs, n=numbers, digest=st.one_of(st.none(), st.binary(min_size=8, max_size=8))
+        messages.Echo, epoch=pairs, n=numbers, digest=st.one_of(st.none(), st.binary(min_size=4, max_size=4))
     ),
     probe=numbers,
     part=st.none() | places,
