@@ -103,6 +103,8 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     template.copy(prepare() / f"{kind}-{stations}", folder)
     world = World(folder, template.station_names(stations), clockwork, faults, settings, show)
     world.fresh = kind == "fresh"
+    if not world.fresh:
+        world.began_with_rows = set(range(1, stations + 1))
     world.tell("seed %d: %d stations, %s; faults: %s; %s", seed, stations, kind, " ".join(sorted(faults)), settings)
     steps = dice.randint(*STEPS)
     try:

@@ -45,6 +45,8 @@ class Account:
     has: dict[tuple[str, RowKey], Row] = field(default_factory=dict)
     ever: set[tuple[str, RowKey]] = field(default_factory=set)
     down: dict[str, Kinds] = field(default_factory=dict)
+    ruled: set[str] = field(default_factory=set)
+    """Tables with a rule in any direction: a snapshot brings these."""
 
     def note(self, table: str, key: RowKey, row: Row | None, *, comes: bool) -> None:
         if row is None:
@@ -62,6 +64,11 @@ class Account:
             self.has[table, key] = row
             self.ever.add((table, key))
 
+    def snapshot(self, rows: Content) -> None:
+        """Its link begins anew with everything in its rules."""
+        for table in self.ruled:
+            self.content(table, rows[table])
+
 
 def accounts(world: World) -> dict[str, Account]:
     """By station."""
@@ -72,16 +79,21 @@ def accounts(world: World) -> dict[str, Account]:
         peers = dict(connection.exec_driver_sql("SELECT id, name FROM replicator_peer").fetchall())
     rows: Content = {name: dict(world.at_first[name]) for name in SPECS}
     found = {peer: Account() for peer in peers}
-    waiting = dict(world.snapshots)
+    waiting = {peer: places[0] for peer, places in world.snapshots.items() if peer not in world.began_with_rows}
+    later = {peer: places[peer in waiting :] for peer, places in world.snapshots.items()}
     for peer, account in found.items():
         if peer not in waiting:
-            account.down = dict.fromkeys(SPECS, Kinds.ALL)
+            account.down, account.ruled = dict.fromkeys(SPECS, Kinds.ALL), set(SPECS)
             for table, content in rows.items():
                 account.content(table, content)
     for step in steps:
         for peer in [peer for peer, n in waiting.items() if n < step.place[0]]:
             _take_snapshot(found[peer], rows)
             del waiting[peer]
+        for peer, places in later.items():
+            while places and places[0] < step.place[0]:
+                places.pop(0)
+                found[peer].snapshot(rows)
         if step.control is not None:
             _take_control(step, found, names, rows, waiting)
             continue
@@ -95,6 +107,9 @@ def accounts(world: World) -> dict[str, Account]:
                 account.note(step.table, step.key, step.row, comes=comes)
     for peer in waiting:
         _take_snapshot(found[peer], rows)
+    for peer, places in later.items():
+        if places:
+            found[peer].snapshot(rows)
     return {peers[peer]: account for peer, account in found.items()}
 
 
@@ -113,8 +128,9 @@ def _take_control(
     body = step.control.body
     for peer in step.stations:
         account = found[peer]
-        for table, down, _up in body["rules"]:
+        for table, down, up in body["rules"]:
             account.down[names[table]] = Kinds(down)
+            (account.ruled.add if down or up else account.ruled.discard)(names[table])
         for table in body["scope"] if peer not in waiting else ():
             account.content(names[table], rows[names[table]])
 

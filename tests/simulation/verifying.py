@@ -48,6 +48,8 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual:
             continue
+        if kind == "dropped-batch" and node.backup is not None:
+            continue  # what a database of before names in the spool is applied and gone: it is sent again
         if kind == "capture" and "anew" in message:
             continue  # the application made its trigger behind ours
         world.expect(False, f"notice: {kind}", lambda message=message: f"{node.name}: {message}")

@@ -103,8 +103,10 @@ class World:
         self.ledger.begin(self.at_first)
         self.fresh = False
         """Stations begin with an invitation that nobody has used."""
-        self.snapshots: dict[int, int] = {}
-        """By station's number: the position in the host's log that its first content stood at."""
+        self.snapshots: dict[int, list[int]] = {}
+        """By station's number: the positions in the host's log that its snapshots stood at."""
+        self.began_with_rows: set[int] = set()
+        """Stations that had theirs before the seed began."""
 
     def _table_numbers(self) -> dict[str, int]:
         with self.host.process.database.transaction(write=False) as connection:
@@ -190,7 +192,10 @@ class World:
 
     def _note_snapshots(self) -> None:
         found = self.host.application.raw.execute("SELECT peer, high_n FROM replicator_batch_out WHERE opener = 'snap'")
-        self.snapshots.update(found.fetchall())
+        for peer, n in found.fetchall():
+            places = self.snapshots.setdefault(peer, [])
+            if n not in places[-1:]:
+                places.append(n)
 
     def _die(self, node: SimulatedNode, power: bool) -> None:
         if power:
