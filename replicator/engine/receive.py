@@ -7,7 +7,7 @@ breaks the protocol is set aside with the reason. One bad mail never stops the r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from replicator.engine.apply import apply_before_opening
 from replicator.engine.bounced import settle_bounces, take_bounce
@@ -19,9 +19,10 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.routing import queue_parts
 from replicator.engine.unrecognised import Strangers
+from replicator.engine.unsealing import Opened, Outdated, UsedTwice, enrol, open_mail
 from replicator.errors import Halted, PeerFault
 from replicator.protocol import link as links
-from replicator.protocol.envelope import MAGIC, key_id, open_envelope, peek
+from replicator.protocol.envelope import MAGIC
 from replicator.protocol.link import Heard, Placement
 from replicator.protocol.messages import Acknowledgement, Header
 from replicator.store import aside, batches, parcels, slices, state
@@ -45,16 +46,8 @@ class Received:
     """Mails of ours, or forwarded by us, that did not reach their recipient."""
 
 
-class UsedTwice(PeerFault):
-    """An invitation works once; a person has to say which computer is the right one."""
-
-
 class Left(Exception):
     """This mail stays where it is."""
-
-
-class Outdated(Exception):
-    """It was sealed for the invitation's key, which is forgotten: it was taken before, or comes again by itself."""
 
 
 def receive(node: Node, *, progress: Progress | None = None, away: Away | None = None) -> Received:
@@ -133,17 +126,8 @@ def _set_aside(node: Node, fetched: Fetched, fault: PeerFault, received: Receive
     received.bytes += fetched.size
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    peer: Peer
-    header: Header
-    payload: bytes
-    by_bootstrap: bool
-    """Opened or sealed with a key of the invitation, not with the station's own."""
-
-
 def _take(node: Node, blob: bytes, progress: Progress) -> None:
-    opened = _open(node, blob)
+    opened = open_mail(node, blob)
     if _opens_epoch(node, opened) and not apply_before_opening(node, opened.peer.id, progress):
         raise Left
     gone: list[InboundBatch] = []
@@ -155,7 +139,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         if not peer.enabled:
             raise Left
         links.check_binding(opened.header, unit.state.name, peer.name, unit.state.role)
-        enrolled = _enrol(unit, peer, opened)
+        enrolled = enrol(unit, peer, opened)
         if unit.is_host:
             hear_database(unit, peer, opened.header)
         peer.heard_at = unit.now
@@ -175,7 +159,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
     _stop_if_forked(node, opened.peer.name, heard, opened.header.acknowledgement.epoch)
 
 
-def _opens_epoch(node: Node, opened: _Opened) -> bool:
+def _opens_epoch(node: Node, opened: Opened) -> bool:
     """At a host: does a station begin anew with this mail?"""
     part = opened.header.part
     if part is None or part.opener != "open" or node.role is not Role.HOST or not opened.peer.enabled:
@@ -197,61 +181,6 @@ def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:
         return
     node.halt(reason, known[1] if node.role is Role.STATION else known[0])
     raise Halted(f"this node has halted: {reason}; nothing is sent or applied until a person decides")
-
-
-# --- keys -------------------------------------------------------------------------------------------------------------
-
-
-def _open(node: Node, blob: bytes) -> _Opened:
-    """Steps 1 and 3: authenticate. Raises PeerFault with the reason."""
-    outer = peek(blob)
-    identity = node.identity
-    secrets = {key_id(identity.public_key): (bytes(identity.private_key), False)}
-    if identity.bootstrap_key is not None:
-        secrets[key_id(bytes(identity.bootstrap_key.public_key))] = (bytes(identity.bootstrap_key), True)
-    mine = secrets.get(outer.receiver_key)
-    with node.database.transaction(write=False) as connection:
-        peers = state.load_peers(connection)
-    if mine is None:
-        known = {key_id(peer.public_key) for peer in peers.values() if peer.public_key is not None}
-        if outer.receiver_key == identity.retired_key_id and outer.sender_key in known:
-            raise Outdated
-        raise PeerFault("it is sealed for another node, or for a key that this node no longer has")
-    for peer in peers.values():
-        for public, bootstrap in ((peer.public_key, False), (peer.bootstrap_key, True)):
-            if public is not None and key_id(public) == outer.sender_key:
-                header, payload = open_envelope(blob, mine[0], public)
-                return _Opened(peer, header, payload, bootstrap or mine[1])
-    raise PeerFault("it comes from a sender whose key this node does not know")
-
-
-def _enrol(unit: Unit, peer: Peer, opened: _Opened) -> Callable[[], None] | None:
-    """A station's own key replaces the invitation's; both ends forget the bootstrap once it is in use."""
-    if unit.state.role is Role.HOST:
-        if opened.by_bootstrap:
-            offered = opened.header.new_key
-            if offered is None:
-                raise PeerFault("it is sealed with an invitation's key but names no key of the station's own")
-            if peer.public_key is not None and peer.public_key != offered:
-                raise UsedTwice(
-                    f"the invitation of {peer.name} was used a second time, with another key; if that is the right "
-                    f"computer, run: replicator station invite {peer.name}"
-                )
-            peer.public_key = offered
-        elif peer.bootstrap_key is not None:
-            peer.bootstrap_key = None
-        return None
-    identity = unit.node.identity
-    if identity.bootstrap_key is None or opened.by_bootstrap:
-        return None
-    retired = key_id(bytes(identity.bootstrap_key.public_key))
-
-    def forget() -> None:
-        # After the commit: a mail that still comes under the old key is sent again by its sender.
-        unit.node.identity = replace(identity, bootstrap_key=None, retired_key_id=retired)
-        unit.node.identity_file.write(unit.node.identity)
-
-    return forget
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
@@ -292,7 +221,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
 
 
 def _place(
-    unit: Unit, found: LinkState, peer: Peer, opened: _Opened, gone: list[InboundBatch], progress: Progress
+    unit: Unit, found: LinkState, peer: Peer, opened: Opened, gone: list[InboundBatch], progress: Progress
 ) -> None:
     """Steps 7 to 9: park the part that came, if it belongs to this stream."""
     part, payload = opened.header.part, opened.payload

@@ -158,7 +158,7 @@ def test_sealed_bytes_changed_anywhere_are_set_aside(office: Computer) -> None:
     (mail,) = koeln.mails()
     good = payload_of(mail.read_bytes())
     mail.rename(koeln.folder / "good")
-    places = [*range(60), *range(60, len(good), 9), len(good) - 1]
+    places = sorted({*range(60), *range(60, len(good), 9), len(good) - 1})
     for place in places:
         changed = bytearray(good)
         changed[place] ^= 1 << place % 8
