@@ -33,7 +33,7 @@ STAGES = (
     ("transport.folder.FolderMailbox.send", "base64, write and sync mails"),
     ("engine.session.send", "queue of mails"),
     ("transport.mime.extract", "open mails"),
-    ("engine.receive.open_envelope", "open envelopes"),
+    ("engine.unsealing.open_envelope", "open envelopes"),
     ("store.spool.Spool.add_part", "store parts"),
     ("engine.session.receive", "receive"),
     ("protocol.codec.decompress_segment", "decompress, check digest"),
