@@ -48,6 +48,17 @@ def test_truncate_and_cascades_are_deletes(place: PostgresqlPlace) -> None:
     ]
 
 
+def test_a_database_whose_tables_are_all_published(place: PostgresqlPlace) -> None:
+    """For a warehouse, say: PostgreSQL then lets nothing be deleted from a table without a replica identity."""
+    place.make(CUSTOMERS)
+    place.replicate("customers")
+    with place.server.connect(place.name) as administrator:
+        administrator.execute("CREATE PUBLICATION warehouse FOR ALL TABLES")
+    place.run("INSERT INTO customers VALUES (1, 'a', NULL)")
+    assert len(place.collect()) == 1
+    assert place.collect() == []
+
+
 def test_the_applications_own_triggers_come_after_the_capture(place: PostgresqlPlace) -> None:
     place.make(
         CUSTOMERS,

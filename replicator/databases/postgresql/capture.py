@@ -160,6 +160,8 @@ def _make_change_table(raw: Driver, schemas: Schemas, number: int, columns: list
         put_aside(raw, schemas, number)
     listed = ", ".join(f"{column} {declared}" for column, declared in wanted)
     execute(raw, f"CREATE TABLE {name} ({_FIRST_COLUMNS}, {listed})")
+    # Where the application publishes all tables of its database, nothing may be deleted from one without.
+    execute(raw, f"ALTER TABLE {name} REPLICA IDENTITY FULL")
 
 
 def _statements(raw: Driver, schemas: Schemas, local: LocalTable, number: int, columns: list[LocalColumn]) -> list[str]:
