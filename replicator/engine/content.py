@@ -196,27 +196,20 @@ def _note_content(replaying: Replaying, entries: list[SegmentEntry], table: Tabl
 
 
 def _remove_missing(replaying: Replaying, position: Position, table: Table) -> None:
-    """What is here and not in the content counts as deleted, by verdict."""
+    """What is known here and not in the content counts as deleted, by verdict.
+
+    Of a row without a version nothing is known, and so it stays: if it goes up as new, the host is to see that its
+    station knew of no delete there. It may be one that a restored database has sent before (seed 758).
+    """
     unit, connection = replaying.unit, replaying.unit.connection
-    pack_key = key_packer(table.definition)
     # Where the rule withholds new rows, that a row is missing tells nothing of one that was never shared.
     all_told = Kinds.NEW in unit.flags_down[table.id]
-    for images in unit.database.scan(connection, table) if all_told else ():
-        keys = [pack_key(image) for image in images]
-        known = rows.load_versions(unit.database, connection, table.id, keys)
-        there = scope_keys.there(unit.database, connection, scope_keys.CONTENT, table.id, keys)
-        strange = [key for key in keys if key not in known and key not in there]
-        scope_keys.add(unit.database, connection, scope_keys.UNVERSIONED, table.id, strange)
     after = b""
     while versions := rows.versions_of_table(connection, table.id, after, PAGE):
         after = versions[-1].key
         keys = [version.key for version in versions if version.tie or all_told]
         there = scope_keys.there(unit.database, connection, scope_keys.CONTENT, table.id, keys)
         _delete(replaying, position, table, [key for key in keys if key not in there])
-    after = b""
-    while keys := scope_keys.page(connection, scope_keys.UNVERSIONED, table.id, after, PAGE):
-        after = keys[-1]
-        _delete(replaying, position, table, keys)
 
 
 def _delete(replaying: Replaying, position: Position, table: Table, keys: list[Key]) -> None:

@@ -12,8 +12,6 @@ from replicator.types import Key
 
 CONTENT = 0
 """Keys of rows in the content."""
-UNVERSIONED = 1
-"""Keys of local rows that have no version and are not in the content."""
 
 
 def add(database: Database, connection: Connection, kind: int, table: int, keys: Iterable[Key]) -> None:

@@ -353,7 +353,7 @@ seen_group = Table(
 scope_key = Table(
     "replicator_scope_key",
     metadata,
-    Column("kind", Integer, primary_key=True, autoincrement=False),  # 0: in the content; 1: here without a version
+    Column("kind", Integer, primary_key=True, autoincrement=False),  # 0: in the content
     Column("table_id", Integer, primary_key=True, autoincrement=False),
     Column("row_key", short_bytes(3000), primary_key=True),
     sqlite_with_rowid=False,

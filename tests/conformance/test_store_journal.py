@@ -277,7 +277,7 @@ def test_keys_of_a_scope(store: Store) -> None:
             scope_keys.add(store.database, connection, scope_keys.CONTENT, 1, KEYS)
         assert scope_keys.there(store.database, connection, scope_keys.CONTENT, 1, [*KEYS, b"none"]) == set(KEYS)
         assert scope_keys.page(connection, scope_keys.CONTENT, 1, KEYS[1], 3) == KEYS[2:5]
-        assert scope_keys.there(store.database, connection, scope_keys.UNVERSIONED, 1, KEYS) == set()
+        assert scope_keys.there(store.database, connection, scope_keys.CONTENT + 1, 1, KEYS) == set()
         scope_keys.clear(connection)
         assert scope_keys.page(connection, scope_keys.CONTENT, 1, b"", 3) == []
 

@@ -165,6 +165,26 @@ def test_two_computers_with_one_station(new_place: NewPlace, tmp_path: Path) -> 
     assert "a later copy of this node" in twin.refused("remote-run", code=3)
 
 
+def test_a_station_that_joins_with_a_row_that_the_host_has_deleted_since(new_place: NewPlace) -> None:
+    """It knows of no delete: the host's stands, and what the station had is on record."""
+    office, station = new_place("sqlite", "office"), new_place("sqlite", "koeln")
+    for place in (office, station):
+        place.sql("CREATE TABLE customers (id INTEGER PRIMARY KEY, name VARCHAR(50), city VARCHAR(50))")
+        place.sql("INSERT INTO customers VALUES (1, 'Ahlers', 'Bremen'), (2, 'Brandt', 'Bonn')")
+    station.sql("INSERT INTO customers VALUES (10, 'Cordes', 'Köln')")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "customers")
+    office.sql("DELETE FROM customers WHERE id = 2")
+    enrol(office, station)
+    exchange(office, station)
+    assert station.sql(ROWS) == office.sql(ROWS) == [(1, "Ahlers", "Bremen"), (10, "Cordes", "Köln")]
+    (line,) = office.done("conflict", "list", "--json").json
+    assert (line["key"], line["kind"]) == ([2], "changed-here-deleted-at-host")
+    office.done("conflict", "settle", str(line["id"]), "--take", "station")
+    exchange(office, station)
+    assert len(station.sql(ROWS)) == 3
+
+
 # --- computers --------------------------------------------------------------------------------------------------------
 
 

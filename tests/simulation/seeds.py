@@ -17,5 +17,6 @@ SEEDS: dict[int, str] = {
     560: "a table that became replicated was still read by what was known of it as one that was not",
     18733: "of a group's insert that knew nothing of the host's row the rest overwrote it without a record",
     5071: "a row whose insert was forbidden came in by the change that followed it, as its policy let the station win",
+    758: "a restored station's row that the host had deleted since came back without a record, by way of a snapshot",
     6729: "a row went that a table of the application alone referred to",
 }
