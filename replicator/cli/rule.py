@@ -20,18 +20,23 @@ app = typer.Typer(help="What passes between the host and its stations.", no_args
 
 _KINDS = "new,changed,deleted, or all, or none"
 
+StationName = Annotated[str, typer.Argument(metavar="STATION", help="The station's name.")]
+What = Annotated[str, typer.Argument(metavar="TABLE|AREA|all", help="What the rule is about.")]
+ToRemote = Annotated[
+    str | None, typer.Option("--to-remote", metavar="KINDS", help=f"What goes to the station: {_KINDS}.")
+]
+ToHost = Annotated[
+    str | None, typer.Option("--to-host", metavar="KINDS", help=f"What the host takes from it: {_KINDS}.")
+]
+
 
 @app.command("set")
 def set_(
     context: typer.Context,
-    station: Annotated[str, typer.Argument(metavar="STATION", help="The station's name.")],
-    what: Annotated[str, typer.Argument(metavar="TABLE|AREA|all", help="What the rule is about.")],
-    to_remote: Annotated[
-        str | None, typer.Option("--to-remote", metavar="KINDS", help=f"What goes to the station: {_KINDS}.")
-    ] = None,
-    to_host: Annotated[
-        str | None, typer.Option("--to-host", metavar="KINDS", help=f"What the host takes from it: {_KINDS}.")
-    ] = None,
+    station: StationName,
+    what: What,
+    to_remote: ToRemote = None,
+    to_host: ToHost = None,
 ) -> None:
     """Set a station's rule for a table, an area or all tables. A direction that isn't given stays as it is."""
     if to_remote is None and to_host is None:
@@ -53,14 +58,10 @@ def set_(
 @app.command("rehearse")
 def rehearse(
     context: typer.Context,
-    station: Annotated[str, typer.Argument(metavar="STATION", help="The station's name.")],
-    what: Annotated[str, typer.Argument(metavar="TABLE|AREA|all", help="What the rule is about.")],
-    to_remote: Annotated[
-        str | None, typer.Option("--to-remote", metavar="KINDS", help=f"What goes to the station: {_KINDS}.")
-    ] = None,
-    to_host: Annotated[
-        str | None, typer.Option("--to-host", metavar="KINDS", help=f"What the host takes from it: {_KINDS}.")
-    ] = None,
+    station: StationName,
+    what: What,
+    to_remote: ToRemote = None,
+    to_host: ToHost = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what `rule set` would send, and change nothing."""

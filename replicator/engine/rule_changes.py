@@ -6,6 +6,8 @@ announced reload, which the operator asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from replicator.engine import fitness
 from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Unit
@@ -16,9 +18,10 @@ from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
-from replicator.protocol.rules import faults
+from replicator.protocol.rules import RuleBook, faults
 from replicator.store import catalogue, rows, slices
-from replicator.types import Kinds, Position, Rule
+from replicator.store.state import Peer
+from replicator.types import Kinds, Position, Rule, Table
 
 
 def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
@@ -28,22 +31,16 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
     changes = {table: rule for table, rule in changes.items() if rule != old[table]}
     if not changes:
         return
-    wanted = {table: book.current(table) for table in unit.tables} | changes
-    found = faults(wanted, unit.tables)
-    if found:
-        raise WrongUse("; ".join(dict.fromkeys(found)))
     station = unit.peers[peer]
-    wider = [unit.tables[table] for table, rule in changes.items() if _is_wider(rule, old[table])]
-    unfit = fitness.refusals(station, unit.tables, wanted, wider)
-    if unfit:
-        raise WrongUse(f"{fitness.sentence(station, unfit)}; no rule was changed")
+    require_possible(station, unit.tables, book, changes)
     was_unfit = bool(fitness.unfit(unit, station))
     collect(unit)
+    # Before the content is read: where new rows are kept back, it is what the station has.
+    for table, rule in changes.items():
+        _keep_link_rows(unit, peer, table, old[table], rule)
     # A link that waits for its snapshot gets the rules and all rows with it.
     scope = [table for table, rule in changes.items() if rule.to_remote & ~old[table].to_remote]
     version = _log(unit, peer, changes, scope if unit.link(peer).mode != SNAPSHOT else [])
-    for table, rule in changes.items():
-        _keep_link_rows(unit, peer, table, old[table], rule)
     link = unit.link(peer)
     link.rule = version
     unit.forget_catalogue()
@@ -51,6 +48,16 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
     if was_unfit and not link.link.out.acknowledged and not fitness.unfit(unit, station):
         # What was made for it before its database was known can't be taken there: its link begins anew.
         link.mode = SNAPSHOT
+
+
+def require_possible(station: Peer, tables: Mapping[int, Table], book: RuleBook, changes: dict[int, Rule]) -> None:
+    """Raises WrongUse where foreign keys or the station's database forbid these rules."""
+    wanted = {table: book.current(table) for table in tables} | changes
+    if found := faults(wanted, tables):
+        raise WrongUse("; ".join(dict.fromkeys(found)))
+    wider = [tables[table] for table, rule in changes.items() if _is_wider(rule, book.current(table))]
+    if unfit := fitness.refusals(station, tables, wanted, wider):
+        raise WrongUse(f"{fitness.sentence(station, unfit)}; no rule was changed")
 
 
 def send_anew(unit: Unit, peer: int, tables: list[int]) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replicator.engine import fitness
 from replicator.engine.packing import measure_table
-from replicator.errors import WrongUse
+from replicator.engine.rule_changes import require_possible
 from replicator.operations.opening import View, require_host
-from replicator.operations.rules_admin import meant
-from replicator.protocol.rules import RuleBook, faults
+from replicator.operations.rules_admin import changes_meant
 from replicator.store import catalogue, rows, state
 from replicator.types import Kinds, Rule, Table
 
@@ -51,25 +49,12 @@ def rehearse(
     require_host(view, "rules are rehearsed")
     peer = state.find_peer(view.connection, station)
     tables, book = catalogue.load_tables(view.connection), catalogue.load_rule_books(view.connection)[peer.id]
-    changes: dict[int, Rule] = {}
-    for table in meant(tables, what):
-        old = book.current(table.id)
-        new = Rule(old.to_remote if to_remote is None else to_remote, old.to_host if to_host is None else to_host)
-        if new != old:
-            changes[table.id] = new
-    _refuse(peer, tables, book, changes)
+    changes = changes_meant(tables, book, what, to_remote, to_host)
+    require_possible(peer, tables, book, changes)
     found = [_expected(view, peer.id, tables[table], book.current(table), rule) for table, rule in changes.items()]
     total = sum(each.bytes for each in found)
     part = view.configuration.limits.part_bytes
     return Rehearsal(found, -(-(total + ENVELOPE) // part) if found else 0)
-
-
-def _refuse(peer: state.Peer, tables: dict[int, Table], book: RuleBook, changes: dict[int, Rule]) -> None:
-    wanted = {table: book.current(table) for table in tables} | changes
-    if found := faults(wanted, tables):
-        raise WrongUse("; ".join(dict.fromkeys(found)))
-    if unfit := fitness.refusals(peer, tables, wanted, [tables[table] for table in changes]):
-        raise WrongUse(fitness.sentence(peer, unfit))
 
 
 def _expected(view: View, peer: int, table: Table, old: Rule, new: Rule) -> Expected:

@@ -11,6 +11,7 @@ from replicator.engine.rule_changes import set_rules
 from replicator.errors import UnknownName
 from replicator.operations.opening import View, require_host
 from replicator.operations.table_admin import ALL
+from replicator.protocol.rules import RuleBook
 from replicator.store import catalogue, state
 from replicator.store.state import Peer
 from replicator.types import Kinds, Rule, Table
@@ -43,18 +44,8 @@ def set_rule(
     require_host(node, "rules are set")
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, station)
-        changes: dict[int, Rule] = {}
-        named = set()
-        for table in meant(unit.tables, what):
-            old = unit.current_rule(peer.id, table.id)
-            new = Rule(
-                old.to_remote if to_remote is None else to_remote,
-                old.to_host if to_host is None else to_host,
-            )
-            if new != old:
-                changes[table.id] = new
-                if not old:
-                    named.add(table.id)
+        changes = changes_meant(unit.tables, unit.books[peer.id], what, to_remote, to_host)
+        named = {number for number in changes if not unit.current_rule(peer.id, number)}
         if changes:
             set_rules(unit, peer.id, changes)
         rules = {number: unit.current_rule(peer.id, number) for number in unit.tables}
@@ -65,7 +56,20 @@ def set_rule(
         )
 
 
-def meant(tables: Mapping[int, Table], what: str) -> list[Table]:
+def changes_meant(
+    tables: Mapping[int, Table], book: RuleBook, what: str, to_remote: Kinds | None, to_host: Kinds | None
+) -> dict[int, Rule]:
+    """The rules that become others by a command, by table. Raises UnknownName."""
+    changes = {}
+    for table in _meant(tables, what):
+        old = book.current(table.id)
+        new = Rule(old.to_remote if to_remote is None else to_remote, old.to_host if to_host is None else to_host)
+        if new != old:
+            changes[table.id] = new
+    return changes
+
+
+def _meant(tables: Mapping[int, Table], what: str) -> list[Table]:
     """The tables that a word of the command line means."""
     found = [table for table in tables.values() if what == ALL or table.name == what]
     found = found or [table for table in tables.values() if table.area == what]

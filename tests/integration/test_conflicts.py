@@ -20,7 +20,7 @@ def joined(new_place: NewPlace, kind: str = "sqlite", policy: str = "host") -> B
     real = "REAL" if kind == "sqlite" else "double precision"
     office.sql("CREATE TABLE shelves (id INTEGER PRIMARY KEY)")
     office.sql(
-        f"CREATE TABLE goods (id INTEGER PRIMARY KEY, name VARCHAR(50) UNIQUE, price {real}, note VARCHAR(50),"
+        f"CREATE TABLE goods (id INTEGER PRIMARY KEY, name VARCHAR(50) UNIQUE, price {real}, note VARCHAR(50) NOT NULL,"
         " shelf INTEGER REFERENCES shelves (id))"
     )
     office.sql("INSERT INTO shelves VALUES (7)")
@@ -76,10 +76,10 @@ def test_a_policy_that_changes_counts_from_then_on(new_place: NewPlace) -> None:
 def test_rows_that_come_with_a_table_of_another_policy_are_not_taken_for_the_stations_own(new_place: NewPlace) -> None:
     """Its triggers were made anew in the middle of the batch (seed 84 of that day)."""
     office, station = joined(new_place)
-    office.sql("INSERT INTO goods VALUES (2, 'nut', 1, NULL, NULL)")
+    office.sql("INSERT INTO goods VALUES (2, 'nut', 1, '', NULL)")
     office.done("table", "set", "goods", "--policy", "merge")
     office.done("rule", "set", "koeln", "all", "--to-host", "new,changed")
-    office.sql("INSERT INTO goods VALUES (3, 'washer', 1, NULL, NULL)")
+    office.sql("INSERT INTO goods VALUES (3, 'washer', 1, '', NULL)")
     office.run()
     assert station.run().collected == 0
     assert station.done("table", "show", "goods", "--json").json["policy"] == "merge"
@@ -167,12 +167,23 @@ def test_files_that_will_not_do(new_place: NewPlace, text: str, reason: str) -> 
     assert len(office.done("conflict", "list", "--open", "--json").json) == 1
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_row_that_the_database_refuses(new_place: NewPlace, kind: str) -> None:
+    office, station = joined(new_place, kind)
+    number, file = str(dispute(office, station)["line"]["id"]), office.folder / "row.json"
+    file.write_text('{"note": null}')
+    told = office.refused("conflict", "settle", number, "--take", file)
+    assert "the database refuses the row of goods" in told
+    assert office.sql(GOODS) == [SCREW]
+    assert len(office.done("conflict", "list", "--open", "--json").json) == 1
+
+
 def test_what_is_refused(new_place: NewPlace) -> None:
     office, station = joined(new_place)
     number = str(dispute(office, station)["line"]["id"])
     assert "there is no file nobody" in office.refused("conflict", "settle", number, "--take", "nobody")
     assert "no conflict 99" in office.refused("conflict", "settle", "99", "--take", "host")
-    office.sql("INSERT INTO goods VALUES (2, 'nut', NULL, NULL, NULL)")
+    office.sql("INSERT INTO goods VALUES (2, 'nut', NULL, '', NULL)")
     assert "row 2 of goods has the same name" in office.refused("conflict", "settle", number, "--take", "station")
     office.sql("DELETE FROM goods WHERE id = 2")
     office.sql("UPDATE goods SET note = 'later' WHERE id = 1")

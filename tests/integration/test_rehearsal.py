@@ -79,6 +79,16 @@ def test_without_new_rows_only_those_go_that_the_station_has(pair: tuple[Place, 
     assert customers["rows"] == ROWS + 1
 
 
+def test_rows_stay_where_new_ones_are_kept_back_and_deletes_go_down_at_once(pair: tuple[Place, Place]) -> None:
+    """What the station has is written down before the content is read: else all its rows would count as deleted."""
+    office, station = pair
+    office.done("rule", "set", "koeln", "customers", "--to-remote", "new,changed")
+    exchange(office, station)
+    office.done("rule", "set", "koeln", "customers", "--to-remote", "changed,deleted")
+    exchange(office, station)
+    assert station.sql("SELECT count(*) FROM customers") == [(ROWS,)]
+
+
 def test_a_large_table_is_told_from_a_sample(pair: tuple[Place, Place], monkeypatch: pytest.MonkeyPatch) -> None:
     office, _ = pair
     exact = rehearsed(office, "notes", "--to-remote", "all")["tables"][0]["bytes"]
