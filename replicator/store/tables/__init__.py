@@ -1,0 +1,59 @@
+"""The replicator's own tables (protocol.md section 3), beside the application's in the same database.
+
+`migrations/` makes the same tables; a test holds the two against each other. The outbox is not here: it belongs to the
+database class that captures (databases/*). Positions are two columns, `..._epoch` and `..._n`. Times are microseconds
+since 1970 UTC. `peer` is a station's number at the host, 0 (the host) at a station.
+"""
+
+from __future__ import annotations
+
+from replicator.store.column_types import TABLE_OPTIONS
+from replicator.store.tables.columns import metadata
+from replicator.store.tables.journals import (
+    content,
+    journal,
+    journal_key,
+    outbox_control,
+    recipients,
+    slice_,
+    slice_segment,
+)
+from replicator.store.tables.links import batch_in, batch_out, batch_segment, digest, link, part_in
+from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
+from replicator.store.tables.nodes import node, notice, peer
+from replicator.store.tables.rows import conflict, link_row, row_version, rule, scope_key, seen_group, skipped, table
+
+__all__ = [
+    "batch_in",
+    "batch_out",
+    "batch_segment",
+    "conflict",
+    "content",
+    "digest",
+    "journal",
+    "journal_key",
+    "link",
+    "link_row",
+    "mailbox",
+    "metadata",
+    "node",
+    "notice",
+    "outbox_control",
+    "part_in",
+    "peer",
+    "recipients",
+    "route",
+    "row_version",
+    "rule",
+    "scope_key",
+    "seen_group",
+    "send_queue",
+    "sent_mail",
+    "skipped",
+    "slice_",
+    "slice_segment",
+    "table",
+]
+
+for _each in metadata.tables.values():
+    _each.dialect_kwargs.update(TABLE_OPTIONS)

@@ -1,0 +1,111 @@
+"""Tables, rules and rows: versions, ties, what was skipped, conflicts."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+
+from replicator.store.column_types import BYTES, NUMBER, TEXT, short_bytes
+from replicator.store.tables.columns import metadata, position
+
+table = Table(
+    "replicator_table",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("area", String(200)),
+    Column("policy", String(10), nullable=False),
+    Column("definition", TEXT, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+)
+
+rule = Table(
+    "replicator_rule",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("version_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("version_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_remote", Integer, nullable=False),
+    Column("to_host", Integer, nullable=False),
+)
+
+# Base of all conflict tests (host), what the local row is at (station). Deleted rows stay as tombstones.
+row_version = Table(
+    "replicator_row_version",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", short_bytes(3000), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("deleted", Integer, nullable=False),
+    Column("writer", Integer, nullable=False),  # host: peer that wrote it, 0 the host
+    Column("writer_epoch", BigInteger, nullable=False),
+    Column("clean", Integer, nullable=False),  # host: stored exactly as the writer sent it
+    Column("at", BigInteger, nullable=False),
+    Column("tie", String(1), nullable=False),  # station: types.Tie
+    Column("image", BYTES),  # host: last image of a deleted row; station: old values of local edits
+    sqlite_with_rowid=False,
+)
+
+link_row = Table(
+    "replicator_link_row",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", short_bytes(3000), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+seen_group = Table(
+    "replicator_seen_group",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("uid", short_bytes(16), primary_key=True),
+    *position("born"),
+    sqlite_with_rowid=False,
+)
+
+# Keys while a snapshot or a rule's content is applied; empty outside that transaction.
+scope_key = Table(
+    "replicator_scope_key",
+    metadata,
+    Column("kind", Integer, primary_key=True, autoincrement=False),  # 0: in the content
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", short_bytes(3000), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+skipped = Table(
+    "replicator_skipped",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", short_bytes(3000), primary_key=True),
+    *position("at"),
+    Column("image", BYTES),
+    sqlite_with_rowid=False,
+)
+
+conflict = Table(
+    "replicator_conflict",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("host_epoch", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("peer", Integer, nullable=False),
+    Column("uid", short_bytes(16)),
+    Column("table_id", Integer, nullable=False),
+    Column("row_key", short_bytes(3000), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("host_image", BYTES),
+    Column("station_image", BYTES),
+    Column("result_image", BYTES),
+    Column("column_names", TEXT),  # that the station changed, a JSON list; NULL: not told
+    Column("station_at", BigInteger),  # when the two rows were written, each by its writer's clock
+    Column("host_at", BigInteger),
+    Column("host_writer", Integer),  # peer that wrote the host's row; 0: the host itself
+    Column("settled_at", BigInteger),  # when a person decided on it
+    Column("settled_by", String(10)),  # whose row was taken: host, station or file
+    Index("replicator_conflict_at", "at"),
+    sqlite_autoincrement=True,
+)
