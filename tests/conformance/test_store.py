@@ -204,6 +204,8 @@ _MODULES = (
     "journal_reading",
     "migrate",
     "notices",
+    "number_spans",
+    "numbers",
     "outgoing",
     "parcels",
     "routes",

@@ -21,6 +21,7 @@ from replicator.store.tables.journals import (
 from replicator.store.tables.links import batch_in, batch_out, batch_segment, digest, link, part_in
 from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
 from replicator.store.tables.nodes import node, notice, peer
+from replicator.store.tables.numbers import number_event, number_range, number_share, number_span, number_stock
 from replicator.store.tables.rows import conflict, link_row, row_version, rule, scope_key, seen_group, skipped, table
 
 __all__ = [
@@ -38,6 +39,11 @@ __all__ = [
     "metadata",
     "node",
     "notice",
+    "number_event",
+    "number_range",
+    "number_share",
+    "number_span",
+    "number_stock",
     "outbox_control",
     "part_in",
     "peer",

@@ -1,0 +1,111 @@
+"""Number ranges in the replicator's own tables, on every database: ranges, shares, blocks in hand, the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from replicator.protocol.number_ledger import Event, Ledger, Span, State
+from replicator.protocol.numbers import HIGHEST, Block, Empty, Form, NumberRange, Share, Way
+from replicator.store import number_spans, numbers
+from replicator.store.numbers import IN_HAND, RETIRED, USED_UP, StockBlock, StoredRange
+
+if TYPE_CHECKING:
+    from store_places import Store
+
+NOW = 1_764_000_000_000_000
+INVOICES = NumberRange(1, 7, "number", Way.FILLED, Empty.NULL, 100, Form("RÄ-2026-", 5))
+KEYS = NumberRange(2, 8, "id", Way.KEYS, None, 1)
+
+
+def test_ranges_and_shares(store: Store) -> None:
+    with store.transaction() as connection:
+        numbers.insert_range(connection, INVOICES, "invoices", HIGHEST, NOW)
+        numbers.insert_range(connection, KEYS, "items", 2**31 - 1, NOW)
+        numbers.save_share(connection, 0, 1, Share(50))
+        numbers.save_share(connection, 3, 1, Share(20, 50))
+        numbers.set_requested(connection, 1)
+    with store.transaction() as connection:
+        found = numbers.load_ranges(connection)
+        assert found == {
+            1: StoredRange(INVOICES, "invoices", HIGHEST, False),
+            2: StoredRange(KEYS, "items", 2**31 - 1, False),
+        }
+        assert numbers.load_shares(connection) == {(0, 1): Share(50), (3, 1): Share(20, 50)}
+        assert numbers.requested(connection) == {1}
+        numbers.save_share(connection, 0, 1, Share(70, 10, closed=True))
+        assert numbers.requested(connection) == set()
+        numbers.set_requested(connection, 1)
+        numbers.forget_requests(connection)
+        assert numbers.requested(connection) == set()
+        numbers.change_range(connection, 1, Way.CHOSEN, None)
+        numbers.stop(connection, stopped=True)
+    with store.transaction() as connection:
+        changed = numbers.load_ranges(connection)[1]
+        assert (changed.range.way, changed.range.fill, changed.stopped) == (Way.CHOSEN, None, True)
+        numbers.stop(connection, stopped=False)
+        assert not numbers.load_ranges(connection)[1].stopped
+
+
+def test_blocks_in_hand(store: Store) -> None:
+    with store.transaction() as connection:
+        numbers.insert_range(connection, INVOICES, "invoices", HIGHEST, NOW)
+        blocks = [(Block(100, 149, 1), 110), (Block(150, 199, 2), 150), (Block(5, 6, 3), 7)]
+        numbers.add_blocks(connection, 1, blocks)
+        numbers.add_blocks(connection, 1, [(Block(100, 149, 1), 100), (Block(200, 200, 4), 200)])
+    with store.transaction() as connection:
+        numbers.hold(connection, 1)
+        found = numbers.stock(connection, 1)
+        assert found == [
+            StockBlock(Block(100, 149, 1), 110, IN_HAND),
+            StockBlock(Block(150, 199, 2), 150, IN_HAND),
+            StockBlock(Block(5, 6, 3), 7, USED_UP),
+            StockBlock(Block(200, 200, 4), 200, IN_HAND),
+        ]
+        assert [each.left for each in found] == [40, 50, 0, 1]
+        assert numbers.left(connection, 1) == 91
+        assert numbers.left(connection, 2) == 0
+        numbers.shorten(connection, 1, found[0])
+        assert numbers.stock(connection, 1)[0] == StockBlock(Block(100, 109, 1), 110, USED_UP)
+        assert numbers.in_hand(connection) == [(1, 1), (1, 2), (1, 3), (1, 4)]
+        numbers.retire_all(connection)
+        assert numbers.in_hand(connection) == []
+        assert {each.state for each in numbers.stock(connection, 1)} == {RETIRED}
+        assert numbers.left(connection, 1) == 0
+
+
+def test_the_ledger_and_its_events(store: Store) -> None:
+    with store.transaction() as connection:
+        numbers.insert_range(connection, INVOICES, "invoices", 10_000, NOW)
+        with pytest.raises(KeyError):
+            number_spans.load_ledger(connection, 9)
+        ledger = number_spans.load_ledger(connection, 1)
+        assert ledger == Ledger(high_water=100, highest=10_000)
+        ledger.grant(3, 50)
+        ledger.grant(4, 50)
+        number_spans.save_ledger(connection, 1, ledger, NOW)
+    with store.transaction() as connection:
+        ledger = number_spans.load_ledger(connection, 1)
+        assert (ledger.high_water, ledger.serial) == (200, 2)
+        assert ledger.give_back(3, 120, 149)
+        ledger.keep_only(4, [], "ö was restored")
+        number_spans.save_ledger(connection, 1, ledger, NOW + 1)
+        assert ledger.changed == {}
+        assert number_spans.held(connection, 1, 3) == [Span(100, 119, State.HELD, 3, 1)]
+        number_spans.note(connection, 1, [Event("voided", 101, 101, 3)], NOW + 2)
+    with store.transaction() as connection:
+        assert number_spans.spans(connection, 1) == [
+            Span(100, 119, State.HELD, 3, 1),
+            Span(120, 149, State.FREE),
+            Span(150, 199, State.LOST, 4, 2, "ö was restored"),
+        ]
+        # What is lost is never granted again, so it needn't be looked at.
+        assert sorted(number_spans.load_ledger(connection, 1).spans) == [100, 120]
+        assert [row[1:] for row in number_spans.events(connection, 1)] == [
+            (NOW, 1, "granted", 100, 149, 3, ""),
+            (NOW, 1, "granted", 150, 199, 4, ""),
+            (NOW + 1, 1, "returned", 120, 149, 3, ""),
+            (NOW + 1, 1, "lost", 150, 199, 4, "ö was restored"),
+            (NOW + 2, 1, "voided", 101, 101, 3, ""),
+        ]
