@@ -66,6 +66,10 @@ def add(
     address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="The station's e-mail address.")],
     title: Annotated[str | None, typer.Option("--title", help="A title for people.")] = None,
     database: Kind = None,
+    copy_of: Annotated[
+        str | None,
+        typer.Option("--copy-of", metavar="STATION", help="It is a copy of this station, and gets the rules of it."),
+    ] = None,
     out: Out = None,
     passphrase: Protected = False,
 ) -> None:
@@ -74,8 +78,13 @@ def add(
     home = session.node_home()
     secret = new_passphrase(session) if passphrase else None
     with open_node(home, session.runtime) as node:
-        invited = stations.add_station(node, name, address, title=title, out=out, passphrase=secret, database=database)
+        invited = stations.add_station(
+            node, name, address, title=title, out=out, passphrase=secret, database=database, copy_of=copy_of
+        )
     _tell(invited)
+    if copy_of is not None:
+        say(f"It has the rules of {copy_of}. Next, at the copy: replicator copy {invited.file} --mailbox URL")
+        return
     say(f"Next: replicator rule set {invited.name} TABLE|AREA|all --to-remote KINDS --to-host KINDS")
 
 

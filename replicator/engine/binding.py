@@ -26,8 +26,7 @@ def check_machine(unit: Unit, side: SideState) -> None:
         KIND,
         here,
         "this node was last used on another computer. If it has moved here for good, say: replicator moved. If it is a "
-        "copy and the other one goes on, end it here: invite this computer as a station of its own, "
-        "see docs/restoring.md",
+        "copy and the other one goes on, don't run it again, but make it a station of its own: replicator copy",
         waiting=True,
     )
 

@@ -19,6 +19,7 @@ from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
 from replicator.engine.restarting import take_open
+from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.coming import is_kept
@@ -28,11 +29,12 @@ from replicator.protocol.keys import checked_key
 from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
+from replicator.protocol.rules import RuleBook
 from replicator.protocol.working_set import TableState, WorkingSet
 from replicator.store import conflicts, rows
 from replicator.store.journal import Group
 from replicator.store.state import Peer
-from replicator.types import NOWHERE, Image, Key, Table
+from replicator.types import NOWHERE, Image, Key, Position, Table
 
 CAREFUL = 1
 """Changes at a time when a piece has hit a key that could not be foreseen."""
@@ -41,11 +43,12 @@ CAREFUL = 1
 def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
     """Apply a station's batch at the host. Raises PeerFault where it breaks the protocol."""
     collect(unit)
-    if batch.manifest.opener == "open":
+    opener = batch.manifest.opener if batch.manifest.n == 1 else None
+    if opener is not None:
         # A new epoch numbers anew.
         unit.link(peer.id).applied_n = -1
     with working.Silence(unit) as silence:
-        judging = _Judging(unit, peer, silence, careful, opens=batch.manifest.opener == "open")
+        judging = _Judging(unit, peer, silence, careful, opener=opener)
         done, total = 0, batch.rows
         for segment in batch.segments(SegmentKind.LOG):
             judging.segment(segment)
@@ -63,8 +66,8 @@ class _Judging:
     recipients: Recipients = field(init=False)
     group: Group | None = None
     context: GroupContext | None = None
-    opens: bool = False
-    """The batch opens a new epoch, and its request has not been met yet."""
+    opener: str | None = None
+    """The batch opens a stream with this request, which has not been met yet."""
     repeated: bool = False
     """The open group was seen before: it is not applied, its rows go back as verdicts."""
 
@@ -77,7 +80,7 @@ class _Judging:
     def segment(self, segment: Segment) -> None:
         changes = proposals(self.unit, segment.blocks)
         heads = {head.number: head for head in segment.groups}
-        seen = rows.seen_groups(self.unit.connection, self.peer.id, [head.uid for head in segment.groups])
+        seen = self._seen([head.uid for head in segment.groups])
         if not self.careful:
             self._load(changes, segment.groups)
         self._check_order(heads, changes)
@@ -91,9 +94,15 @@ class _Judging:
             self._changes(by_group.pop(number, []))
         if by_group:
             raise PeerFault("a batch has changes of a group that it does not name")
-        if self.opens:
+        if self.opener is not None:
             raise PeerFault("a batch begins a new epoch without saying what its station knows")
         self._flush()
+
+    def _seen(self, uids: list[bytes]) -> set[bytes]:
+        """Groups that were judged before, those of a copy under the old name as well."""
+        connection, copied = self.unit.connection, self.unit.link(self.peer.id).copy_of
+        seen = rows.seen_groups(connection, self.peer.id, uids)
+        return seen | rows.seen_groups(connection, copied, uids) if copied else seen
 
     def _check_order(self, heads: dict[int, GroupHead], changes: list[Numbered]) -> None:
         """Sequence numbers only rise, without a gap to what was judged before."""
@@ -128,18 +137,32 @@ class _Judging:
             at=head.at,
         )
         unit.journal.open(self.group)
+        rules, version = self._rules(head, position)
         self.context = GroupContext(
             position=position,
             origin=self.peer.id,
             origin_epoch=epoch,
-            rules=unit.books[self.peer.id],
-            rule_version=head.rule_version,
+            rules=rules,
+            rule_version=version,
             received_at=unit.now,
             repeat_verdicts=head.number <= link.resent_until,
         )
         link.applied_n = head.number
         if not seen:
             rows.remember_groups(unit.connection, self.peer.id, [(head.uid, head.born)])
+            if link.copy_of and head.number <= link.resent_until:
+                # The station that it is a copy of may send it as well.
+                rows.remember_groups(unit.connection, link.copy_of, [(head.uid, head.born)])
+
+    def _rules(self, head: GroupHead, position: Position) -> tuple[RuleBook, Position]:
+        """The rules that a group goes by, and their version. What a copy wrote before it had rules of its own goes by
+        those of the station that it was; if that is gone, by its own of now."""
+        books, link = self.unit.books, self.unit.link(self.peer.id)
+        own = books[self.peer.id]
+        if not link.copy_of or head.rule_version >= (own.first or position):
+            return own, head.rule_version
+        former = books.get(link.copy_of)
+        return (own, position) if former is None else (former, head.rule_version)
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -194,15 +217,16 @@ class _Judging:
         """A request of the station: a group without entries (protocol.md 2, control requests)."""
         assert head.control is not None  # noqa: S101 - the caller has looked
         kind, body = head.control
-        if kind == "open" and self.opens:
-            self.opens = False
-            take_open(self.unit, self.unit.link(self.peer.id), body)
+        if self.opener is not None and kind == self.opener:
+            self.opener = None
+            _OPENERS[kind](self.unit, self.unit.link(self.peer.id), body)
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
         table, key = _refresh(body, self.unit.tables)
         # Nothing of a table that the station had no rule for when it asked is handed out.
-        if table in self.unit.tables and self.unit.books[self.peer.id].at(table, head.rule_version):
+        assert self.context is not None  # noqa: S101 - set by _begin
+        if table in self.unit.tables and self.context.rules.at(table, self.context.rule_version):
             if self.careful:
                 self._load([], [head])
             outcome = Outcome()
@@ -299,6 +323,9 @@ class _Judging:
                     working.load_rows(self.unit, self.working, table, holders)
                     working.load_places(self.unit, parent, index, working.rivals(parent, index, tombstones))
                 self._load_parents(parent, tombstones, depth + 1)
+
+
+_OPENERS = {"open": take_open, COPY: take_copy}
 
 
 def _refresh(body: object, tables: Mapping[int, Table]) -> tuple[int, Key]:

@@ -171,7 +171,12 @@ def _opens_epoch(node: Node, opened: Opened) -> bool:
 def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:
     """`known`: the epoch of this node's stream that the peer has heard."""
     if heard is Heard.SUCCESSOR:
-        reason = f"{peer} has heard from a later copy of this node; this one is the old copy"
+        reason = f"{peer} has heard from a later copy of this node: another computer works under its name"
+        if node.role is Role.STATION:
+            reason += (
+                ". If this one is to go on and not the other, say: replicator restored. If this one is the copy, make "
+                "it a station of its own, which loses nothing: replicator copy"
+            )
     elif heard is Heard.SET_BACK:
         reason = f"{peer} knows of batches that this node never made: its database was set back to an earlier state"
         if node.role is Role.STATION:
@@ -180,7 +185,7 @@ def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:
     else:
         return
     node.halt(reason, known[1] if node.role is Role.STATION else known[0])
-    raise Halted(f"this node has halted: {reason}; nothing is sent or applied until a person decides")
+    raise Halted(f"this node has halted, and sends and applies nothing: {reason}")
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------

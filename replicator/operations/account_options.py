@@ -46,6 +46,12 @@ class UnrecognisedOptions:
 AS_IT_IS = UnrecognisedOptions()
 
 
+def section(address: str, mailbox: str | None, send: str | None, title: str, options: LoginOptions) -> dict[str, Any]:
+    """The keys of a new account's section; an address that is none is left for config.py to refuse. Raises WrongUse."""
+    found = servers(address, mailbox, send, options)
+    return {"title": title, "address": address, **found, **login_keys(options)}
+
+
 def servers(address: str, mailbox: str | None, send: str | None, options: LoginOptions) -> dict[str, Any]:
     """The keys `mailbox` and `send`, and `auth` where the provider wants one, for an account that is set up.
 

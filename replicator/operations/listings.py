@@ -16,6 +16,9 @@ from replicator.types import HOST_PEER, Table, Value
 
 KINDS = {"N": "new", "C": "changed", "D": "deleted"}
 
+ALL = 1 << 62
+"""As a limit: none."""
+
 SLICES = 50
 """Slices of the journal looked for at a time."""
 

@@ -75,9 +75,7 @@ class _Account:
     login: LoginOptions
 
     def content(self) -> dict[str, Any]:
-        """The keys of its section; an address that is none is left for config.py to refuse. Raises WrongUse."""
-        found = account_options.servers(self.address, self.mailbox, self.send, self.login)
-        return {"title": self.title, "address": self.address, **found, **account_options.login_keys(self.login)}
+        return account_options.section(self.address, self.mailbox, self.send, self.title, self.login)
 
 
 def host_init(

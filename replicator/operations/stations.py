@@ -10,6 +10,7 @@ from replicator.config_values import checked_address, checked_name
 from replicator.databases.elsewhere import KINDS
 from replicator.engine import fitness
 from replicator.engine.node import Node, Unit
+from replicator.engine.rule_changes import set_rules
 from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
 from replicator.protocol import link as links
@@ -53,12 +54,15 @@ def add_station(
     out: Path | None = None,
     passphrase: str | None = None,
     database: str | None = None,
+    copy_of: str | None = None,
 ) -> Invited:
     """Make a station and write its invitation to `out` (default: NAME.invitation in the current folder).
 
-    `database`: the kind that it will have, where that is known before it says so itself.
+    `database`: the kind that it will have, where that is known before it says so itself. `copy_of`: the station whose
+    copy is to become this one; it gets that one's rules.
 
-    Raises WrongUse (a name or address that can't be used or is taken, a file that is there), StorageTrouble.
+    Raises UnknownName, StorageTrouble, WrongUse (a name or address that can't be used or is taken, a file that is
+    there).
     """
     require_host(node, "stations are added")
     name, address, title = _checked(checked_name, name), _checked(checked_address, address), _checked_title(title)
@@ -66,11 +70,12 @@ def add_station(
     with node.database.transaction(write=False) as connection:
         host = state.load_node(connection)
         _refuse_taken(host, state.load_peers(connection), name, address)
+        origin = None if copy_of is None else state.find_peer(connection, copy_of)
     files, path = Files(node.runtime), out or Path(f"{name}.invitation")
     if files.read(path, FILE_LIMIT) is not None:
         raise WrongUse(f"{path} is there already; name another file with --out, or delete it")
     number = host.next_peer
-    offer = _Offer.make(node, host.address, name, address, FIRST_EPOCH)
+    offer = _Offer.make(node, host.address, name, address, FIRST_EPOCH, copy_of)
     data = offer.sealed(node, passphrase)
     with node.unit() as unit:
         unit.state.next_peer = number + 1
@@ -86,12 +91,16 @@ def add_station(
             created_at=unit.now,
             heard_at=None,
             sent_at=None,
-            database_kind=database,
+            database_kind=database if origin is None or database is not None else origin.database_kind,
         )
         state.insert_peer(unit.connection, peer)
         streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, FIRST_EPOCH)))
         newest = slices.next_slice_id(unit.connection) - 1
-        state.insert_link(unit.connection, LinkState(number, streams, mode="snapshot", cut_slice=newest))
+        link = LinkState(number, streams, mode="snapshot", cut_slice=newest, copy_of=0 if origin is None else origin.id)
+        state.insert_link(unit.connection, link)
+        if origin is not None:
+            rows.copy_link_rows(unit.connection, origin.id, number)
+            set_rules(unit, number, {table: unit.current_rule(origin.id, table) for table in unit.tables})
         # Last before the commit: when the file can't be written, there is no station either.
         files.write(path, data)
     return Invited(name, address, path, passphrase is not None, renewed=False)
@@ -182,7 +191,9 @@ class _Offer:
     bootstrap_public: bytes
 
     @classmethod
-    def make(cls, node: Node, host_address: str, name: str, address: str, epoch: int) -> _Offer:
+    def make(
+        cls, node: Node, host_address: str, name: str, address: str, epoch: int, copy_of: str | None = None
+    ) -> _Offer:
         bootstrap = new_private_key(node.runtime)
         invitation = Invitation(
             station=name,
@@ -194,6 +205,7 @@ class _Offer:
             epoch=epoch,
             invitation_id=node.runtime.random(16),
             created_at=node.runtime.now(),
+            copy_of=copy_of,
         )
         return cls(invitation, bytes(bootstrap.public_key))
 
@@ -215,7 +227,7 @@ def _restart_link(unit: Unit, peer: int, epoch: int) -> None:
     links.new_outbound_epoch(link.link, link.link.out.epoch)
     link.mode = "snapshot"
     link.applied_n = 0
-    link.resent_until = 0
+    link.resent_until = link.copy_of = 0
     link.cut_slice = slices.next_slice_id(unit.connection) - 1
 
 

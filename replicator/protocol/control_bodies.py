@@ -62,6 +62,27 @@ def open_body(body: Any) -> OpenBody:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyBody:
+    """With what a copy of a station begins a stream under a name of its own (protocol.md 5.13)."""
+
+    seen: Position
+    """The host's log up to here was applied under the old name."""
+    resent: int
+    """Groups up to this sequence number were made under the old name, and may have been sent under it."""
+
+    def plain(self) -> dict[str, Any]:
+        return {"seen": list(self.seen), "resent": self.resent}
+
+
+def copy_body(body: Any) -> CopyBody:
+    """Raises PeerFault."""
+    try:
+        return CopyBody(_pair(body["seen"]), _integer(body["resent"], 0, COUNT))
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("the request of a copy to begin is malformed") from error
+
+
+@dataclass(frozen=True, slots=True)
 class RewindBody:
     """The host's new stream goes on with its log from here on (protocol.md 5.8)."""
 

@@ -19,6 +19,11 @@ class RuleBook:
     def add(self, table: int, version: Position, rule: Rule) -> None:
         self.versions.setdefault(table, []).append((version, rule))
 
+    @property
+    def first(self) -> Position | None:
+        """The oldest version of any table; None: there never was a rule."""
+        return min((history[0][0] for history in self.versions.values() if history), default=None)
+
     def current(self, table: int) -> Rule:
         history = self.versions.get(table)
         return history[-1][1] if history else NO_RULE

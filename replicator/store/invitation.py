@@ -66,6 +66,8 @@ class Invitation:
     """16 random bytes; the host knows by them whether an invitation is the newest and unused."""
     created_at: int
     """Microseconds since 1970 UTC."""
+    copy_of: str | None = None
+    """Name of the station whose copy is to become this one."""
     format: int = FORMAT
 
     def bootstrap_key(self) -> PrivateKey:
@@ -131,7 +133,7 @@ def _comments(invitation: Invitation, *, protected: bool) -> list[str]:
     station, host = invitation.station, invitation.host_name
     return [
         f"Invitation for {station}, to exchange data with {host}. Made on {_date(invitation.created_at)}.",
-        f"On the computer of {station}: replicator remote-init THIS-FILE --database URL --mailbox URL",
+        f"On the computer of {station}: {_command(invitation)}",
         "It works once. "
         + (
             "It opens with a passphrase: pass that on by another way, not by mail."
@@ -139,6 +141,12 @@ def _comments(invitation: Invitation, *, protected: bool) -> list[str]:
             else f"Whoever has this file can take the place of {station}: pass it on like a key."
         ),
     ]
+
+
+def _command(invitation: Invitation) -> str:
+    if invitation.copy_of is not None:
+        return f"replicator copy THIS-FILE --mailbox URL, where the copy of {invitation.copy_of} is"
+    return "replicator remote-init THIS-FILE --database URL --mailbox URL"
 
 
 def _open_envelope(data: bytes) -> dict[str, Any]:
@@ -190,6 +198,8 @@ def _validate(invitation: Invitation) -> None:
     checked_name(invitation.host_name)
     checked_address(invitation.host_address)
     checked_address(invitation.station_address)
+    if invitation.copy_of is not None:
+        checked_name(invitation.copy_of)
     for value, length in (
         (invitation.host_public_key, KEY_BYTES),
         (invitation.bootstrap_secret, KEY_BYTES),

@@ -52,6 +52,12 @@ def versions_of_table(connection: Connection, table: int, after: Key, limit: int
     return list(map(Version._make, found))
 
 
+def has_older(connection: Connection, epoch: int) -> bool:
+    """Is any row known from the time before this host epoch?"""
+    found = sql.one(connection, "SELECT 1 FROM replicator_row_version WHERE epoch > 0 AND epoch < ? LIMIT 1", (epoch,))
+    return found is not None
+
+
 def add_link_rows(database: Database, connection: Connection, peer: int, table: int, keys: Iterable[Key]) -> None:
     database.upsert(connection, tables.link_row, [(peer, table, key) for key in keys])
 
@@ -70,6 +76,16 @@ def clear_link_rows(connection: Connection, peer: int, table: int) -> None:
 
 def clear_all_link_rows(connection: Connection, peer: int) -> None:
     sql.run(connection, "DELETE FROM replicator_link_row WHERE peer = ?", (peer,))
+
+
+def copy_link_rows(connection: Connection, of: int, to: int) -> None:
+    """A copy has what the station has that it is a copy of."""
+    sql.run(
+        connection,
+        "INSERT INTO replicator_link_row (peer, table_id, row_key)"
+        " SELECT ?, table_id, row_key FROM replicator_link_row WHERE peer = ?",
+        (to, of),
+    )
 
 
 def link_rows(connection: Connection, peer: int, table: int, after: Key, limit: int) -> list[Key]:

@@ -164,6 +164,8 @@ class LinkState:
     rule: Position = (0, 0)
     rewound_slice: int = 0
     number: int = 0
+    copy_of: int = 0
+    """At the host: number of the station whose database this one began with, and whose changes it may send again."""
 
 
 _LINK = (
@@ -200,6 +202,7 @@ _LINK = (
     "peak_digest",
     "rewound_slice",
     "number",
+    "copy_of",
 )
 _SELECT_LINK = f"SELECT {', '.join(_LINK)} FROM replicator_link WHERE peer = ?"
 _UPDATE_LINK = f"UPDATE replicator_link SET {', '.join(f'{name} = ?' for name in _LINK)} WHERE peer = ?"
@@ -213,7 +216,7 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
         raise DatabaseTrouble(f"the link to peer {peer} is missing from replicator_link; restore the database")
     (mode, oe, ok, on, oack, odig, ohe, ohn, obytes, op, opa, opw, ie, ik, i_n, idig, ihigh, due, iprobe) = row[:19]
     cut_slice, applied, judged, seen_epoch, seen_n, resent, rule_epoch, rule_n = row[19:27]
-    pe, pk, pn, pdig, rewound, number = row[27:]
+    pe, pk, pn, pdig, rewound, number, copy_of = row[27:]
     out = OutboundStream((oe, ok), on, oack, odig, (ohe, ohn), obytes, op, opa, opw, Echo((pe, pk), pn, pdig))
     inbound = InboundStream((ie, ik), i_n, idig, ihigh, bool(due), iprobe)
     return LinkState(
@@ -228,6 +231,7 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
         (rule_epoch, rule_n),
         rewound,
         number,
+        copy_of,
     )
 
 
@@ -262,6 +266,7 @@ def link_values(state: LinkState) -> tuple[Any, ...]:
         out.peak.digest,
         state.rewound_slice,
         state.number,
+        state.copy_of,
         state.peer,
     )
 

@@ -211,6 +211,8 @@ def test_versions(store: Store) -> None:
         assert rows.load_versions(store.database, connection, 1, KEYS) == expected
         assert rows.versions_of_table(connection, 1, b"", 9) == [expected[key] for key in KEYS[1:]]
         assert rows.load_versions(store.database, connection, 2, KEYS) == {}
+        assert rows.has_older(connection, 2)
+        assert not rows.has_older(connection, 1)
 
 
 def test_what_stations_have(store: Store) -> None:
@@ -220,6 +222,8 @@ def test_what_stations_have(store: Store) -> None:
         rows.add_link_rows(store.database, connection, 1, 2, KEYS)
         assert rows.link_rows(connection, 1, 1, b"", 2) == KEYS[1:3]
         assert rows.count_link_rows(connection, 1, 1) == len(KEYS)
+        rows.copy_link_rows(connection, of=1, to=7)
+        assert rows.link_rows(connection, 7, 1, b"", 9) == KEYS[1:]
         rows.remove_link_rows(connection, 1, 1, KEYS[:4])
         assert rows.link_rows(connection, 1, 1, b"", 9) == KEYS[4:]
         rows.clear_link_rows(connection, 1, 1)

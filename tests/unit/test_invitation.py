@@ -189,3 +189,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         read_file(tmp_path / "x", Files(Runtime()))
     with pytest.raises(StorageTrouble, match="a folder stands where a file is needed"):
         read_file(tmp_path, Files(Runtime()))
+
+
+def test_it_says_whose_copy_it_is_for() -> None:
+    for_copy = replace(INVITATION, copy_of="Bonn")
+    data = write(for_copy, None, Runtime())
+    assert read(data, None) == for_copy
+    assert b"replicator copy THIS-FILE" in data
+    with pytest.raises(ValueError, match="name"):
+        write(replace(INVITATION, copy_of="a/b"), None, Runtime())

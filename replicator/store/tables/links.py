@@ -39,6 +39,7 @@ link = Table(
     Column("peak_digest", short_bytes(4)),
     count("rewound_slice"),  # host: slices below it go out with the station's own clean records
     count("number"),  # station: its number at the host, once it was told
+    count("copy_of"),  # host: number of the station that this one is a copy of; 0: it is none
 )
 
 batch_out = Table(
