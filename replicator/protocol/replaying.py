@@ -86,7 +86,7 @@ class Replay:
     """Parents that rows which were skipped wait for: one that was deleted here comes back."""
     unsettled_rows: UnsettledRows = _no_rows
     forgotten: bool = False
-    """The host may have forgotten rows of an earlier host epoch, which nobody gives back: what they were is recorded."""
+    """The host may have forgotten rows of an earlier host epoch, and nobody gives them back: they go on record."""
 
     def acknowledge(self, sequence: int) -> None:
         self.judged = max(self.judged, sequence)

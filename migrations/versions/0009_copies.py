@@ -1,7 +1,7 @@
 """A station may be a copy of another one, whose changes it sends again.
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0009
+Revises: 0008
 Create Date: 2026-11-26
 """
 
@@ -12,8 +12,8 @@ from sqlalchemy import BigInteger, Column
 
 from replicator.store.migrate import refuse_downgrade
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
