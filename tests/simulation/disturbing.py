@@ -40,7 +40,7 @@ def random_rule(world: World) -> None:
         # Parent and child together: most rules for one of them would not go with those of the other.
         tables = world.dice.choice((("cust", "item"), ("cust", "item"), ("item",), ("misc",), ("pair",), ("stock",)))
     rules = {table: some_rule(world) for table in tables}
-    change_rules(world, world.dice.choice(world.stations).name, rules)
+    change_rules(world, world.dice.choice(world.stations).station, rules)
 
 
 def some_rule(world: World) -> Rule:
@@ -71,7 +71,7 @@ def reflect(world: World) -> None:
     if not world.post.sent:
         return
     letter = world.dice.choice(world.post.sent)
-    node = next(node for node in world.nodes if node.name == letter.sender)
+    node = next((node for node in world.nodes if node.station == letter.sender), world.host)
     name = world.post.reflect(letter)
     if node.application.open:
         return

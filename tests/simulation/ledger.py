@@ -62,39 +62,44 @@ def difference(
 
 @dataclass
 class Ledger:
-    writes: list[Write] = field(default_factory=list)
+    written: int = 0
+    """How many writes there ever were, those that were lost with the power included."""
     present: set[tuple[str, RowKey]] = field(default_factory=set)
     """Rows that were there from the beginning."""
-    excused: set[int] = field(default_factory=set)
-    """Identities of writes that may be lost."""
+    _writes: dict[int, Write] = field(default_factory=dict)
+    """By their number, from 0."""
+    _excused: set[int] = field(default_factory=set)
+    """Numbers of writes that may be lost."""
 
     def begin(self, content: Content) -> None:
         self.present = {(table, key) for table, rows in content.items() for key in rows}
 
     def add(self, writes: Iterable[Write]) -> None:
-        self.writes += writes
+        for write in writes:
+            self._writes[self.written] = write
+            self.written += 1
 
     def forget(self, lost: list[Write]) -> None:
         """A power cut took these back: nobody ever heard of them."""
         gone = {id(write) for write in lost}
-        self.writes = [write for write in self.writes if id(write) not in gone]
+        self._writes = {number: write for number, write in self._writes.items() if id(write) not in gone}
 
     def excuse(self, node: str, since: int) -> None:
-        """The node was set back to when the ledger held so many writes: what it wrote since is promised no more.
+        """The node was set back to when so many writes had been made: what it wrote since is promised no more.
 
         It may have reached the others all the same, and then counts for what it overwrote.
         """
-        self.excused |= {id(write) for write in self.writes[since:] if write.node == node}
+        self._excused |= {number for number, write in self._writes.items() if number >= since and write.node == node}
 
     def promised(self) -> list[Write]:
-        return [write for write in self.writes if id(write) not in self.excused]
+        return [write for number, write in self._writes.items() if number not in self._excused]
 
     def made(self) -> Counter[tuple[str, RowKey]]:
         """How often each row was inserted."""
         found = Counter(self.present)
-        for write in self.writes:
+        for write in self._writes.values():
             found[write.table, write.key] += write.made
         return found
 
     def overwritten(self) -> set[tuple[str, RowKey, str]]:
-        return {(w.table, w.key, value) for w in self.writes for value in w.overwrote()}
+        return {(w.table, w.key, value) for w in self._writes.values() for value in w.overwrote()}

@@ -90,19 +90,24 @@ class Post:
         faults: set[str],
         tell: Callable[[Letter, str], None],
     ) -> None:
-        self._boxes = {node: folder / address(node) / "new" for node in nodes}
+        self._folder = folder
+        self._boxes: dict[str, Path] = {}
         self._clockwork, self._faults, self._tell = clockwork, faults, tell
-        self._known: dict[str, set[str]] = {node: set() for node in nodes}
+        self._known: dict[str, set[str]] = {}
         self._held: list[Letter] = []
         self._mauled: list[Path] = []
         self._bounced: list[tuple[str, Path]] = []
         self._copies = 0
         self.sent: list[Letter] = []
-        for box in self._boxes.values():
-            box.mkdir(parents=True, exist_ok=True)
-            (box.parent / "tmp").mkdir(exist_ok=True)
-        for node, box in self._boxes.items():
-            self._known[node] = set(os.listdir(box))
+        for node in nodes:
+            self.add(node)
+
+    def add(self, node: str) -> None:
+        """A mailbox for one more."""
+        box = self._boxes[node] = self._folder / address(node) / "new"
+        box.mkdir(parents=True, exist_ok=True)
+        (box.parent / "tmp").mkdir(exist_ok=True)
+        self._known[node] = set(os.listdir(box))
 
     def look(self, sender: str) -> None:
         """Mails that `sender` has sent since the last look meet their fate."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from replicator.engine.apply import apply_ready
 from replicator.engine.receive import receive
+from tests.simulation import cloning
 from tests.simulation.clockwork import HOUR, MINUTE
 from tests.simulation.disturbing import ALL, change_rules
 from tests.simulation.schema import SPECS
@@ -30,12 +31,14 @@ def settle(world: World) -> bool:
             world.commit(node)
     for post in world.posts:
         post.release()
+        for name in {node.station for node in world.stations if node.is_copied}:
+            post.disown_bounces(name)
     if world.traveller is not None:
         world.traveller.at_rest()
     for station in world.stations:
         if world.chance(0.4):
             # With all kinds both ways a table must become equal.
-            change_rules(world, station.name, dict.fromkeys(SPECS, ALL))
+            change_rules(world, station.station, dict.fromkeys(SPECS, ALL))
     if not _comes_to_rest(world):
         world.expect(False, "no rest", lambda: "; ".join(restless(world)))
         return False
@@ -48,6 +51,7 @@ def _comes_to_rest(world: World) -> bool:
     unhindered = 0
     for turn in range(MOST_ROUNDS):
         world.clockwork.pass_time(6 * HOUR if turn % 2 else 20 * MINUTE)
+        cloning.at_rest(world, turn)
         _, held_back = _round(world)
         if turn > 0 and not restless(world):
             return True
@@ -89,9 +93,12 @@ def restless(world: World) -> list[str]:
     peers = dict(host.execute("SELECT name, id FROM replicator_peer").fetchall())
     for node in world.nodes:
         found += [f"{node.name} {what}" for what in _unfinished(node)]
+    if len({node.station for node in world.nodes}) < len(world.nodes):
+        found.append("two with one name")
+    found += [f"{node.name} has halted" for node in world.nodes if node.halted]
     for node in world.stations:
         here = _streams(node, 0)
-        there = _streams(world.host, peers[node.name])
+        there = _streams(world.host, peers[node.station])
         for way, out, inbound in (("up", here[0], there[1]), ("down", there[0], here[1])):
             epoch, n, acknowledged = out
             if acknowledged != n:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Files = dict[Path, bytes]
-"""By their place in the node's folder."""
+"""By their place in the node's home folder."""
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Backup:
     database: bytes
     home: Files
     writes: int
-    """How many writes the ledger held then."""
+    """How many writes there had been."""
     joined: bool
     """It had a key of its own: another one would be refused, as an invitation works once."""
 
@@ -43,9 +43,9 @@ def back_up(world: World, node: SimulatedNode) -> None:
     world.tell("%s: BACKUP", node.name)
     node.durable()
     home = node.folder / "home"
-    files = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    files = {path.relative_to(home): path.read_bytes() for path in home.rglob("*") if path.is_file()}
     joined = node.identity().bootstrap_key is None
-    node.backup = Backup(node.application.raw.serialize(), files, len(world.ledger.writes), joined)
+    node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, joined)
 
 
 def restore(world: World, node: SimulatedNode) -> None:
@@ -65,7 +65,8 @@ def set_back(world: World, node: SimulatedNode) -> None:
     home = node.folder / "home"
     for path in [path for path in home.rglob("*") if path.is_file()]:
         path.unlink()
-    for path, content in node.backup.home.items():
+    for place, content in node.backup.home.items():
+        path = home / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         path.chmod(0o600)
@@ -83,5 +84,5 @@ def decide(world: World, node: SimulatedNode, halted: Halted) -> None:
 def _put_back(world: World, node: SimulatedNode, backup: Backup) -> None:
     world.ledger.excuse(node.name, backup.writes)
     for post in world.posts:
-        post.disown_bounces(node.name)
+        post.disown_bounces(node.station)
     node.set_back(backup.database)

@@ -119,9 +119,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     finally:
         world.close()
         shutil.rmtree(folder, ignore_errors=True)
-    return Result(
-        seed, tuple(world.bad), steps, len(world.ledger.writes), len(world.post.sent), tuple(world.story or ())
-    )
+    return Result(seed, tuple(world.bad), steps, world.ledger.written, len(world.post.sent), tuple(world.story or ()))
 
 
 class TookTooLong(Exception):
@@ -158,13 +156,13 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
             node.application.use_recursive_triggers()
     for station in world.stations[1:] if "rules" not in world.faults else world.stations:
         if world.chance(0.5):
-            change_rules(world, station.name, {"opt": dice.choice(USUAL)})
+            change_rules(world, station.station, {"opt": dice.choice(USUAL)})
     if "policies" in world.faults:
         for table in world.table_numbers:
             random_policy(world, table)
     if "wide-rules" in world.faults:
         for station in world.stations:
-            change_rules(world, station.name, {"cust": some_rule(world), "item": some_rule(world)})
+            change_rules(world, station.station, {"cust": some_rule(world), "item": some_rule(world)})
     for _ in range(steps):
         world.step()
     full = world.chance(0.05)

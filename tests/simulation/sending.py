@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Place = tuple[int, int]
+COPIES = (
+    "SELECT min(version_n), l.peer, copy_of FROM replicator_link l JOIN replicator_rule r ON r.peer = l.peer"
+    " WHERE copy_of > 0 GROUP BY l.peer, copy_of ORDER BY 1"
+)
+"""Position of its first rules, number of the copy, number of its original."""
 
 
 class Step(NamedTuple):
@@ -47,8 +52,11 @@ class Account:
     down: dict[str, Kinds] = field(default_factory=dict)
     ruled: set[str] = field(default_factory=set)
     """Tables with a rule in any direction: a snapshot brings these."""
+    unsure: set[tuple[str, RowKey]] = field(default_factory=set)
+    """Of a copy: rows as its original has them, of which nothing came since under the copy's own name."""
 
     def note(self, table: str, key: RowKey, row: Row | None, *, comes: bool) -> None:
+        self.unsure.discard((table, key))
         if row is None:
             self.has.pop((table, key), None)
         elif comes or (table, key) in self.has or Kinds.NEW in self.down.get(table, Kinds.NONE):
@@ -60,6 +68,7 @@ class Account:
         everything = Kinds.NEW in self.down.get(table, Kinds.NONE)
         new = {key: row for key, row in rows.items() if everything or (table, key) in self.has}
         self.has = {place: row for place, row in self.has.items() if place[0] != table}
+        self.unsure = {place for place in self.unsure if place[0] != table}
         for key, row in new.items():
             self.has[table, key] = row
             self.ever.add((table, key))
@@ -77,6 +86,7 @@ def accounts(world: World) -> dict[str, Account]:
         names = {number: table.name for number, table in tables.items()}
         steps = sorted(_steps(connection, tables), key=lambda step: step.place)
         peers = dict(connection.exec_driver_sql("SELECT id, name FROM replicator_peer").fetchall())
+        copies = connection.exec_driver_sql(COPIES).fetchall()
     rows: Content = {name: dict(world.at_first[name]) for name in SPECS}
     found = {peer: Account() for peer in peers}
     waiting = {peer: places[0] for peer, places in world.snapshots.items() if peer not in world.began_with_rows}
@@ -87,8 +97,13 @@ def accounts(world: World) -> dict[str, Account]:
             for table, content in rows.items():
                 account.content(table, content)
     for step in steps:
+        while copies and copies[0][0] <= step.place[0]:
+            # What its original has, a copy has.
+            _, peer, original = copies.pop(0)
+            found[peer].has, found[peer].ever = dict(found[original].has), set(found[original].ever)
+            found[peer].unsure = set(found[peer].has)
         for peer in [peer for peer, n in waiting.items() if n < step.place[0]]:
-            _take_snapshot(found[peer], rows)
+            found[peer].snapshot(rows)
             del waiting[peer]
         for peer, places in later.items():
             while places and places[0] < step.place[0]:
@@ -102,21 +117,17 @@ def accounts(world: World) -> dict[str, Account]:
         else:
             rows[step.table][step.key] = step.row
         for peer, account in found.items():
-            if peer not in waiting and (peer in step.stations or peer == step.origin):
+            # What a copy gives back before its snapshot stands in that, whatever the rules let down.
+            judged = peer == step.origin or (step.verdict and peer in step.stations)
+            if judged or (peer not in waiting and peer in step.stations):
                 comes = step.verdict or step.change == "N" or peer == step.origin
                 account.note(step.table, step.key, step.row, comes=comes)
     for peer in waiting:
-        _take_snapshot(found[peer], rows)
+        found[peer].snapshot(rows)
     for peer, places in later.items():
         if places:
             found[peer].snapshot(rows)
     return {peers[peer]: account for peer, account in found.items()}
-
-
-def _take_snapshot(account: Account, rows: Content) -> None:
-    account.has = {}
-    for table, content in rows.items():
-        account.content(table, content)
 
 
 def _take_control(

@@ -57,8 +57,10 @@ class SimulatedNode:
         unique: Callable[[], int],
     ) -> None:
         self.name, self.folder = name, folder
-        self._mail, self._clockwork, self._faults, self.settings = mail, clockwork, faults, settings
-        self._runtime = Runtime(clockwork.now, clockwork.random, lambda place: reached(self, place))
+        self.station = name
+        """The name that the others know it by: a copy of a computer has that of its original."""
+        self.mail, self._clockwork, self._faults, self.settings = mail, clockwork, faults, settings
+        self.runtime = Runtime(clockwork.now, clockwork.random, lambda place: reached(self, place))
         self.progress = Watch(lambda: applying(self))
         self.application = Application(name, folder / "app.db", clockwork, unique)
         self._process: Node | None = None
@@ -72,6 +74,11 @@ class SimulatedNode:
         """How often the whole computer was set back."""
         self.was_set_back = False
         """And no run has begun since: single steps of one follow upon its beginning only."""
+        self.halted = False
+        self.is_copied = False
+        """Another computer has or had its name."""
+        self.new_name: Path | None = None
+        """The invitation by which it is being made a station of its own."""
 
     @property
     def is_host(self) -> bool:
@@ -85,10 +92,10 @@ class SimulatedNode:
     def process(self) -> Node:
         if self._process is None:
             mailbox = SimulatedMailbox(
-                self._mail, address(self.name), self._clockwork, self._faults, runtime=self._runtime
+                self.mail, address(self.station), self._clockwork, self._faults, runtime=self.runtime
             )
-            further = (self.stick.box(self._clockwork, self._faults, self._runtime),) if self.stick else ()
-            self._process = open_process(self.name, self.folder, mailbox, further, self.settings, self._runtime)
+            further = (self.stick.box(self._clockwork, self._faults, self.runtime),) if self.stick else ()
+            self._process = open_process(self.station, self.folder, mailbox, further, self.settings, self.runtime)
         return self._process
 
     @property

@@ -43,7 +43,7 @@ class Strangers:
 
     def arrive(self, world: World, node: SimulatedNode) -> None:
         kind, word = self._dice.choice(sorted(HEADS)), b"stranger-%05d" % len(self._arrived)
-        path = world.post.stranger(node.name, HEADS[kind] + word + b"\r\n", "stranger")
+        path = world.post.stranger(node.station, HEADS[kind] + word + b"\r\n", "stranger")
         self._arrived.append((node.name, kind, word, path))
         world.tell("%s: a stranger's %s %s arrives", node.name, kind, word.decode())
 

@@ -32,7 +32,7 @@ class Traveller:
                 folder,
                 node.name,
                 names if node.name == HOST else frozenset(),
-                lambda node=node: self._everywhere or self._place is node,
+                lambda name=node.name: self._everywhere or (self._place is not None and self._place.station == name),
                 sends=chance(0.9),
             )
             for node in self.nodes
@@ -64,6 +64,17 @@ class Traveller:
         self._everywhere = True
         for node in self.nodes:
             self._set(node, self._sticks[node.name])
+
+    def hand_over(self, former: SimulatedNode, heir: SimulatedNode) -> None:
+        """Another computer is the station now."""
+        if former in self.nodes:
+            stick = self._sticks.pop(former.name)
+            self._sticks[heir.name] = stick
+            self.nodes[self.nodes.index(former)] = heir
+            if self._place is former:
+                self._place = heir
+            self._set(heir, former.stick)
+            self._set(former, None)
 
     def _set(self, node: SimulatedNode, stick: Stick | None) -> None:
         if node.stick is not stick:

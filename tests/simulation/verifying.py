@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
-from replicator.engine import bounced, forwarding, incarnation, restarting, unrecognised
+from replicator.engine import bounced, forwarding, incarnation, restarting, twin, unrecognised
 from replicator.types import Kinds, Rule, Tie
 from tests.simulation.disturbing import ALL
 from tests.simulation.ledger import Write
@@ -33,8 +34,8 @@ def verify(world: World) -> None:
     for node in world.stations:
         left_out = _left_out(node)
         _tables(world, node, host, left_out)
-        _last_sent(world, node, sent[node.name], left_out)
-        _private(world, node, sent[node.name])
+        _last_sent(world, node, sent[node.station], left_out)
+        _private(world, node, sent[node.station])
     _writes(world, host)
     _forbidden(world, host)
 
@@ -43,12 +44,12 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
     """Nobody has cause to call a person."""
     # A bounce is settled when its station is heard of again, the next day at last.
     strangers = (*unrecognised.IN_MAILBOX, unrecognised.MOVED, forwarding.FORWARDED, forwarding.NOT_YET)
-    restores = (incarnation.RESTORED, restarting.RESTORED)
+    restores = (incarnation.RESTORED, restarting.RESTORED, twin.TAKEN, twin.BECAME)
     usual = ("set-aside", "mail-size", *bounced.KINDS, *strangers, *restores)
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual:
             continue
-        if kind == "dropped-batch" and node.backup is not None:
+        if kind == "dropped-batch" and (node.backup is not None or node.is_copied):
             continue  # what a database of before names in the spool is applied and gone: it is sent again
         if kind == "capture" and "anew" in message:
             continue  # the application made its trigger behind ours
@@ -69,7 +70,7 @@ def _left_out(node: SimulatedNode) -> set[tuple[str, RowKey]]:
 
 
 def _tables(world: World, node: SimulatedNode, host: Content, left_out: set[tuple[str, RowKey]]) -> None:
-    rules, own = rules_of(world, node.name), own_rules(node)
+    rules, own = rules_of(world, node.station), own_rules(node)
     mine, known = node.application.content(), versions(node)
     for table in SPECS:
         rule = rules[table]
@@ -149,7 +150,7 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
     """A shared row has the value of the last record sent for it, or a local edit on top."""
     mine, known = node.application.content(), versions(node)
     # A station that was set back gets by a snapshot what its rules let down, and no more.
-    for table, key in account.has if node.backup is None else ():
+    for table, key in account.has if node.backup is None and not node.is_copied else ():
         if key not in mine[table] and (table, key) not in left_out:
             tie = known[table, key].tie if (table, key) in known else ""
             world.expect(
@@ -158,7 +159,7 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
                 lambda table=table, key=key, tie=tie: f"{node.name} {table} {key}, tie '{tie}'",
             )
     for (table, key), row in known.items():
-        if row.tie != "S" or row.edited or key not in mine[table] or (table, key) in left_out:
+        if row.tie != "S" or row.edited or key not in mine[table] or (table, key) in left_out | account.unsure:
             continue
         sent = account.has.get((table, key))
         world.expect(
@@ -222,18 +223,29 @@ def _delete_stands(world: World, write: Write, host: Content, record: OnRecord) 
     )
 
 
+def _versions_of_rules(raw: sqlite3.Connection, station: str) -> list[tuple[str, tuple[int, int], int]]:
+    """(table, version, upward kinds), ascending. What a copy wrote before it had rules goes by its original's."""
+    query = (
+        "SELECT t.name, version_epoch, version_n, to_host FROM replicator_rule r JOIN replicator_table t"
+        " ON t.id = r.table_id WHERE r.peer = ? ORDER BY version_epoch, version_n"
+    )
+    (peer, copy_of) = raw.execute(
+        "SELECT id, copy_of FROM replicator_peer JOIN replicator_link ON peer = id WHERE name = ?", (station,)
+    ).fetchone()
+    own, former = (
+        [(name, (epoch, n), up) for name, epoch, n, up in raw.execute(query, (number,)).fetchall()]
+        for number in (peer, copy_of)
+    )
+    return [rule for rule in former if own and rule[1] < own[0][1]] + own
+
+
 def _forbidden(world: World, host: Content) -> None:
     """S10: what a rule of that time forbids never reached the host's row."""
     raw = world.host.application.raw
     for node in world.stations:
         books: dict[str, list[tuple[tuple[int, int], Kinds]]] = {}
-        for name, epoch, n, up in raw.execute(
-            "SELECT t.name, version_epoch, version_n, to_host FROM replicator_rule r JOIN replicator_peer p"
-            " ON p.id = r.peer JOIN replicator_table t ON t.id = r.table_id WHERE p.name = ?"
-            " ORDER BY version_epoch, version_n",
-            (node.name,),
-        ).fetchall():
-            books.setdefault(name, []).append(((epoch, n), Kinds(up)))
+        for name, version, up in _versions_of_rules(raw, node.station):
+            books.setdefault(name, []).append((version, Kinds(up)))
         lawful: set[tuple[str, RowKey, str, object]] = set()
         made: set[tuple[int, str, RowKey]] = set()
         forbidden = []

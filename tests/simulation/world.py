@@ -17,7 +17,7 @@ from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
 from replicator.errors import DatabaseBusy, Halted, MailboxTrouble
 from replicator.store import catalogue
-from tests.simulation import disturbing, restoring
+from tests.simulation import cloning, disturbing, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
@@ -51,6 +51,7 @@ FAULTS = (
     "policies",
     "restore",
     "image",
+    "clone",
 )
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -81,21 +82,10 @@ class World:
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
         self.strangers = Strangers(folder / "mail", clockwork.dice)
         self.posts = [self.post]
-        self.nodes = [
-            SimulatedNode(
-                name,
-                folder / name,
-                folder / "mail",
-                clockwork,
-                faults,
-                self.strangers.settings(settings) if "strangers" in faults else settings,
-                self._reached,
-                self.watcher.applying,
-                lambda: next(self._unique),
-            )
-            for name in [HOST, *stations]
-        ]
-        self.host, self.stations = self.nodes[0], self.nodes[1:]
+        self.folder = folder
+        self.nodes: list[SimulatedNode] = []
+        for name in [HOST, *stations]:
+            self.add_node(name, self.strangers.settings(settings) if "strangers" in faults else settings)
         self.traveller = Traveller(self, folder / "stick") if "second" in faults else None
         self.away: set[str] = set()
         self.table_numbers = self._table_numbers()
@@ -107,6 +97,30 @@ class World:
         """By station's number: the positions in the host's log that its snapshots stood at."""
         self.began_with_rows: set[int] = set()
         """Stations that had theirs before the seed began."""
+
+    def add_node(self, name: str, settings: Settings) -> SimulatedNode:
+        node = SimulatedNode(
+            name,
+            self.folder / name,
+            self.folder / "mail",
+            self.clockwork,
+            self.faults,
+            settings,
+            self._reached,
+            self.watcher.applying,
+            lambda: next(self._unique),
+        )
+        self.nodes.append(node)
+        return node
+
+    @property
+    def host(self) -> SimulatedNode:
+        return self.nodes[0]
+
+    @property
+    def stations(self) -> list[SimulatedNode]:
+        """All computers but the host: there may be two with one station's name."""
+        return self.nodes[1:]
 
     def _table_numbers(self) -> dict[str, int]:
         with self.host.process.database.transaction(write=False) as connection:
@@ -124,8 +138,8 @@ class World:
 
     def tell_mail(self, letter: Letter, fate: str) -> None:
         if self.story is not None:
-            receiver = next(node for node in self.nodes if node.name == letter.recipient)
-            what = describe(letter, receiver, [node for node in self.nodes if node.name == letter.sender])
+            receiver = next((node for node in self.nodes if node.station == letter.recipient), self.host)
+            what = describe(letter, receiver, [node for node in self.nodes if node.station == letter.sender])
             self.tell("  mail %d %s -> %s %s %s", letter.number, letter.sender, letter.recipient, what, fate.upper())
 
     def _clock(self) -> str:
@@ -166,7 +180,7 @@ class World:
         self._stepping = node
         result = None
         try:
-            if node.was_set_back:
+            if node.was_set_back or node.halted:
                 session.start(node.process, Summary())
                 node.was_set_back = False
             result = deed(node)
@@ -178,14 +192,17 @@ class World:
             self.tell("  the application holds the database")
         except Halted as halted:
             self._stepping = None
-            restoring.decide(self, node, halted)
+            if node.is_copied:
+                cloning.halt(self, node, halted)
+            else:
+                restoring.decide(self, node, halted)
         except MailboxTrouble as trouble:
             self.tell("  %s", trouble)
         finally:
             self._stepping = None
             self.watcher.forget(node)
         for post in self.posts:
-            post.look(node.name)
+            post.look(node.station)
         if node.is_host:
             self._note_snapshots()
         return result
@@ -345,6 +362,8 @@ class World:
             disturbing.random_policy(self)
         if "restore" in faults or "image" in faults:
             restoring.happenings(self, node)
+        if "clone" in faults:
+            cloning.happenings(self, node)
         if "tool" in faults and chance(0.12):
             disturbing.evade(self)
         if "power" in faults and chance(0.02):
