@@ -60,6 +60,13 @@ def collect(unit: Unit) -> int:
     return count
 
 
+def finish_open_group(unit: Unit) -> None:
+    """Number the rest of a group that an earlier collect has begun; nothing else."""
+    if unit.state.open_through:
+        _collect_through(unit, unit.state.open_through, None)
+    unit.journal.finish()
+
+
 def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[int, bool]:
     """Number up to `mark` (None: all), at most so many chunks. Returns how many, and whether the group goes on."""
     connection, database, state = unit.connection, unit.database, unit.state

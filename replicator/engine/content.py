@@ -21,7 +21,7 @@ from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
-from replicator.store import catalogue, rows, scope_keys
+from replicator.store import catalogue, rows, scope_keys, timelines
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NO_RULE, NOWHERE, Image, Key, Kinds, Position, Rule, Table
 
@@ -67,6 +67,7 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     link = unit.link(HOST_PEER)
     told = snapshot_body(body)
     version, rules = told.version, told.rule.rules
+    timelines.clear(unit.connection, HOST_PEER)  # what a host that was set back had lost, it has by now
     if told.epoch == link.link.out.epoch:
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}

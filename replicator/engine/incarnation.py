@@ -3,26 +3,35 @@
 Nothing of the old history is merged into the new one by mistake: the host takes the new epoch's first batch, which
 opens with what the station still knows, and leads it from there to the present. Groups that were not acknowledged are
 sent again as they were; the host knows by their uid those that it has judged already, and answers with the rows.
+
+Where the host was set back, its stations do the same, and give back in that first batch what it has forgotten (5.12).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from replicator.engine import given_back
 from replicator.engine.collect import collect
+from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
+from replicator.errors import PeerFault
 from replicator.protocol import link as links
 from replicator.protocol.codec import encode_segment, raw_size
-from replicator.protocol.control_bodies import OpenBody
-from replicator.protocol.messages import GroupHead, Segment, SegmentEntry
-from replicator.store import batches, notices, parcels, slices
-from replicator.store.spool import InboundBatch
+from replicator.protocol.control_bodies import OpenBody, ResyncBody, resync_body
+from replicator.protocol.messages import GroupHead, Segment, SegmentEntry, SegmentKind
+from replicator.protocol.timelines import Timelines
+from replicator.store import batches, notices, parcels, slices, spool, timelines
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER
 
 RESTORED = "restored"
 """Kind of the notice that tells of it."""
+ASKED = "host-asked"
+"""Kind of the notice that the host was set back, and got back from here what it had forgotten."""
+LEFT = "left"
+"""Direction of the digests that are kept of the host's stream before it said that it was set back."""
 
 
 def begin_anew(node: Node, reason: str) -> None:
@@ -53,7 +62,51 @@ def begin_anew(node: Node, reason: str) -> None:
         node.spool.delete_batch(batch)
 
 
-def _renew(unit: Unit, epoch: int) -> list[InboundBatch]:
+def take_resync(unit: Unit, batch: InboundBatch) -> None:
+    """The host was set back: begin anew with what it has forgotten. Raises PeerFault."""
+    told = _told(batch)
+    collect(unit)
+    unit.journal.finish()
+    state = unit.link(HOST_PEER)
+    timelines.replace(unit.connection, HOST_PEER, _common(unit, state, told, batch.manifest.epoch[0]).ends)
+    batches.forget_digests(unit.connection, HOST_PEER, LEFT)
+    side = unit.node.side()
+    epoch = max(state.link.out.epoch[1], side.epoch) + 1
+    unit.node.side_file.write(replace(side, epoch=epoch))
+    links.forget_peak(state.link)
+    state.link.out.high = (0, _still_known(unit, state, told))
+    _renew(unit, epoch)
+    unit.notice(
+        ASKED, str(batch.manifest.epoch[0]), f"{unit.peers[HOST_PEER].name} was set back, and gets back what it forgot"
+    )
+
+
+def _told(batch: InboundBatch) -> ResyncBody:
+    records = [record for segment in batch.segments(SegmentKind.LOG) for record in segment.controls]
+    if [record.kind for record in records] != ["resync"]:
+        raise PeerFault("the host begins anew without saying where")
+    return resync_body(records[0].body)
+
+
+def _common(unit: Unit, state: LinkState, told: ResyncBody, present: int) -> Timelines:
+    """Where its lost timelines end. Nothing is common if another copy of this station has confirmed them."""
+    ends = Timelines(present, told.ends)
+    if told.acknowledged and told.stream == state.left_epoch:
+        mine = batches.digest_of(unit.connection, HOST_PEER, LEFT, told.acknowledged)
+        if mine != told.digest:
+            return ends.nothing_common()
+    return ends
+
+
+def _still_known(unit: Unit, state: LinkState, told: ResyncBody) -> int:
+    """The sequence number up to which the host still has this station's groups: if that is of this very history."""
+    same = told.n and told.inbound == state.link.out.epoch
+    if same and batches.digest_of(unit.connection, HOST_PEER, "out", told.n) == told.known:
+        return told.applied
+    return 0
+
+
+def _renew(unit: Unit, epoch: int) -> list[spool.InboundBatch]:
     """In one transaction: a stream that begins with `open`, then everything that was not acknowledged."""
     collect(unit)
     unit.journal.finish()
@@ -65,21 +118,27 @@ def _renew(unit: Unit, epoch: int) -> list[InboundBatch]:
     batches.drop_batches(connection, HOST_PEER, link.out.n)
     batches.forget_digests(connection, HOST_PEER, "out")
     links.new_outbound_epoch(link, (0, epoch))
-    # What the host has not acknowledged awaits its verdict, again perhaps.
-    state.judged_n = link.out.high[1]
-    state.cut_slice = slices.last_through(connection, link.out.high)
-    _open(unit, state)
+    judged, state.cut_slice = state.judged_n, slices.last_through(connection, link.out.high)
+    # What the host has not acknowledged awaits its verdict, again perhaps: from the first group of a slice on.
+    again = slices.first_behind(connection, state.cut_slice)
+    state.judged_n = link.out.high[1] if again is None else min(again - 1, link.out.high[1])
+    _open(unit, state, judged)
     return gone
 
 
-def _open(unit: Unit, state: LinkState) -> None:
-    """The first batch: a request by itself, numbered as the last group that the host is known to have."""
-    link, n = state.link, state.link.out.high[1]
+def _open(unit: Unit, state: LinkState, judged: int) -> None:
+    """The first batch: a request by itself, numbered as the last group that the host is known to have.
+
+    As long as nothing has come of a host's new timeline, the rows that it lost go with it.
+    """
+    link, n = state.link, state.judged_n
     body = OpenBody(link.inbound.epoch, state.seen, unit.state.last_n)
     head = GroupHead(
         n, unit.node.runtime.random(16), link.out.epoch, state.rule, unit.now, control=("open", body.plain())
     )
     digest, frame = encode_segment(Segment(groups=[head]))
     size = unit.node.spool.add_segment(digest, frame)
-    entry = SegmentEntry(digest, size, raw_size(frame))
-    freeze(unit, state, [(entry, False)], (0, n), opener="open")
+    entries = [SegmentEntry(digest, size, raw_size(frame))]
+    lost = Timelines(link.inbound.epoch[0], timelines.load(unit.connection, HOST_PEER))
+    entries += given_back.segments(unit, n, lost, judged)
+    freeze(unit, state, [(entry, False) for entry in entries], (0, n), opener="open")

@@ -6,10 +6,11 @@ segment: load a working set, decide with `protocol.judging`, write rows, version
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from replicator.engine import working
 from replicator.engine.collect import collect
@@ -19,6 +20,7 @@ from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
 from replicator.engine.restarting import take_open
+from replicator.engine.timelines import of_link
 from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
@@ -30,10 +32,13 @@ from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.rules import RuleBook
+from replicator.protocol.salvaging import Salvage, take_back
+from replicator.protocol.timelines import Timelines
 from replicator.protocol.working_set import TableState, WorkingSet
-from replicator.store import conflicts, rows
+from replicator.store import conflicts, rows, timelines
 from replicator.store.journal import Group
-from replicator.store.state import Peer
+from replicator.store.state import LinkState, Peer
+from replicator.store.timelines import Salvaged
 from replicator.types import NOWHERE, Image, Key, Position, Table
 
 CAREFUL = 1
@@ -70,10 +75,15 @@ class _Judging:
     """The batch opens a stream with this request, which has not been met yet."""
     repeated: bool = False
     """The open group was seen before: it is not applied, its rows go back as verdicts."""
+    gives_back: bool | None = None
+    """The group under way begins an epoch: its rows are what this host has forgotten. True: it asked for them; False:
+    it has them by now."""
+    timelines: Timelines = field(init=False)
 
     def __post_init__(self) -> None:
         self.working = working.new_working_set(self.unit)
         self.recipients = Recipients(self.unit)
+        self.timelines = of_link(self.unit, self.peer.id)
 
     # --- one segment -------------------------------------------------------------------------------------------------
 
@@ -117,7 +127,7 @@ class _Judging:
     def _begin(self, head: GroupHead, seen: bool) -> None:
         unit, link = self.unit, self.unit.link(self.peer.id)
         position = unit.next_position()
-        self.repeated = seen
+        self.repeated, self.gives_back = seen, None
         epoch = link.link.inbound.epoch[1]
         self.group = Group(
             n=position[1],
@@ -173,13 +183,18 @@ class _Judging:
                 raise PeerFault("a batch begins in the middle of a group")
             return
         outcome = Outcome()
-        if self.repeated:
+        if self.gives_back is not None:
+            if self.gives_back:
+                self._take_back(changes, context, outcome)
+        elif self.repeated:
             for change in changes:
                 if self.careful:
                     self._load([(0, change)], [])
                 self._answer(change.table, change.key, outcome)
                 self._note_other_key(change, context, outcome)
         else:
+            if self.timelines:
+                changes = [change._replace(base=self.timelines.common(change.base)) for change in changes]
             if not self.careful:
                 context.begin(changes)
             for change in changes:
@@ -197,6 +212,40 @@ class _Judging:
         if self.repeated or context.answered:
             last_verdicts(outcome)
         self._write(outcome)
+
+    def _take_back(self, changes: list[Proposal], context: GroupContext, outcome: Outcome) -> None:
+        """Rows of lost versions; the station has them, whatever comes of them here."""
+        unit = self.unit
+        salvage = Salvage(self.timelines, self._origins(changes))
+        if not self.careful:
+            context.begin(changes)
+        for change in changes:
+            if self.careful:
+                self._load([(0, change)], [])
+            take_back(self.working[change.table], change, salvage, context, outcome, pack_row)
+            self.recipients.note_at(self.peer.id, change.table, change.key, change.image is not None)
+            if self.careful:
+                self._write(outcome)
+                outcome.records.clear()
+                outcome.conflicts.clear()
+        for table in {table for table, _ in salvage.taken}:
+            marks = {key: Salvaged(context.position, at) for (of, key), at in salvage.taken.items() if of == table}
+            timelines.keep_salvaged(unit.database, unit.connection, table, marks)
+
+    def _origins(self, changes: list[Proposal]) -> dict[tuple[int, Key], Position]:
+        """Of which lost version rows were given back before, where they still stand as they were."""
+        found: dict[tuple[int, Key], Position] = {}
+        for table in {change.table for change in changes}:
+            keys = [change.key for change in changes if change.table == table]
+            marks = timelines.load_salvaged(self.unit.database, self.unit.connection, table, keys)
+            versions = self.working[table].versions if not self.careful else {}
+            if self.careful and marks:
+                versions = rows.load_versions(self.unit.database, self.unit.connection, table, marks)
+            for key, mark in marks.items():
+                version = versions.get(key)
+                if version is not None and version.position == mark.at:
+                    found[table, key] = mark.origin
+        return found
 
     def _note_other_key(self, change: Proposal, context: GroupContext, outcome: Outcome) -> None:
         """A change whose station writes a key in another way: it gets the row as it is written here, and not its own.
@@ -219,7 +268,7 @@ class _Judging:
         kind, body = head.control
         if self.opener is not None and kind == self.opener:
             self.opener = None
-            _OPENERS[kind](self.unit, self.unit.link(self.peer.id), body)
+            self.gives_back = _OPENERS[kind](self.unit, self.unit.link(self.peer.id), body)
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
@@ -325,7 +374,8 @@ class _Judging:
                 self._load_parents(parent, tombstones, depth + 1)
 
 
-_OPENERS = {"open": take_open, COPY: take_copy}
+_OPENERS: dict[str, Callable[[Unit, LinkState, Any], bool | None]] = {"open": take_open, COPY: take_copy}
+"""What begins a stream; see `_Judging.gives_back` for what they return."""
 
 
 def _refresh(body: object, tables: Mapping[int, Table]) -> tuple[int, Key]:

@@ -13,18 +13,20 @@ from replicator.engine.apply import apply_before_opening
 from replicator.engine.bounced import settle_bounces, take_bounce
 from replicator.engine.fitness import hear_database
 from replicator.engine.forwarding import take_returned
-from replicator.engine.incarnation import begin_anew
+from replicator.engine.incarnation import LEFT, begin_anew
 from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
+from replicator.engine.restarting import RESYNC
 from replicator.engine.routing import queue_parts
+from replicator.engine.timelines import ask
 from replicator.engine.unrecognised import Strangers
 from replicator.engine.unsealing import Opened, Outdated, UsedTwice, enrol, open_mail
 from replicator.errors import Halted, PeerFault
 from replicator.protocol import link as links
 from replicator.protocol.envelope import MAGIC
-from replicator.protocol.link import Heard, Placement
-from replicator.protocol.messages import Acknowledgement, Header
+from replicator.protocol.link import Heard, InboundStream, Placement
+from replicator.protocol.messages import Acknowledgement, Header, PartPlace
 from replicator.store import aside, batches, parcels, slices, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
@@ -133,7 +135,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
     gone: list[InboundBatch] = []
     freed: list[bytes] = []
     enrolled: Callable[[], None] | None = None
-    heard = Heard.NOTHING_NEW
+    heard, unasked = Heard.NOTHING_NEW, False
     with node.unit() as unit:
         peer = unit.peers[opened.peer.id]
         if not peer.enabled:
@@ -149,7 +151,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         heard = _hear(unit, found, opened.header, freed)
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
             links.heard_probe(found.link, opened.header.probe)
-            _place(unit, found, peer, opened, gone, progress)
+            unasked = _place(unit, found, peer, opened, gone, progress) is Placement.UNASKED
         freed = slices.unneeded(unit.connection, freed)
     if enrolled is not None:
         enrolled()
@@ -157,6 +159,8 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
     for batch in gone:
         node.spool.delete_batch(batch)
     _stop_if_forked(node, opened.peer.name, heard, opened.header.acknowledgement.epoch)
+    if unasked:
+        begin_anew(node, f"{opened.peer.name} was set back, and goes on without what this node knows")
 
 
 def _opens_epoch(node: Node, opened: Opened) -> bool:
@@ -202,6 +206,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         unit.now,
         wait,
         lambda n: batches.digest_of(connection, peer, "in", n),
+        asking=found.mode == RESYNC,
     )
     if heard in (Heard.SUCCESSOR, Heard.SET_BACK):
         return heard
@@ -227,21 +232,38 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
 
 def _place(
     unit: Unit, found: LinkState, peer: Peer, opened: Opened, gone: list[InboundBatch], progress: Progress
-) -> None:
-    """Steps 7 to 9: park the part that came, if it belongs to this stream."""
+) -> Placement | None:
+    """Steps 7 to 9: park the part that came, if it belongs to this stream. Where the mail has none: None."""
     part, payload = opened.header.part, opened.payload
     if part is None:
-        return
+        return None
     if part.offset + len(payload) > part.total or not payload:
         raise PeerFault("its piece of a batch lies outside the batch")
     connection, settings = unit.connection, unit.node.settings
     room = settings.parked_windows * settings.window_bytes
+    before = found.link.inbound
     placement = links.place(found.link, part, parcels.parked_bytes(connection, peer.id), room)
+    if placement is Placement.UNTOLD:
+        ask(unit, found)
     if placement is Placement.OPEN:
-        batches.forget_digests(connection, peer.id, "in")
+        _leave(unit, found, before, part.opener)
         gone += parcels.drop_other_epochs(connection, peer.id, part.epoch)
-    elif placement is not Placement.PARK:
-        return
+    if placement in (Placement.OPEN, Placement.PARK):
+        _park(unit, peer, part, payload, progress)
+    return placement
+
+
+def _leave(unit: Unit, found: LinkState, before: InboundStream, opener: str | None) -> None:
+    """The peer's stream begins anew. Of one that a host was set back in, its end is still to be compared."""
+    if opener == RESYNC and before.n:
+        found.left_epoch = before.epoch
+        batches.rename_digests(unit.connection, found.peer, "in", LEFT)
+    else:
+        batches.forget_digests(unit.connection, found.peer, "in")
+
+
+def _park(unit: Unit, peer: Peer, part: PartPlace, payload: bytes, progress: Progress) -> None:
+    connection = unit.connection
     there = parcels.parked(connection, peer.id, part.epoch, part.n)
     if there is not None and there.digest != part.digest:
         # Its sender was set back, and has made another batch of this number: what came of the first is void.

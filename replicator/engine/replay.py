@@ -13,6 +13,7 @@ from replicator.engine import working
 from replicator.engine.collect import collect, request
 from replicator.engine.content import Content, apply_rewind, apply_rule, apply_snapshot
 from replicator.engine.inbound import InboundBatch
+from replicator.engine.incarnation import take_resync
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.unrolling import Step, windows
@@ -34,6 +35,9 @@ CHUNK = 4000
 
 def replay_batch(unit: Unit, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
     """Apply a batch of the host at this station. Raises PeerFault where it breaks the protocol."""
+    if batch.manifest.opener == "resync":
+        take_resync(unit, batch)  # the position rises only with its data
+        return
     collect(unit)
     content = Content(batch)
     with working.Silence(unit) as silence:

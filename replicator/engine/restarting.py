@@ -18,27 +18,35 @@ from replicator.store import batches, slices
 from replicator.store.state import LinkState
 from replicator.types import NOWHERE
 
-REWIND, SNAPSHOT = "rewind", "snapshot"
-"""Modes of a link that is to be begun anew."""
+REWIND, SNAPSHOT, RESYNC = "rewind", "snapshot", "resync"
+"""Modes of a link that is to be begun anew; `RESYNC`: once its station has told what this host has forgotten."""
 RESTORED = "station-restored"
 """Kind of the notice that tells of it."""
 
 
-def take_open(unit: Unit, state: LinkState, body: Any) -> None:
-    """A station's stream begins a new epoch. Raises PeerFault."""
+def take_open(unit: Unit, state: LinkState, body: Any) -> bool:
+    """A station's stream begins a new epoch. Is it to give back what this host has forgotten? Raises PeerFault."""
     told = open_body(body)
     state.resent_until = told.resent
+    if state.mode == RESYNC:
+        state.mode = SNAPSHOT
+        return True
+    # One that was set back before its snapshot had come answers once more; afterwards nothing is taken in this way.
+    again = told.seen[0] < unit.state.host_epoch and not state.link.out.acknowledged
     _begin_anew(unit, state, told)
     unit.notice(
         RESTORED,
         f"{unit.peers[state.peer].name} {state.link.inbound.epoch[1]}",
         f"{unit.peers[state.peer].name} was set back to an earlier state and is brought up to date",
     )
+    return again
 
 
 def _begin_anew(unit: Unit, state: LinkState, told: OpenBody) -> None:
     start = slices.ending_at(unit.connection, told.seen)
-    if told.seen == NOWHERE or start is None or not _reaches(unit, state, start):
+    # What stands in the log of an earlier host epoch need not be what that station knows under these positions.
+    other = told.seen == NOWHERE or told.seen[0] < unit.state.host_epoch
+    if other or start is None or not _reaches(unit, state, start):
         state.mode = SNAPSHOT
         return
     state.mode, state.cut_slice = REWIND, start
@@ -49,6 +57,17 @@ def _reaches(unit: Unit, state: LinkState, start: int) -> bool:
     spool = unit.node.spool
     content = slices.content_behind(unit.connection, state.peer, start)
     return all(spool.segment_path(digest).exists() for digest in content)
+
+
+def load_anew(state: LinkState) -> None:
+    """The link gets a snapshot as soon as it may."""
+    if state.mode != RESYNC:  # which ends with one
+        state.mode = SNAPSHOT
+
+
+def waits_for_snapshot(state: LinkState) -> bool:
+    """Will all rows of its rules go to the station anyway?"""
+    return state.mode in (SNAPSHOT, RESYNC)
 
 
 def rewind_links(node: Node) -> int:

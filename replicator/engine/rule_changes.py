@@ -12,7 +12,7 @@ from replicator.engine import fitness
 from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Unit
 from replicator.engine.packing import pack_table
-from replicator.engine.restarting import SNAPSHOT
+from replicator.engine.restarting import load_anew, waits_for_snapshot
 from replicator.errors import WrongUse
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.keys import key_packer
@@ -40,14 +40,14 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
         _keep_link_rows(unit, peer, table, old[table], rule)
     # A link that waits for its snapshot gets the rules and all rows with it.
     scope = [table for table, rule in changes.items() if rule.to_remote & ~old[table].to_remote]
-    version = _log(unit, peer, changes, scope if unit.link(peer).mode != SNAPSHOT else [])
+    version = _log(unit, peer, changes, [] if waits_for_snapshot(unit.link(peer)) else scope)
     link = unit.link(peer)
     link.rule = version
     unit.forget_catalogue()
     fitness.review(unit, station)
     if was_unfit and not link.link.out.acknowledged and not fitness.unfit(unit, station):
         # What was made for it before its database was known can't be taken there: its link begins anew.
-        link.mode = SNAPSHOT
+        load_anew(link)
 
 
 def require_possible(station: Peer, tables: Mapping[int, Table], book: RuleBook, changes: dict[int, Rule]) -> None:
@@ -63,7 +63,7 @@ def require_possible(station: Peer, tables: Mapping[int, Table], book: RuleBook,
 def send_anew(unit: Unit, peer: int, tables: list[int]) -> None:
     """The present rows of these tables go to the station as content of a rule that stays as it is."""
     collect(unit)
-    if unit.link(peer).mode == SNAPSHOT:
+    if waits_for_snapshot(unit.link(peer)):
         return
     unit.link(peer).rule = _log(unit, peer, {table: unit.current_rule(peer, table) for table in tables}, tables)
     unit.forget_catalogue()

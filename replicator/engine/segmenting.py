@@ -57,9 +57,8 @@ class Cutter:
 
     def for_host(self, begun: list[Group], entries: list[Entry]) -> None:
         heads = [_head(group) for group in begun]
-        found = _by_table(entries)
-        blocks = [_upward(table, rows) for table, rows in found.items()]
-        details = [Detail(gone=_gone(rows)) for rows in found.values()]
+        details = [Detail(gone=_gone(rows)) for rows in _by_table(entries).values()]
+        blocks = upward_blocks(entries)
         self._add(Segment(groups=heads, blocks=blocks), details, peer=0)
 
     def for_stations(
@@ -196,6 +195,11 @@ def _by_table(entries: list[Entry]) -> dict[int, list[Entry]]:
     for entry in entries:
         found[entry[2]].append(entry)
     return dict(sorted(found.items(), key=itemgetter(0)))
+
+
+def upward_blocks(entries: list[Entry]) -> list[TableBlock]:
+    """A station's changes, a block a table."""
+    return [_upward(table, rows) for table, rows in _by_table(entries).items()]
 
 
 def _block(table: int, entries: list[Entry], *, verdict: bool = False) -> TableBlock:

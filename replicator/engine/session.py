@@ -23,6 +23,7 @@ from replicator.engine.routing import note_away, settle_routes
 from replicator.engine.send import send
 from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
+from replicator.engine.timelines import begin_timeline
 from replicator.errors import Halted
 from replicator.store import conflicts, parcels, slices
 from replicator.types import Role
@@ -85,7 +86,7 @@ def _without_cycle_collector() -> Iterator[None]:
 
 
 def start(node: Node, summary: Summary) -> None:
-    """Is this node as we left it? A database older than the side file was restored (protocol.md 3.4, 5.11)."""
+    """Is this node as we left it? A database older than the side file was restored (protocol.md 3.4, 5.11, 5.12)."""
     side = node.side()
     if side.halted:
         raise Halted(f"this node has halted: {side.halted}")
@@ -101,12 +102,10 @@ def start(node: Node, summary: Summary) -> None:
             check_machine(unit, side)
             settle_routes(unit)
             conflicts.forget(unit.connection, unit.now - node.settings.conflicts_kept)
-    if reason and node.role is Role.STATION:
-        begin_anew(node, reason)
+    if reason:
+        begin = begin_anew if node.role is Role.STATION else begin_timeline
+        begin(node, reason)
         start(node, summary)
-    elif reason:
-        node.halt(reason)
-        raise Halted(f"this node has halted: {reason}")
     else:
         bind(node, side)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from replicator.engine import binding
 from replicator.engine.incarnation import begin_anew
 from replicator.engine.node import Node
-from replicator.engine.restarting import SNAPSHOT
+from replicator.engine.restarting import load_anew
 from replicator.engine.rule_changes import send_anew
+from replicator.engine.timelines import begin_timeline_told
 from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
 from replicator.store import catalogue, state
@@ -17,22 +18,18 @@ TOLD = "an operator has said that this node was set back to an earlier state"
 
 
 def restored(node: Node) -> str | None:
-    """A station goes on under a new epoch, also one that had halted. Gives why it had, None where it had not.
+    """The node goes on under a new epoch, also one that had halted. Gives why it had, None where it had not.
 
-    Where the side file is missing, one is made. Raises WrongUse at a host.
+    Where the side file is missing, one is made.
     """
-    if node.role is not Role.STATION:
-        raise WrongUse(
-            "a host that was set back has forgotten what its stations know, and this version can't ask them for it; "
-            "see docs/restoring.md, A host: begin anew"
-        )
     side = node.side_file.read()
     if side is None:
         with node.database.transaction(write=False) as connection:
             known = state.load_node(connection)
-            epoch = state.load_link(connection, HOST_PEER, node.role).link.out.epoch[1]
+            epoch = known.host_epoch or state.load_link(connection, HOST_PEER, node.role).link.out.epoch[1]
         node.side_file.write(SideState(node.name, known.run, epoch))
-    begin_anew(node, TOLD)
+    begin = begin_anew if node.role is Role.STATION else begin_timeline_told
+    begin(node, TOLD)
     return None if side is None else side.halted
 
 
@@ -50,7 +47,7 @@ def reload_station(node: Node, name: str, table: str | None = None) -> None:
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, name)
         if table is None:
-            unit.link(peer.id).mode = SNAPSHOT
+            load_anew(unit.link(peer.id))
             return
         found = catalogue.find_table(unit.connection, table)
         if not unit.current_rule(peer.id, found.id).to_remote:

@@ -12,6 +12,7 @@ from replicator.protocol.tape import COUNT
 from replicator.types import Epoch, Kinds, Position, Rule, Table
 
 _MOST_TABLES = 2**31 - 1
+_DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,58 @@ def rewind_body(body: Any) -> RewindBody:
         raise PeerFault("a record that begins a link anew is malformed") from error
 
 
+@dataclass(frozen=True, slots=True)
+class ResyncBody:
+    """The host was set back (protocol.md 5.12): what of its past is common with this station."""
+
+    ends: dict[int, Position]
+    """Host epochs that are over, each with the last position that both know; nothing behind it can be relied on."""
+    stream: Epoch
+    """Of the host's stream until then, as the host has it now."""
+    acknowledged: int
+    """Batches of that stream that this station has acknowledged, as the host has it now."""
+    digest: bytes | None
+    """Of the last of them."""
+    inbound: Epoch
+    """Of the station's stream, as the host has it now."""
+    n: int
+    """Batches of that stream that the host has judged,"""
+    known: bytes | None
+    """the digest of the last of them,"""
+    applied: int
+    """and the sequence number up to which that goes: groups up to here need not be sent again."""
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "ends": [[epoch, *end] for epoch, end in sorted(self.ends.items())],
+            "stream": [*self.stream, self.acknowledged, self.digest],
+            "inbound": [*self.inbound, self.n, self.known, self.applied],
+        }
+
+
+def resync_body(body: Any) -> ResyncBody:
+    """Raises PeerFault."""
+    try:
+        ends = {
+            _integer(epoch, 1, COUNT): (_integer(first, 0, COUNT), _integer(n, 0, COUNT))
+            for epoch, first, n in map(_list, _list(body["ends"]))
+        }
+        first, second, acknowledged, digest = _list(body["stream"])
+        own, station, n, known, applied = _list(body["inbound"])
+        return ResyncBody(
+            ends,
+            _pair((first, second)),
+            _integer(acknowledged, 0, COUNT),
+            _digest(digest),
+            _pair((own, station)),
+            _integer(n, 0, COUNT),
+            _digest(known),
+            _integer(applied, 0, COUNT),
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("the host's word that it was set back is malformed") from error
+
+
 def rule_body(body: Any) -> RuleBody:
     """Raises PeerFault."""
     try:
@@ -142,6 +195,12 @@ def _integer(value: Any, low: int, high: int) -> int:
 def _pair(value: Any) -> tuple[int, int]:
     first, second = _list(value)
     return _integer(first, 0, COUNT), _integer(second, 0, COUNT)
+
+
+def _digest(value: Any) -> bytes | None:
+    if value is not None and (type(value) is not bytes or len(value) != _DIGEST):
+        raise ValueError("a digest is expected")
+    return value
 
 
 def _kinds(value: Any) -> Kinds:

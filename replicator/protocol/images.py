@@ -66,6 +66,14 @@ def lay_over(current: Image, image: Image, mask: int) -> Image:
     return image if same_image(result, image) else result
 
 
+def lay_back(image: Image, mask: int, before: tuple[Value, ...]) -> Image:
+    """The row with these old values of its masked columns: as it was before a change."""
+    laid = list(image)
+    for index, value in zip(columns_of(mask), before, strict=True):
+        laid[index] = value
+    return tuple(laid)
+
+
 def changed_mask(old: Image, new: Image) -> int:
     """Bit i is set where column i differs, exactly."""
     mask = 0

@@ -107,11 +107,19 @@ def _nobody_knows(_n: int) -> None:
 
 
 def hear(
-    link: Link, header: Header, digest_of: DigestOf, now: int, probe_wait: int, digest_in: DigestOf = _nobody_knows
+    link: Link,
+    header: Header,
+    digest_of: DigestOf,
+    now: int,
+    probe_wait: int,
+    digest_in: DigestOf = _nobody_knows,
+    *,
+    asking: bool = False,
 ) -> Heard:
     """Step 4: take the acknowledgement and echo of a mail.
 
     `digest_of(n)`: of my own batch n in the present epoch; `digest_in(n)`: of the peer's in its present epoch.
+    `asking`: my present epoch begins with the word that I was set back.
     """
     out, inbound, ack, echo = link.out, link.inbound, header.acknowledgement, header.echo
     if ack.epoch > out.epoch:
@@ -121,6 +129,8 @@ def hear(
     made = digest_of(ack.n) if 0 < ack.n <= out.n else None
     if max(ack.n, ack.high) > out.n or (ack.n and made is not None and made != ack.digest):
         return Heard.SET_BACK
+    if asking and not ack.n:
+        return Heard.NOTHING_NEW  # it has not heard yet that I have forgotten acks which I gave
     if echo.n and (echo.epoch, echo.n) > (inbound.epoch, inbound.n):
         return Heard.SET_BACK
     if echo.n and echo.epoch == inbound.epoch and echo.digest is not None:
@@ -146,6 +156,11 @@ class Placement(Enum):
     STALE = auto()
     OUT_OF_TURN = auto()
     """A later epoch that does not begin here: dropped without an answer."""
+    UNTOLD = auto()
+    """At the host: it was set back, and the station begins anew without having heard of it. It has to hear first, so
+    that it gives back what the host has forgotten."""
+    UNASKED = auto()
+    """At a station: the host was set back and goes on without having asked this station what it knows."""
     NO_ROOM = auto()
 
 
@@ -159,6 +174,10 @@ def place(link: Link, part: PartPlace, parked_bytes: int, room: int) -> Placemen
     if part.epoch > inbound.epoch:
         if part.n != 1 or part.opener not in OPENERS[link.role]:
             return Placement.OUT_OF_TURN
+        if link.role is Role.HOST and NOWHERE < part.peer_epoch < (link.out.epoch[0], 0):
+            return Placement.UNTOLD
+        if part.opener in ("snap", "rewind") and inbound.n and part.epoch[0] > inbound.epoch[0]:
+            return Placement.UNASKED
         open_epoch(link, part.epoch)
         _note(link, part.n)
         return Placement.OPEN
@@ -223,6 +242,11 @@ def cut(link: Link, digest: bytes, window_bytes: int, now: int, probe_wait: int)
     out.digest = digest
     out.unacknowledged_bytes += window_bytes
     return out.n
+
+
+def forget_peak(link: Link) -> None:
+    """The peer has said itself that it forgot what it had acknowledged."""
+    link.out.peak = Echo(NOWHERE, 0)
 
 
 def new_outbound_epoch(link: Link, epoch: Epoch) -> None:

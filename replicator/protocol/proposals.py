@@ -45,6 +45,8 @@ class ConflictKind(StrEnum):
     UNIQUE_REFUSED = "unique-refused"
     LOCAL_GAVE_WAY = "local-row-gave-way"
     MOVED_ASIDE = "moved-aside"
+    GIVEN_BACK = "given-back"
+    """After a restore of the host: what a station gave back, or what it would have taken the place of."""
 
 
 class Conflict(NamedTuple):

@@ -236,3 +236,13 @@ def digest_of(connection: Connection, peer: int, direction: str, n: int) -> byte
 
 def forget_digests(connection: Connection, peer: int, direction: str) -> None:
     sql.run(connection, "DELETE FROM replicator_digest WHERE peer = ? AND direction = ?", (peer, direction))
+
+
+def rename_digests(connection: Connection, peer: int, direction: str, new: str) -> None:
+    """What was known of one stream is from now on known as of another."""
+    forget_digests(connection, peer, new)
+    sql.run(
+        connection,
+        "UPDATE replicator_digest SET direction = ? WHERE peer = ? AND direction = ?",
+        (new, peer, direction),
+    )

@@ -80,6 +80,20 @@ def pending(connection: Connection, judged: int, table: int, keys: Collection[Ke
     return waiting
 
 
+def first_pending(connection: Connection, judged: int, table: int, keys: Collection[Key]) -> dict[Key, int]:
+    """Own changes of these rows that await a verdict: key to the lowest sequence number."""
+    waiting: dict[Key, int] = {}
+    for chunk in sql.in_chunks(list(keys)):
+        found = sql.rows(
+            connection,
+            "SELECT row_key, min(n) FROM replicator_journal_key"
+            f" WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))}) AND n > ? GROUP BY row_key",
+            (table, *chunk, judged),
+        )
+        waiting.update((key, n) for key, n in found)
+    return waiting
+
+
 def has_pending(connection: Connection, judged: int) -> bool:
     """Do own changes await a verdict? In the usual case not, and nothing more is asked."""
     found = sql.one(connection, "SELECT 1 FROM replicator_journal WHERE n > ? AND entries > 0 LIMIT 1", (judged,))

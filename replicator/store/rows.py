@@ -58,6 +58,20 @@ def has_older(connection: Connection, epoch: int) -> bool:
     return found is not None
 
 
+def versions_behind(
+    connection: Connection, table: int, span: tuple[int, int, Position], after: Key, limit: int
+) -> list[Version]:
+    """Versions of a table in the host epochs (first, last) that lie behind a position, by key, a page at a time."""
+    first, last, (epoch, n) = span
+    found = sql.rows(
+        connection,
+        f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key > ? AND epoch BETWEEN ? AND ?"
+        " AND (epoch > ? OR (epoch = ? AND n > ?)) ORDER BY row_key LIMIT ?",
+        (table, after, first, last, epoch, epoch, n, limit),
+    )
+    return list(map(Version._make, found))
+
+
 def add_link_rows(database: Database, connection: Connection, peer: int, table: int, keys: Iterable[Key]) -> None:
     database.upsert(connection, tables.link_row, [(peer, table, key) for key in keys])
 
@@ -131,6 +145,19 @@ def skipped_images(connection: Connection, after: tuple[int, Key], limit: int) -
         (*after, limit),
     )
     return [(table, key, unpack_rows([image])[0]) for table, key, image in found]
+
+
+def skipped_of_table(
+    connection: Connection, table: int, after: Key, limit: int
+) -> list[tuple[Key, Position, Image | None]]:
+    """What was skipped of a table, deletes too, by key, a page at a time: (key, position, row)."""
+    found = sql.rows(
+        connection,
+        "SELECT row_key, at_epoch, at_n, image FROM replicator_skipped WHERE table_id = ? AND row_key > ?"
+        " ORDER BY row_key LIMIT ?",
+        (table, after, limit),
+    )
+    return [(key, (epoch, n), None if image is None else unpack_rows([image])[0]) for key, epoch, n, image in found]
 
 
 def drop_skipped(connection: Connection, keys: Iterable[tuple[int, Key]]) -> None:

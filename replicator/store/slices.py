@@ -119,6 +119,12 @@ def last_through(connection: Connection, position: Position) -> int:
     return row[0] if row and row[0] is not None else 0
 
 
+def first_behind(connection: Connection, slice_id: int) -> int | None:
+    """n of the first group behind a slice that is whole; None: there is none."""
+    row = sql.one(connection, "SELECT min(first_n) FROM replicator_slice WHERE id > ?", (slice_id,))
+    return row[0] if row else None
+
+
 def ending_at(connection: Connection, position: Position) -> int | None:
     """The last slice that ends with just this position of the log; None: there is none."""
     row = sql.one(

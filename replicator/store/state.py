@@ -12,7 +12,7 @@ from replicator.errors import DatabaseTrouble, UnknownName
 from replicator.protocol.link import InboundStream, Link, OutboundStream
 from replicator.protocol.messages import Echo
 from replicator.store import sql
-from replicator.types import Position, Role
+from replicator.types import Epoch, Position, Role
 
 
 @dataclass(slots=True)
@@ -137,6 +137,7 @@ _OF_A_PEER = (
     "digest",
     "batch_in",
     "part_in",
+    "timeline",
 )
 
 
@@ -155,7 +156,7 @@ class LinkState:
     link: Link
     mode: str = ""
     """At the host: 'snapshot' or 'rewind' where it is to be begun anew, with everything in its scope or with the log
-    from where the station stands."""
+    from where the station stands; 'resync' while the station is asked for what this host has forgotten."""
     cut_slice: int = 0
     applied_n: int = 0
     judged_n: int = 0
@@ -166,6 +167,8 @@ class LinkState:
     number: int = 0
     copy_of: int = 0
     """At the host: number of the station whose database this one began with, and whose changes it may send again."""
+    left_epoch: Epoch = (0, 0)
+    """At a station: of the host's stream before that said that it was set back."""
 
 
 _LINK = (
@@ -203,6 +206,8 @@ _LINK = (
     "rewound_slice",
     "number",
     "copy_of",
+    "left_epoch_epoch",
+    "left_epoch_n",
 )
 _SELECT_LINK = f"SELECT {', '.join(_LINK)} FROM replicator_link WHERE peer = ?"
 _UPDATE_LINK = f"UPDATE replicator_link SET {', '.join(f'{name} = ?' for name in _LINK)} WHERE peer = ?"
@@ -216,7 +221,7 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
         raise DatabaseTrouble(f"the link to peer {peer} is missing from replicator_link; restore the database")
     (mode, oe, ok, on, oack, odig, ohe, ohn, obytes, op, opa, opw, ie, ik, i_n, idig, ihigh, due, iprobe) = row[:19]
     cut_slice, applied, judged, seen_epoch, seen_n, resent, rule_epoch, rule_n = row[19:27]
-    pe, pk, pn, pdig, rewound, number, copy_of = row[27:]
+    pe, pk, pn, pdig, rewound, number, copy_of, le, lk = row[27:]
     out = OutboundStream((oe, ok), on, oack, odig, (ohe, ohn), obytes, op, opa, opw, Echo((pe, pk), pn, pdig))
     inbound = InboundStream((ie, ik), i_n, idig, ihigh, bool(due), iprobe)
     return LinkState(
@@ -232,6 +237,7 @@ def load_link(connection: Connection, peer: int, role: Role) -> LinkState:
         rewound,
         number,
         copy_of,
+        (le, lk),
     )
 
 
@@ -267,6 +273,7 @@ def link_values(state: LinkState) -> tuple[Any, ...]:
         state.rewound_slice,
         state.number,
         state.copy_of,
+        *state.left_epoch,
         state.peer,
     )
 

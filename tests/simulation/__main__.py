@@ -15,7 +15,7 @@ from tests.simulation import running
 from tests.simulation.mutations import MUTATIONS, switch_off
 from tests.simulation.running import Focus, Result, run_seed
 from tests.simulation.schema import SPECS
-from tests.simulation.world import FAULTS
+from tests.simulation.world import FAULTS, LATER
 
 
 def main() -> int:
@@ -26,13 +26,13 @@ def main() -> int:
     parser.add_argument(
         "--off", default="", help="rules of the engine to switch off, comma separated (see mutations.py)"
     )
-    parser.add_argument("--faults", default="", help=f"these in every run and no others: {' '.join(FAULTS)}")
+    parser.add_argument("--faults", default="", help=f"these in every run and no others: {' '.join((*FAULTS, *LATER))}")
     parser.add_argument("--tables", default="", help=f"the applications write to these only: {' '.join(SPECS)}")
     parser.add_argument("--show", type=int, metavar="SEED", help="tell the story of this seed")
     arguments = parser.parse_args()
     for name in _names(arguments.off, MUTATIONS):
         switch_off(name)
-    focus = Focus(tuple(_names(arguments.faults, FAULTS)), tuple(_names(arguments.tables, SPECS)))
+    focus = Focus(tuple(_names(arguments.faults, (*FAULTS, *LATER))), tuple(_names(arguments.tables, SPECS)))
     running.prepare()
     try:
         if arguments.show is not None:

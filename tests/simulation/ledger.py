@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -84,12 +84,16 @@ class Ledger:
         gone = {id(write) for write in lost}
         self._writes = {number: write for number, write in self._writes.items() if id(write) not in gone}
 
-    def excuse(self, node: str, since: int) -> None:
-        """The node was set back to when so many writes had been made: what it wrote since is promised no more.
+    def excuse(self, node: str, since: int, known: Collection[tuple[str, RowKey, str]] = ()) -> None:
+        """The node was set back to when so many writes had been made: what it wrote since is promised no more, but for
+        values that others know and give back.
 
         It may have reached the others all the same, and then counts for what it overwrote.
         """
-        self._excused |= {number for number, write in self._writes.items() if number >= since and write.node == node}
+        for number, write in self._writes.items():
+            values = {(write.table, write.key, token(value)) for value in write.changed().values()}
+            if number >= since and write.node == node and values.isdisjoint(known):
+                self._excused.add(number)
 
     def promised(self) -> list[Write]:
         return [write for number, write in self._writes.items() if number not in self._excused]

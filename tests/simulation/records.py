@@ -56,7 +56,8 @@ class OnRecord:
                 tokens(table, image_row(table, image)) for image in (host_image, station_image, result_image)
             )
             self.values |= {(table, key, value) for value in (host | station) - result}
-            undone = station_image is None or kind in MADE_AGAIN
+            undone = None in (station_image, host_image if kind == ConflictKind.GIVEN_BACK else b"")
+            undone = undone or kind in MADE_AGAIN
             if result_image is not None and undone:
                 self.undone.add((table, key))
             if not node.is_host and kind in LEFT_OUT:

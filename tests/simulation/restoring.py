@@ -1,4 +1,4 @@
-"""Backups of a station, and what puts them back: its database alone, or the whole computer with side file and spool."""
+"""Backups of a node, and what puts them back: its database alone, or the whole computer with side file and spool."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from replicator.errors import Halted
 from replicator.operations import recovering
+from replicator.types import Tie
+from tests.simulation.records import versions
+from tests.simulation.schema import RowKey, tokens
 
 if TYPE_CHECKING:
     from tests.simulation.simnode import SimulatedNode
@@ -27,15 +30,26 @@ class Backup:
     """It had a key of its own: another one would be refused, as an invitation works once."""
 
 
+DATABASE, COMPUTER = ("restore", "host-restore"), ("image", "host-image")
+"""Faults that put back a node's database, or all of it: of a station, of the host."""
+
+
 def happenings(world: World, node: SimulatedNode) -> None:
-    if node.is_host or node.application.open:
+    database, computer = (ways[node.is_host] in world.faults for ways in (DATABASE, COMPUTER))
+    if node.application.open or not (database or computer) or (node.is_host and not _all_joined(node)):
         return
     if node.backup is None or world.chance(0.08):
         back_up(world, node)
-    elif "restore" in world.faults and world.chance(0.03):
+    elif database and world.chance(0.03):
         restore(world, node)
-    elif "image" in world.faults and node.backup.joined and world.chance(0.03):
+    elif computer and node.backup.joined and world.chance(0.03):
         set_back(world, node)
+
+
+def _all_joined(host: SimulatedNode) -> bool:
+    """A station that used its invitation after the host's backup has to be invited anew."""
+    found = host.application.raw.execute("SELECT count(*) FROM replicator_peer WHERE public_key IS NULL")
+    return found.fetchone()[0] == 0
 
 
 def back_up(world: World, node: SimulatedNode) -> None:
@@ -44,7 +58,7 @@ def back_up(world: World, node: SimulatedNode) -> None:
     node.durable()
     home = node.folder / "home"
     files = {path.relative_to(home): path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    joined = node.identity().bootstrap_key is None
+    joined = node.is_host or node.identity().bootstrap_key is None
     node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, joined)
 
 
@@ -75,14 +89,32 @@ def set_back(world: World, node: SimulatedNode) -> None:
 def decide(world: World, node: SimulatedNode, halted: Halted) -> None:
     """A person looks after a node that has halted. One that was set back behind its last incarnation takes that one for
     a copy of itself: there is none."""
-    if node.is_host or not node.images:
+    if not node.images:
         raise halted
     world.tell("%s: %s; an operator: RESTORED", node.name, halted)
     recovering.restored(node.process)
 
 
 def _put_back(world: World, node: SimulatedNode, backup: Backup) -> None:
-    world.ledger.excuse(node.name, backup.writes)
+    if node.is_host:
+        _forget(world, node, backup)
+    else:
+        world.ledger.excuse(node.name, backup.writes)
     for post in world.posts:
         post.disown_bounces(node.station)
     node.set_back(backup.database)
+    if node.is_host:
+        world.forget_snapshots()
+
+
+def _forget(world: World, host: SimulatedNode, backup: Backup) -> None:
+    """What a station knows of the host's writes it gives back; the others are lost. Conflicts on record go with the
+    database, but an operator may have read them (protocol.md, W33)."""
+    known: set[tuple[str, RowKey, str]] = set()
+    for node in world.stations:
+        content = node.application.content()
+        for (table, key), row in versions(node).items():
+            if row.tie == Tie.SHARED and key in content[table]:
+                known |= {(table, key, value) for value in tokens(table, content[table][key])}
+    world.ledger.excuse(host.name, backup.writes, known)
+    world.read_before.read(host)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from random import Random
 
 from replicator.engine.node import Settings
 from tests.simulation import template
@@ -20,7 +21,7 @@ from tests.simulation.disturbing import USUAL, change_rules, random_policy, some
 from tests.simulation.resting import replay_everything, settle
 from tests.simulation.sizes import small_sizes
 from tests.simulation.verifying import verify
-from tests.simulation.world import FAULTS, World
+from tests.simulation.world import FAULTS, LATER, World
 
 STEPS = (25, 90)
 LIMIT = 60
@@ -90,6 +91,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     stations = dice.choice((2, 2, 3))
     kind = "fresh" if clockwork.chance(0.25) else "running"
     faults = {fault for fault in FAULTS if dice.random() < 0.4}
+    faults |= {fault for fault in LATER if Random(f"{fault} {seed}").random() < 0.15}
     faults = set(focus.faults) or faults
     settings = Settings(
         part_bytes=dice.choice((250, 800, 1_000_000)),

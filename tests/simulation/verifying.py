@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from replicator.engine import bounced, forwarding, incarnation, restarting, twin, unrecognised
+from replicator.engine import bounced, forwarding, incarnation, restarting, timelines, twin, unrecognised
 from replicator.types import Kinds, Rule, Tie
 from tests.simulation.disturbing import ALL
 from tests.simulation.ledger import Write
@@ -44,12 +44,19 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
     """Nobody has cause to call a person."""
     # A bounce is settled when its station is heard of again, the next day at last.
     strangers = (*unrecognised.IN_MAILBOX, unrecognised.MOVED, forwarding.FORWARDED, forwarding.NOT_YET)
-    restores = (incarnation.RESTORED, restarting.RESTORED, twin.TAKEN, twin.BECAME)
+    restores = (
+        incarnation.RESTORED,
+        incarnation.ASKED,
+        restarting.RESTORED,
+        timelines.RESTORED,
+        twin.TAKEN,
+        twin.BECAME,
+    )
     usual = ("set-aside", "mail-size", *bounced.KINDS, *strangers, *restores)
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual:
             continue
-        if kind == "dropped-batch" and (node.backup is not None or node.is_copied):
+        if kind == "dropped-batch" and (node.backup or world.host.backup or node.is_copied):
             continue  # what a database of before names in the spool is applied and gone: it is sent again
         if kind == "capture" and "anew" in message:
             continue  # the application made its trigger behind ours
@@ -150,7 +157,8 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
     """A shared row has the value of the last record sent for it, or a local edit on top."""
     mine, known = node.application.content(), versions(node)
     # A station that was set back gets by a snapshot what its rules let down, and no more.
-    for table, key in account.has if node.backup is None and not node.is_copied else ():
+    set_back = node.backup is not None or world.host.backup is not None or node.is_copied
+    for table, key in () if set_back else account.has:
         if key not in mine[table] and (table, key) not in left_out:
             tie = known[table, key].tie if (table, key) in known else ""
             world.expect(
@@ -158,10 +166,13 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
                 "rule: a row that was sent is gone",
                 lambda table=table, key=key, tie=tie: f"{node.name} {table} {key}, tie '{tie}'",
             )
+    rules = rules_of(world, node.station)
     for (table, key), row in known.items():
         if row.tie != "S" or row.edited or key not in mine[table] or (table, key) in left_out | account.unsure:
             continue
         sent = account.has.get((table, key))
+        if world.host.backup is not None and (sent is None or Kinds.CHANGED not in rules[table].to_remote):
+            continue  # the log that told of it may be gone
         world.expect(
             same(table, mine[table][key], sent),
             "rule: shared row is not what was sent last",
@@ -170,7 +181,9 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
 
 
 def _private(world: World, node: SimulatedNode, account: Account) -> None:
-    """Changes and deletes go up only of rows that both ends had."""
+    """Changes and deletes go up only of rows that both ends had. A host that was set back can't tell which."""
+    if world.host.backup is not None:
+        return
     shared = set(account.ever)
     for sent in journal_of(node):
         if sent.kind == "N":
@@ -186,7 +199,7 @@ def _private(world: World, node: SimulatedNode, account: Account) -> None:
 
 
 def _writes(world: World, host: Content) -> None:
-    record = OnRecord()
+    record = world.read_before
     for node in world.nodes:
         record.read(node)
     made, over = world.ledger.made(), world.ledger.overwritten()
@@ -240,7 +253,9 @@ def _versions_of_rules(raw: sqlite3.Connection, station: str) -> list[tuple[str,
 
 
 def _forbidden(world: World, host: Content) -> None:
-    """S10: what a rule of that time forbids never reached the host's row."""
+    """S10: what a rule of that time forbids never reached the host's row. One that was set back has lost rules."""
+    if world.host.backup is not None:
+        return
     raw = world.host.application.raw
     for node in world.stations:
         books: dict[str, list[tuple[tuple[int, int], Kinds]]] = {}

@@ -18,11 +18,21 @@ from replicator.store.tables.journals import (
     slice_,
     slice_segment,
 )
-from replicator.store.tables.links import batch_in, batch_out, batch_segment, digest, link, part_in
+from replicator.store.tables.links import batch_in, batch_out, batch_segment, digest, link, part_in, timeline
 from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
 from replicator.store.tables.nodes import node, notice, peer
 from replicator.store.tables.numbers import number_event, number_range, number_share, number_span, number_stock
-from replicator.store.tables.rows import conflict, link_row, row_version, rule, scope_key, seen_group, skipped, table
+from replicator.store.tables.rows import (
+    conflict,
+    link_row,
+    row_version,
+    rule,
+    salvaged,
+    scope_key,
+    seen_group,
+    skipped,
+    table,
+)
 
 __all__ = [
     "batch_in",
@@ -51,6 +61,7 @@ __all__ = [
     "route",
     "row_version",
     "rule",
+    "salvaged",
     "scope_key",
     "seen_group",
     "send_queue",
@@ -59,6 +70,7 @@ __all__ = [
     "slice_",
     "slice_segment",
     "table",
+    "timeline",
 ]
 
 for _each in metadata.tables.values():

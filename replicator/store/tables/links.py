@@ -40,6 +40,17 @@ link = Table(
     count("rewound_slice"),  # host: slices below it go out with the station's own clean records
     count("number"),  # station: its number at the host, once it was told
     count("copy_of"),  # host: number of the station that this one is a copy of; 0: it is none
+    *position("left_epoch"),  # station: of the host's stream before it said that it was set back
+)
+
+# Where each timeline that a restore of the host has ended is common with this link. At a station (peer 0): until the
+# data of the new one has come.
+timeline = Table(
+    "replicator_timeline",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("host_epoch", BigInteger, primary_key=True, autoincrement=False),
+    *position("end"),
 )
 
 batch_out = Table(
@@ -76,7 +87,7 @@ digest = Table(
     "replicator_digest",
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
-    Column("direction", String(4), primary_key=True),
+    Column("direction", String(4), primary_key=True),  # out, in; left: of the stream before a restore of the host
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", short_bytes(32), nullable=False),
 )

@@ -85,6 +85,17 @@ skipped = Table(
     sqlite_with_rowid=False,
 )
 
+# Host: of which version a station gave the row back after a restore, as long as it stands as it was given back.
+salvaged = Table(
+    "replicator_salvaged",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("row_key", short_bytes(3000), primary_key=True),
+    *position("at"),
+    *position("origin"),
+    sqlite_with_rowid=False,
+)
+
 conflict = Table(
     "replicator_conflict",
     metadata,
