@@ -25,15 +25,21 @@ from replicator.cli.setup import MailboxUrl, Title
 from replicator.operations import copying, recovering
 from replicator.operations.account_options import LoginOptions
 from replicator.operations.opening import open_node
+from replicator.types import Role
 
 
 def restored(context: typer.Context) -> None:
-    """Tell a station that its computer or its database was set back: it goes on, and the host brings it up to date."""
+    """Tell a node that its computer or its database was set back: it goes on, and learns from the other side."""
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node:
-        reason = recovering.restored(node)
+        reason, is_host = recovering.restored(node), node.role is Role.HOST
     if reason is not None:
         say(f"It had halted: {reason}.")
+    if is_host:
+        say("This host goes on under a new timeline. Run it: it asks its stations for what it has forgotten.")
+        say("What was written here after the backup and reached no station is lost: enter it again.")
+        say("Rules and tables that were changed after the backup must be set again.")
+        return
     say("This node goes on under a new epoch. Run it: the host brings it up to date.")
     say("What was written here after the backup and had not been sent is lost: enter it again.")
 

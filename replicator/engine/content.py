@@ -134,6 +134,7 @@ def _make_tables(replaying: Replaying, tables: list[Table]) -> None:
     known, database, connection = unit.tables, unit.database, unit.connection
     existing = set(database.table_names(connection))
     _check_tables(known, tables)
+    _give_up_former(unit, tables)
     for table in parents_first(tables):
         if table.name in existing:
             differences = database.differences(connection, table.definition)
@@ -150,6 +151,17 @@ def _make_tables(replaying: Replaying, tables: list[Table]) -> None:
         if old is None or old.definition != table.definition:
             database.install_capture(connection, table)
             replaying.silence.captured_anew(table)
+    unit.forget_catalogue()
+
+
+def _give_up_former(unit: Unit, tables: list[Table]) -> None:
+    """A table that was taken out at the host and added again has another number: what is known of it here begins anew,
+    as with a table that stood here before it was replicated."""
+    numbers = {table.name: table.id for table in tables}
+    for former in unit.tables.values():
+        if numbers.get(former.name, former.id) != former.id:
+            unit.database.remove_capture(unit.connection, former)
+            catalogue.delete_table(unit.connection, former.id)
     unit.forget_catalogue()
 
 

@@ -20,6 +20,7 @@ from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
 from replicator.engine.restarting import take_open
+from replicator.engine.taking_back import TakingBack
 from replicator.engine.timelines import of_link
 from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
@@ -32,13 +33,12 @@ from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.rules import RuleBook
-from replicator.protocol.salvaging import Salvage, take_back
+from replicator.protocol.salvaging import take_back
 from replicator.protocol.timelines import Timelines
 from replicator.protocol.working_set import TableState, WorkingSet
-from replicator.store import conflicts, rows, timelines
+from replicator.store import conflicts, rows
 from replicator.store.journal import Group
 from replicator.store.state import LinkState, Peer
-from replicator.store.timelines import Salvaged
 from replicator.types import NOWHERE, Image, Key, Position, Table
 
 CAREFUL = 1
@@ -215,37 +215,21 @@ class _Judging:
 
     def _take_back(self, changes: list[Proposal], context: GroupContext, outcome: Outcome) -> None:
         """Rows of lost versions; the station has them, whatever comes of them here."""
-        unit = self.unit
-        salvage = Salvage(self.timelines, self._origins(changes))
+        taking = TakingBack(self.unit, of_link(self.unit, self.peer.id), changes)
         if not self.careful:
             context.begin(changes)
         for change in changes:
             if self.careful:
                 self._load([(0, change)], [])
-            take_back(self.working[change.table], change, salvage, context, outcome, pack_row)
+            take_back(self.working[change.table], change, taking.salvage, context, outcome, pack_row)
             self.recipients.note_at(self.peer.id, change.table, change.key, change.image is not None)
             if self.careful:
+                taking.forget_told(outcome)
                 self._write(outcome)
                 outcome.records.clear()
                 outcome.conflicts.clear()
-        for table in {table for table, _ in salvage.taken}:
-            marks = {key: Salvaged(context.position, at) for (of, key), at in salvage.taken.items() if of == table}
-            timelines.keep_salvaged(unit.database, unit.connection, table, marks)
-
-    def _origins(self, changes: list[Proposal]) -> dict[tuple[int, Key], Position]:
-        """Of which lost version rows were given back before, where they still stand as they were."""
-        found: dict[tuple[int, Key], Position] = {}
-        for table in {change.table for change in changes}:
-            keys = [change.key for change in changes if change.table == table]
-            marks = timelines.load_salvaged(self.unit.database, self.unit.connection, table, keys)
-            versions = self.working[table].versions if not self.careful else {}
-            if self.careful and marks:
-                versions = rows.load_versions(self.unit.database, self.unit.connection, table, marks)
-            for key, mark in marks.items():
-                version = versions.get(key)
-                if version is not None and version.position == mark.at:
-                    found[table, key] = mark.origin
-        return found
+        taking.forget_told(outcome)
+        taking.keep(context.position)
 
     def _note_other_key(self, change: Proposal, context: GroupContext, outcome: Outcome) -> None:
         """A change whose station writes a key in another way: it gets the row as it is written here, and not its own.

@@ -186,6 +186,10 @@ def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:
         if node.role is Role.STATION:
             begin_anew(node, reason)
             return
+        reason += (
+            ". If that is so, say: replicator restored, and it asks its stations for what it has forgotten. If another "
+            "computer works as this host, leave this one halted"
+        )
     else:
         return
     node.halt(reason, known[1] if node.role is Role.STATION else known[0])

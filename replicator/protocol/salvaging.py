@@ -1,8 +1,7 @@
 """The host takes back a row that it has forgotten (protocol.md 5.12 step 5). Pure: works on a loaded working set.
 
-A station gives back rows whose versions the restored host has lost, oldest timeline and newest value alike; the version
-of the lost timeline decides. What the host or another station has written since then stays, and the difference goes on
-record.
+Several stations may give back the same row; the version of the lost timeline decides. What the host or another station
+has written since then stays, and the difference goes on record.
 """
 
 from __future__ import annotations
@@ -46,6 +45,7 @@ def take_back(
         return
     # What the lost version itself had taken the place of is no loss.
     unknown = version is not None and version.position > salvage.timelines.common(given.base)
+    unknown = unknown and (origin is None or origin[0] != given.base[0])
     result = given.image
     if state.unique or state.parents or state.children:
         result = enforce_constraints(state, given.key, given.image, context, outcome)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -87,6 +87,22 @@ def record(
             for conflict in conflicts
         ],
     )
+
+
+def station_images(
+    connection: Connection, kind: str, table: int, keys: Collection[Key]
+) -> set[tuple[Key, bytes | None]]:
+    """Rows of stations that are on record as conflicts of this kind: (key, packed row; None: it was deleted)."""
+    known: set[tuple[Key, bytes | None]] = set()
+    for chunk in sql.in_chunks(list(keys)):
+        found = sql.rows(
+            connection,
+            "SELECT row_key, station_image FROM replicator_conflict WHERE kind = ? AND table_id = ?"
+            f" AND row_key IN ({sql.marks(len(chunk))})",
+            (kind, table, *chunk),
+        )
+        known.update((key, image) for key, image in found)
+    return known
 
 
 def recent(

@@ -213,6 +213,7 @@ _MODULES = (
     "scope_keys",
     "slices",
     "state",
+    "timelines",
 )
 
 

@@ -11,12 +11,25 @@ from replicator.errors import UnknownName
 from replicator.protocol.messages import PartPlace, SegmentEntry, SegmentKind
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.working_set import Version
-from replicator.store import batches, conflicts, journal, journal_reading, parcels, rows, scope_keys, slices, sql, state
+from replicator.store import (
+    batches,
+    conflicts,
+    journal,
+    journal_reading,
+    parcels,
+    rows,
+    scope_keys,
+    slices,
+    sql,
+    state,
+    timelines,
+)
 from replicator.store.batches import Batch, BatchSegment
 from replicator.store.journal import Group
 from replicator.store.slices import Slice, SliceSegment
 from replicator.store.spool import InboundBatch
 from replicator.store.tables import journal_key
+from replicator.store.timelines import Salvaged
 from replicator.types import ColumnDefinition, ColumnType, Table, TableDefinition, TypeKind
 
 if TYPE_CHECKING:
@@ -65,6 +78,8 @@ def test_which_groups_touch_a_row(store: Store) -> None:
         store.database.upsert(connection, journal_key, [(1, KEYS[0], 4), (1, KEYS[0], 5), (1, KEYS[0], 5)])
         assert journal.pending(connection, 3, 1, KEYS) == {key: 4 if key else 5 for key in KEYS}
         assert journal.pending(connection, 4, 1, KEYS) == {b"": 5}
+        assert journal.first_pending(connection, 2, 1, KEYS) == dict.fromkeys(KEYS, 3)
+        assert journal.first_pending(connection, 4, 1, KEYS) == {b"": 5}
         assert journal.pending_keys(connection, 3, 1, b"", 2) == KEYS[1:3]
         assert journal_reading.groups_with(connection, 1, b"") == [3, 4, 5]
         many = [b"%06d" % number for number in range(sql.CHUNK + 7)]
@@ -103,6 +118,7 @@ def test_slices(store: Store) -> None:
         assert [slices.last_through(connection, (0, n)) for n in (3, 4, 6)] == [0, 1, 2]
         assert [slices.ending_at(connection, (1, n)) for n in (4, 5, 6)] == [1, None, 2]
         assert slices.ending_at(connection, (2, 4)) is None
+        assert [slices.first_behind(connection, slice_id) for slice_id in (0, 1, 2)] == [1, 5, None]
         assert slices.end_of(connection, 2) == (1, 6)
         assert slices.end_of(connection, 9) == (0, 0)
         assert slices.content_behind(connection, 1, 1) == [OTHER]
@@ -176,6 +192,10 @@ def test_digests(store: Store) -> None:
         batches.forget_digests(connection, 1, "in")
         assert batches.digest_of(connection, 1, "in", 1) is None
         assert batches.digest_of(connection, 1, "out", 1) == DIGEST
+        batches.remember_digest(connection, 1, "left", 9, OTHER)
+        batches.rename_digests(connection, 1, "out", "left")
+        assert [batches.digest_of(connection, 1, "left", n) for n in (1, 9)] == [DIGEST, None]
+        assert batches.digest_of(connection, 1, "out", 1) is None
 
 
 def test_parts_that_come(store: Store) -> None:
@@ -211,6 +231,11 @@ def test_versions(store: Store) -> None:
         assert rows.load_versions(store.database, connection, 1, KEYS) == expected
         assert rows.versions_of_table(connection, 1, b"", 9) == [expected[key] for key in KEYS[1:]]
         assert rows.load_versions(store.database, connection, 2, KEYS) == {}
+        behind = [(1, 1, (1, 9)), (1, 1, (1, FAR)), (1, 3, (0, 5)), (2, 9, (0, 0))]
+        found = [[version.key for version in rows.versions_behind(connection, 1, span, b"", 9)] for span in behind]
+        lost = [key for key in KEYS[1:] if expected[key].n > 9]
+        assert found == [lost, [], KEYS[1:], []]
+        assert rows.versions_behind(connection, 1, behind[0], b"", 1) == [expected[lost[0]]]
         assert rows.has_older(connection, 2)
         assert not rows.has_older(connection, 1)
 
@@ -239,10 +264,30 @@ def test_what_was_skipped(store: Store) -> None:
         rows.keep_skipped(store.database, connection, skipped)
         assert rows.has_skipped(connection)
         assert sorted(rows.skipped_keys(connection)) == sorted(skipped)
+        assert rows.skipped_of_table(connection, 2, KEYS[4], 1) == [(KEYS[5], (1, 2), (1, "ä"))]
         page = rows.skipped_images(connection, (1, KEYS[4]), 2)
         assert page == [(1, KEYS[5], (1, "ä")), (2, KEYS[1], (1, "ä"))]
         rows.drop_skipped(connection, list(skipped)[1:])
         assert rows.skipped_keys(connection) == [(1, b"")]
+
+
+def test_timelines(store: Store) -> None:
+    key, other = KEYS[1:3]
+    with store.transaction() as connection:
+        timelines.end(connection, 1, 1, (1, FAR))
+        timelines.end(connection, 1, 3, (3, 4))
+        timelines.end(connection, 2, 3, (3, 5))
+        assert timelines.load(connection, 1) == {1: (1, FAR), 3: (3, 4)}
+        timelines.end(connection, 1, 2, (2, 9))
+        assert timelines.load(connection, 1) == {1: (1, FAR), 2: (2, 9)}, "what came after it is over as well"
+        timelines.replace(connection, 1, {7: (0, 0)})
+        assert timelines.load(connection, 1) == {7: (0, 0)}
+        timelines.clear(connection, 1)
+        assert timelines.load(connection, 1) == {}
+        assert timelines.load(connection, 2) == {3: (3, 5)}
+        for origin in ((1, 7), (1, FAR)):
+            timelines.keep_salvaged(store.database, connection, 1, {key: Salvaged((2, 1), origin)})
+        assert timelines.load_salvaged(store.database, connection, 1, [key, other]) == {key: Salvaged((2, 1), (1, FAR))}
 
 
 def test_groups_that_were_seen(store: Store) -> None:
@@ -258,6 +303,8 @@ def test_conflicts(store: Store) -> None:
     known = {number: Table(number, f"t{number}", DEFINITION) for number in (1, 2)}
     with store.transaction() as connection:
         conflicts.record(connection, 1, (1, FAR), UID, NOW, [found, found._replace(key=b"", mask=0)], known)
+        assert conflicts.station_images(connection, str(kind), 1, KEYS) == {(KEYS[-1], None), (b"", None)}
+        assert conflicts.station_images(connection, "other", 1, KEYS) == set()
         conflicts.record(connection, 0, (1, 3), None, NOW + 9, [found._replace(table=2)], known)
         assert conflicts.count(connection) == 3
         first, second, third = conflicts.recent(connection)

@@ -126,6 +126,14 @@ def test_a_station_that_does_not_know_yet_is_not_held_up(office: Place, capsys: 
     assert office.done("status", "--json").json["needs"] == []
     office.done("journal", "list")
     office.done("conflict", "list")
+    # Added again it has another number: the station begins anew with it, and what it wrote meanwhile comes along.
+    station.sql("INSERT INTO orders (id, customer, note) SELECT 77, customer, 'written meanwhile' FROM orders LIMIT 1")
+    office.done("table", "add", "orders")
+    office.done("rule", "set", "Köln", "orders", "--to-remote", "all", "--to-host", "all")
+    for place in (office, station, office):
+        place.run()
+    assert office.sql("SELECT note FROM orders WHERE id = 77") == [("written meanwhile",)]
+    assert station.sql("SELECT * FROM orders") == office.sql("SELECT * FROM orders")
 
 
 def test_check_finds_and_mends_what_was_changed_behind_our_back(office: Place) -> None:

@@ -64,6 +64,8 @@ class End:
     heard: list[Heard] = field(default_factory=list)
     placed: list[Placement] = field(default_factory=list)
     contents_sent: int = 0
+    asking: bool = False
+    """Its stream begins with the word that it was set back."""
     locked: bool = False
     """Rows that a batch needs are held by the application: complete batches wait."""
 
@@ -129,7 +131,7 @@ class End:
     def receive(self, mail: Mail, now: int) -> Heard:
         header, link = mail.header, self.link
         links.check_binding(header, self.name, self.peer, link.role)
-        heard = links.hear(link, header, self.digests.get, now, WAIT, self.taken.get)
+        heard = links.hear(link, header, self.digests.get, now, WAIT, self.taken.get, asking=self.asking)
         self.heard.append(heard)
         if heard in (Heard.SUCCESSOR, Heard.SET_BACK):
             return heard

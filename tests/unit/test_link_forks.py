@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from small_link import NOW, End, Mail, exchange, joined
+from small_link import NOW, End, Mail, exchange, joined, pair
 
 from replicator.protocol import link as links
 from replicator.protocol.link import Heard, Placement
@@ -203,3 +203,64 @@ def test_a_new_epoch_keeps_what_is_known_of_probes() -> None:
     assert host.link.inbound.probe == 1
     links.new_outbound_epoch(station.link, (0, 2))
     assert (station.link.out.probe, station.link.out.n, station.link.out.acknowledged) == (1, 0, 0)
+
+
+# --- a host that was set back -----------------------------------------------------------------------------------------
+
+
+def set_back(host: End, epoch: int = 2) -> None:
+    """The host begins a new timeline with the word that it was set back."""
+    links.new_outbound_epoch(host.link, (epoch, 1))
+    host.opener, host.batches, host.digests, host.asking = "resync", {}, {}, True
+    host.write(b"where our past ends")
+
+
+def test_a_host_that_asks_does_not_mind_acks_that_it_has_forgotten() -> None:
+    host, station = joined()
+    old = copy.deepcopy(host)
+    station.write(b"acknowledged after the backup")
+    exchange(station, host, now=NOW)
+    set_back(old)
+    assert speak(station, old) is Heard.NOTHING_NEW, "it has not heard of it yet"
+    for mail in old.send(NOW):
+        station.receive(mail, NOW)
+    assert Placement.OPEN in station.placed
+    links.forget_peak(station.link)
+    begin_anew(station)
+    exchange(station, old, now=NOW)
+    assert Heard.SET_BACK not in [*old.heard, *station.heard[-3:]]
+    assert old.link.inbound.epoch == (0, 2)
+
+
+def test_a_station_that_begins_anew_has_to_hear_first_that_its_host_was_set_back() -> None:
+    host, station = joined()
+    set_back(host)
+    begin_anew(station)
+    mails = station.send(NOW)
+    before = host.link.inbound
+    host.receive(mails[0], NOW)
+    assert host.placed[-1] is Placement.UNTOLD
+    assert host.link.inbound is before
+    fresh, host = pair()[1], pair()[0]
+    links.new_outbound_epoch(host.link, (2, 1))
+    begin_anew(fresh)
+    host.receive(fresh.send(NOW)[0], NOW)
+    assert host.placed[-1] is Placement.OPEN, "one that knows nothing of the host has nothing to tell"
+
+
+@pytest.mark.parametrize("opener", ["snap", "rewind"])
+def test_a_station_that_was_not_asked_does_not_follow_into_a_new_timeline(opener: str) -> None:
+    host, station = joined()
+    links.new_outbound_epoch(host.link, (2, 2))
+    host.opener, host.batches, host.digests = opener, {}, {}
+    host.write(b"what another copy has answered to")
+    before = station.link.inbound
+    station.receive(host.send(NOW)[0], NOW)
+    assert station.placed[-1] is Placement.UNASKED
+    assert station.link.inbound is before
+    new, station = pair()
+    links.new_outbound_epoch(new.link, (2, 2))
+    new.opener = "snap"
+    new.write(b"a first load")
+    station.receive(new.send(NOW)[0], NOW)
+    assert station.placed[-1] is Placement.OPEN
