@@ -169,7 +169,7 @@ def _prepare(unit: Unit, peer: Peer, boxes: list[NodeMailbox], resend_now: bool)
     waiting = batches.waits(unit.connection, peer.id, numbers)
     owed = frozenset(route.mailbox for route in unit.routes(peer.id) if route.owed and route.mailbox in numbers)
     enrolling = not unit.is_host and unit.node.identity.bootstrap_key is not None
-    hello = peer.sent_at is None or unit.now - peer.sent_at >= settings.hello_wait
+    hello = links.hello_is_due(unit.now, peer.sent_at, settings.hello_wait)
     silence = links.probe_is_due(link, unit.now, enrolling)
     if unit.is_host and peer.sent_at is None and not waiting:
         hello = False  # nothing to say to a station that has no rule and has never been heard

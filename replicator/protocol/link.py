@@ -323,10 +323,18 @@ def _gaps(ranges: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]
 
 
 def probe_is_due(link: Link, now: int, waiting_for_answer: bool = False) -> bool:
-    """During silence only a small probe goes out: after a quarter of an hour, doubling to a day."""
+    """During silence only a small probe goes out: after a quarter of an hour, doubling to a day.
+
+    A moment that is further away was set by a clock that was wrong.
+    """
     out = link.out
     open_question = out.acknowledged < out.n or waiting_for_answer
-    return open_question and bool(out.probe_at) and now >= out.probe_at
+    return open_question and bool(out.probe_at) and (now >= out.probe_at or out.probe_at - now > DAY)
+
+
+def hello_is_due(now: int, sent_at: int | None, wait: int) -> bool:
+    """Nothing was sent for so long: without traffic no fork is found. Or it was by a clock that was wrong."""
+    return sent_at is None or now - sent_at >= wait or sent_at - now > MINUTE
 
 
 def probe(link: Link, now: int, probe_wait: int, in_silence: bool) -> int:

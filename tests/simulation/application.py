@@ -21,8 +21,10 @@ _KEYS = {name: f"SELECT {', '.join(spec.key)} FROM {name}" for name, spec in SPE
 class Application:
     """One node's application. `open` is true while it holds a transaction open over several steps."""
 
-    def __init__(self, node: str, path: Path, clockwork: Clockwork, unique: Callable[[], int]) -> None:
-        self.node, self._path, self._clockwork, self.unique = node, path, clockwork, unique
+    def __init__(
+        self, node: str, path: Path, clockwork: Clockwork, unique: Callable[[], int], skew: Callable[[], int]
+    ) -> None:
+        self.node, self._path, self._clockwork, self.unique, self._skew = node, path, clockwork, unique, skew
         self.dice: Random = clockwork.dice
         self.open = False
         self._numbers = count(1)
@@ -33,11 +35,14 @@ class Application:
         """Tables that this application writes to."""
         self.raw = self._connect()
         self.recursive = False
+        self._reader: sqlite3.Connection | None = None
+        self._read: Content = {}
+        self._read_tables: set[str] = set()
 
     def _connect(self) -> sqlite3.Connection:
         raw = sqlite3.connect(self._path, timeout=0, isolation_level=None, cached_statements=256)
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.create_function("julianday", -1, lambda *_: self._clockwork.julian_day())
+        raw.create_function("julianday", -1, lambda *_: self._clockwork.julian_day(self._skew()))
         return raw
 
     def use_recursive_triggers(self) -> None:
@@ -45,6 +50,7 @@ class Application:
         self.raw.execute("PRAGMA recursive_triggers = ON")
 
     def disconnect(self) -> None:
+        self.stop_reading()
         self.raw.close()
         self.open = False
 
@@ -109,6 +115,28 @@ class Application:
     def rollback(self) -> None:
         self.raw.execute("ROLLBACK")
         self.open = False
+
+    # --- a report that reads for long ---------------------------------------------------------------------------
+
+    @property
+    def reads(self) -> bool:
+        return self._reader is not None
+
+    def start_reading(self) -> None:
+        """A transaction that only reads, over many runs of the replicator."""
+        self._reader = self._connect()
+        self._reader.execute("BEGIN")
+        self._read_tables = set(self.tables())
+        self._read = read_all(self._reader, self._read_tables)
+
+    def stop_reading(self) -> bool:
+        """Whether it saw the same at the end as in the beginning."""
+        if self._reader is None:
+            return True
+        same = repr(read_all(self._reader, self._read_tables)) == repr(self._read)
+        self._reader.close()
+        self._reader = None
+        return same
 
     # --- deeds --------------------------------------------------------------------------------------------------
 

@@ -37,9 +37,9 @@ class Clockwork:
     def pass_time(self, microseconds: int) -> None:
         self.time += microseconds
 
-    def julian_day(self) -> float:
-        """For the triggers, which ask SQLite for the time."""
-        return self.time / 86_400_000_000 + 2_440_587.5
+    def julian_day(self, skew: int = 0) -> float:
+        """For the triggers, which ask SQLite for the time. `skew`: microseconds by which a clock is wrong."""
+        return (self.time + skew) / 86_400_000_000 + 2_440_587.5
 
     def chance(self, probability: float) -> bool:
         return self.dice.random() < probability

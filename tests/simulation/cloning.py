@@ -64,7 +64,7 @@ def at_rest(world: World, turn: int) -> None:
         if node.halted or node.new_name is not None:
             _look_after(world, node)
         elif turn >= PATIENCE and _twins(world, node):
-            _become(world, node)
+            become(world, node)
 
 
 def _twins(world: World, node: SimulatedNode) -> list[SimulatedNode]:
@@ -79,10 +79,10 @@ def _look_after(world: World, node: SimulatedNode) -> None:
         recovering.restored(node.process)
         node.halted = False
     else:
-        _become(world, node)
+        become(world, node)
 
 
-def _become(world: World, node: SimulatedNode) -> None:
+def become(world: World, node: SimulatedNode) -> None:
     """An invitation for it, then `copy`; either may die on its way and is done again."""
     if world.host.application.open or node.application.open:
         return

@@ -11,6 +11,7 @@ from replicator.operations.table_admin import set_tables
 from replicator.store import state
 from replicator.types import Kinds, Policy, Rule
 from tests.simulation.application import Application
+from tests.simulation.clockwork import HOUR, MINUTE
 from tests.simulation.watching import fingerprint
 
 if TYPE_CHECKING:
@@ -56,6 +57,22 @@ def random_policy(world: World, table: str | None = None) -> None:
         set_tables(node.process, [table], policy=policy)
 
     world.act(world.host, f"policy of {table}: {policy}", deed)
+
+
+def wrong_clock(world: World, node: SimulatedNode) -> None:
+    """A computer's clock jumps forth or back, by minutes, hours or months, or is right again."""
+    node.skew = world.dice.choice([0, 1, 1, -1]) * world.dice.choice([3 * MINUTE, 40 * HOUR, 2_000 * HOUR])
+    world.tell("%s: its clock is wrong by %d minutes", node.name, node.skew // MINUTE)
+
+
+def report(world: World, node: SimulatedNode) -> None:
+    """An application's transaction that reads for long begins or ends. What it sees never changes."""
+    if not node.application.reads:
+        world.tell("%s: the application begins a long report", node.name)
+        node.application.start_reading()
+    else:
+        world.tell("%s: its report ends", node.name)
+        world.expect(node.application.stop_reading(), "a long transaction saw something change")
 
 
 def replay(world: World) -> None:

@@ -29,6 +29,8 @@ def settle(world: World) -> bool:
     for node in world.nodes:
         if node.application.open:
             world.commit(node)
+        if world.chance(0.5):
+            node.skew = 0
     for post in world.posts:
         post.release()
         for name in {node.station for node in world.stations if node.is_copied}:

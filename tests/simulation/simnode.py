@@ -60,9 +60,13 @@ class SimulatedNode:
         self.station = name
         """The name that the others know it by: a copy of a computer has that of its original."""
         self.mail, self._clockwork, self._faults, self.settings = mail, clockwork, faults, settings
-        self.runtime = Runtime(clockwork.now, clockwork.random, lambda place: reached(self, place))
+        self.skew = 0
+        """Microseconds by which its computer's clock is wrong."""
+        self.runtime = Runtime(
+            lambda: clockwork.now() + self.skew, clockwork.random, lambda place: reached(self, place)
+        )
         self.progress = Watch(lambda: applying(self))
-        self.application = Application(name, folder / "app.db", clockwork, unique)
+        self.application = Application(name, folder / "app.db", clockwork, unique, lambda: self.skew)
         self._process: Node | None = None
         self._copy: Path | None = None
         self.undurable: list[Write] = []

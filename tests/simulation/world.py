@@ -53,7 +53,7 @@ FAULTS = (
     "restore",
     "image",
 )
-LATER = ("clone", "host-restore", "host-image")
+LATER = ("clone", "host-restore", "host-image", "clock", "report")
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -80,6 +80,8 @@ class World:
         self.ledger = Ledger()
         self._unique = itertools.count(first)
         self._stepping: SimulatedNode | None = None
+        self.dies_at: int | None = None
+        """Behind so many more crash points a process dies, and by nothing else; None: as the dice and faults decide."""
         self.watcher = Watcher(self)
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
         self.strangers = Strangers(folder / "mail", clockwork.dice)
@@ -166,6 +168,11 @@ class World:
             self.watcher.committed(node)
             if "interleave" in self.faults and self.chance(self._interleave(node)):
                 self.write(node)
+        if self.dies_at is not None:
+            self.dies_at -= 1
+            if self.dies_at == -1:
+                raise Crash(place, power="power" in self.faults)
+            return
         if "crash" in self.faults and self.chance(CRASH):
             raise Crash(place)
         if "power" in self.faults and self.chance(CRASH / 2):
@@ -370,6 +377,10 @@ class World:
         if "policies" in faults and chance(0.08):
             disturbing.random_policy(self)
         restoring.happenings(self, node)
+        if "clock" in faults and chance(0.05):
+            disturbing.wrong_clock(self, node)
+        if "report" in faults and chance(0.08):
+            disturbing.report(self, node)
         if "clone" in faults:
             cloning.happenings(self, node)
         if "tool" in faults and chance(0.12):

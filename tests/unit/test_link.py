@@ -19,6 +19,26 @@ def ends() -> tuple[End, End]:
     return pair()
 
 
+# --- clocks that were wrong -------------------------------------------------------------------------------------------
+
+
+def test_a_probe_that_a_wrong_clock_put_far_off_goes_out() -> None:
+    host, _ = joined()
+    host.write(b"lost")
+    assert host.send(NOW + 100 * DAY)
+    host.link.out.probe_at = NOW + 100 * DAY + WAIT
+    assert host.send(NOW + DAY), "the clock was set right, and nobody has heard of it"
+    assert not host.send(NOW + DAY), "the next one waits as usual"
+
+
+def test_a_sign_of_life_is_due_after_a_day_and_after_a_wrong_clock() -> None:
+    assert links.hello_is_due(NOW, None, DAY)
+    assert links.hello_is_due(NOW, NOW - DAY, DAY)
+    assert not links.hello_is_due(NOW, NOW - DAY + 1, DAY)
+    assert not links.hello_is_due(NOW, NOW + 5, DAY), "clocks are set back by a little all the time"
+    assert links.hello_is_due(NOW, NOW + 100 * DAY, DAY)
+
+
 # --- the way without trouble ------------------------------------------------------------------------------------------
 
 
