@@ -90,9 +90,10 @@ def of_link(unit: Unit, peer: int) -> Timelines:
 
 
 def ask(unit: Unit, state: LinkState) -> None:
-    """Open a stream that asks the station for what this host has forgotten, unless one is on its way."""
+    """Open a stream that asks the station for what was forgotten here, unless one of this timeline is on its way."""
     link, connection, peer = state.link, unit.connection, state.peer
-    if state.mode == RESYNC and link.out.acknowledged < link.out.n:
+    under_way = state.mode == RESYNC and link.out.acknowledged < link.out.n
+    if under_way and link.out.epoch[0] == unit.state.host_epoch:
         return
     unit.journal.finish()
     position, acknowledged = unit.state.position, link.out.acknowledged

@@ -88,6 +88,19 @@ def test_a_database_is_restored_from_a_backup(new_place: NewPlace, kind: str) ->
     all_equal(office, koeln, trier)
 
 
+def test_a_host_is_restored_again_from_a_backup_of_when_it_asked(new_place: NewPlace) -> None:
+    """What that backup asks on the way is of a timeline that is over: it asks anew."""
+    office, koeln, trier = joined(new_place)
+    office.back_up()
+    live_on(office, koeln, trier)
+    office.put_back()
+    office.run()
+    office.back_up()
+    exchange(koeln, office, trier)
+    office.put_back()
+    all_equal(office, koeln, trier)
+
+
 def test_a_restored_host_works_before_its_stations_have_answered(new_place: NewPlace) -> None:
     """What is written meanwhile stays; the value of before is on record."""
     office, koeln, trier = joined(new_place)

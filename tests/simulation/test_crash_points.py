@@ -1,5 +1,5 @@
-"""Side file, database and mail are written one after the other: a process dies, or the power goes, at every moment between
-them (protocol.md 3.4, W26)."""
+"""Side file, database and mail are written one after the other: a process dies, or the power goes, at every moment
+between them (protocol.md 3.4, W26)."""
 
 from __future__ import annotations
 
