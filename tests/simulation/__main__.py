@@ -27,12 +27,18 @@ def main() -> int:
         "--off", default="", help="rules of the engine to switch off, comma separated (see mutations.py)"
     )
     parser.add_argument("--faults", default="", help=f"these in every run and no others: {' '.join((*FAULTS, *LATER))}")
+    parser.add_argument("--besides", default="", help="these in every run, besides those that the dice give")
     parser.add_argument("--tables", default="", help=f"the applications write to these only: {' '.join(SPECS)}")
     parser.add_argument("--show", type=int, metavar="SEED", help="tell the story of this seed")
     arguments = parser.parse_args()
     for name in _names(arguments.off, MUTATIONS):
         switch_off(name)
-    focus = Focus(tuple(_names(arguments.faults, (*FAULTS, *LATER))), tuple(_names(arguments.tables, SPECS)))
+    known = (*FAULTS, *LATER)
+    focus = Focus(
+        tuple(_names(arguments.faults, known)),
+        tuple(_names(arguments.besides, known)),
+        tuple(_names(arguments.tables, SPECS)),
+    )
     running.prepare()
     try:
         if arguments.show is not None:

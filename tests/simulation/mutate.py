@@ -6,11 +6,12 @@ import argparse
 import os
 import sys
 from collections import Counter
+from functools import partial
 from multiprocessing import get_context
 
 from tests.simulation import running
 from tests.simulation.mutations import MUTATIONS, switch_off
-from tests.simulation.running import run_seed
+from tests.simulation.running import Focus, run_seed
 
 CHUNK = 16
 
@@ -39,10 +40,11 @@ def main() -> int:
 
 def _catch(name: str, first: int, most: int, jobs: int) -> tuple[int, dict[str, int]]:
     """(seeds run until the first that fails, 0 for none; what failed in its chunk of seeds, with the first seed)."""
+    run = partial(run_seed, focus=Focus(besides=MUTATIONS[name].faults))
     with get_context("fork").Pool(jobs, initializer=switch_off, initargs=(name,)) as pool:
         for start in range(first, first + most, CHUNK):
             seeds = range(start, min(start + CHUNK, first + most))
-            bad = {result.seed: result.bad for result in pool.imap_unordered(run_seed, seeds) if result.bad}
+            bad = {result.seed: result.bad for result in pool.imap_unordered(run, seeds) if result.bad}
             if bad:
                 counted = Counter(kind for kinds in bad.values() for kind in kinds)
                 kinds = {kind: min(seed for seed in bad if kind in bad[seed]) for kind, _ in counted.most_common()}

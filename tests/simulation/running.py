@@ -44,6 +44,8 @@ class Focus:
     """To look at one thing closely: these faults and no others, applications that write to these tables only."""
 
     faults: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
+    """These faults besides those that the dice give."""
     tables: tuple[str, ...] = ()
 
 
@@ -92,7 +94,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     kind = "fresh" if clockwork.chance(0.25) else "running"
     faults = {fault for fault in FAULTS if dice.random() < 0.4}
     faults |= {fault for fault in LATER if Random(f"{fault} {seed}").random() < 0.15}
-    faults = set(focus.faults) or faults
+    faults = set(focus.faults) or faults | set(focus.besides)
     settings = Settings(
         part_bytes=dice.choice((250, 800, 1_000_000)),
         slice_bytes=dice.choice((150, 1_000, 900_000)),

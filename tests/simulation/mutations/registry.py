@@ -14,14 +14,16 @@ class Mutation:
     what: str
     """What the engine does now, in words."""
     apply: Patch
+    faults: tuple[str, ...] = ()
+    """What has to happen for it to show: given to every seed, as it happens in few of them else."""
 
 
 MUTATIONS: dict[str, Mutation] = {}
 
 
-def mutation(name: str, what: str) -> Callable[[Patch], Patch]:
+def mutation(name: str, what: str, faults: tuple[str, ...] = ()) -> Callable[[Patch], Patch]:
     def note(patch: Patch) -> Patch:
-        MUTATIONS[name] = Mutation(what, patch)
+        MUTATIONS[name] = Mutation(what, patch, faults)
         return patch
 
     return note
