@@ -38,7 +38,7 @@ def happenings(world: World, node: SimulatedNode) -> None:
     database, computer = (ways[node.is_host] in world.faults for ways in (DATABASE, COMPUTER))
     if node.application.open or not (database or computer) or (node.is_host and not _all_joined(node)):
         return
-    if node.backup is None or world.chance(0.08):
+    if node.backup is None or world.chance(0.004 if "rare-backup" in world.faults else 0.08):
         back_up(world, node)
     elif database and world.chance(0.03):
         restore(world, node)
@@ -96,25 +96,27 @@ def decide(world: World, node: SimulatedNode, halted: Halted) -> None:
 
 
 def _put_back(world: World, node: SimulatedNode, backup: Backup) -> None:
-    if node.is_host:
-        _forget(world, node, backup)
-    else:
+    if not node.is_host:
         world.ledger.excuse(node.name, backup.writes)
     for post in world.posts:
         post.disown_bounces(node.station)
+    if node.is_host:
+        # Conflicts on record go with the database, but an operator may have read them (protocol.md, W33).
+        world.read_before.read(node)
+        world.forgotten_since = min(backup.writes, world.forgotten_since or backup.writes)
     node.set_back(backup.database)
     if node.is_host:
         world.forget_snapshots()
+    if world.forgotten_since is not None:
+        _forget(world, world.forgotten_since)
 
 
-def _forget(world: World, host: SimulatedNode, backup: Backup) -> None:
-    """What a station knows of the host's writes it gives back; the others are lost. Conflicts on record go with the
-    database, but an operator may have read them (protocol.md, W33)."""
+def _forget(world: World, since: int) -> None:
+    """What somebody knows of the writes that the host has lost is given back; what nobody knows any more is lost."""
     known: set[tuple[str, RowKey, str]] = set()
-    for node in world.stations:
+    for node in world.nodes:
         content = node.application.content()
         for (table, key), row in versions(node).items():
-            if row.tie == Tie.SHARED and key in content[table]:
+            if key in content[table] and (node.is_host or row.tie == Tie.SHARED):
                 known |= {(table, key, value) for value in tokens(table, content[table][key])}
-    world.ledger.excuse(host.name, backup.writes, known)
-    world.read_before.read(host)
+    world.ledger.excuse(world.host.name, since, known)

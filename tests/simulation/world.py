@@ -53,7 +53,7 @@ FAULTS = (
     "restore",
     "image",
 )
-LATER = ("clone", "host-restore", "host-image", "clock", "report")
+LATER = ("clone", "host-restore", "host-image", "rare-backup", "clock", "report")
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -103,6 +103,8 @@ class World:
         """Stations that had theirs before the seed began."""
         self.read_before = OnRecord()
         """What the host had on record before it was set back."""
+        self.forgotten_since: int | None = None
+        """How many writes there had been at the oldest backup that the host was set back to."""
 
     def add_node(self, name: str, settings: Settings) -> SimulatedNode:
         node = SimulatedNode(
