@@ -64,6 +64,33 @@ def _missing() -> None:
     judging.based_on_current = based
 
 
+@mutation("insert", "an insert over a row that stands counts as a change of it")
+def _insert() -> None:
+    original = judging.based_on_current
+
+    def based(current: Any, version: Any, proposal: Any, context: Any) -> bool:
+        if current is not None and proposal.change == "N":
+            proposal = proposal._replace(change="C")
+        return original(current, version, proposal, context)
+
+    judging.based_on_current = based
+
+
+@mutation(
+    "bounded",
+    "what a station says of the time of a change is believed, also where it lies ahead",
+    ("clock", "policies"),
+)
+def _bounded() -> None:
+    original = judging.judge
+
+    def judge_one(state: Any, proposal: Any, context: Any, *rest: Any) -> None:
+        context.received_at = 1 << 60
+        original(state, proposal, context, *rest)
+
+    judge.judge = judge_one
+
+
 @mutation("enforce", "the host takes what the rules of that time forbid")
 def _enforce() -> None:
     GroupContext.allowed = lambda _self, _table: "NCD"  # type: ignore[method-assign]

@@ -7,6 +7,8 @@ from typing import Any
 from replicator.engine import content, replay
 from replicator.engine.journalling import Journal
 from replicator.protocol import questions, replay_keys
+from replicator.protocol.replaying import Record
+from replicator.types import NOWHERE
 from tests.simulation.mutations.registry import mutation, nothing
 
 
@@ -92,3 +94,11 @@ def _scope() -> None:
             replaying_.pending = pending
 
     content._replay = without_pending
+
+
+@mutation("gonever", "a row that a snapshot removes keeps its old version", ("restore", "wide-rules"))
+def _gonever() -> None:
+    def delete(replaying: Any, _position: Any, table: Any, keys: Any) -> None:
+        content._replay(replaying, [Record(NOWHERE, table.id, "D", key, None, True) for key in keys], late=False)
+
+    content._delete = delete

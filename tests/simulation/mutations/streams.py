@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from replicator.engine import forwarding, publish
+from replicator.engine import collect, content, forwarding, publish, replay, session
 from replicator.engine.node import Unit
 from replicator.protocol import envelope, link
 from replicator.store import batches, slices
@@ -77,3 +78,67 @@ def _storefirst() -> None:
             yield fetched
 
     FolderMailbox.fetch = fetch  # type: ignore[method-assign]
+
+
+@mutation("reack", "neither a duplicate nor a probe earns an acknowledgement", ("loss", "dup", "crash"))
+def _reack() -> None:
+    original = link.place
+
+    def place(known: link.Link, *rest: Any) -> link.Placement:
+        due = known.inbound.acknowledgement_due
+        placement = original(known, *rest)
+        if placement in (link.Placement.DUPLICATE, link.Placement.STALE):
+            known.inbound.acknowledgement_due = due
+        return placement
+
+    def heard_probe(known: link.Link, number: int) -> None:
+        known.inbound.probe = max(known.inbound.probe, number)
+
+    link.place, link.heard_probe = place, heard_probe
+
+
+@mutation("ackapplied", "batches are acknowledged once they are there, applied or not", ("restore", "power", "reorder"))
+def _ackapplied() -> None:
+    told, heard = link.acknowledgement, link.hear
+
+    def acknowledgement(known: link.Link, missing: Any) -> Any:
+        ack = told(known, missing)
+        return ack if missing or ack.high <= ack.n else replace(ack, n=ack.high, digest=None)
+
+    def hear(known: link.Link, header: Any, digest_of: link.DigestOf, *rest: Any, **named: Any) -> link.Heard:
+        ack = header.acknowledgement
+        if ack.n and ack.digest is None:
+            header = replace(header, acknowledgement=replace(ack, digest=digest_of(ack.n)))
+        if header.echo.digest is not None and header.echo.n > known.inbound.n:
+            header = replace(header, echo=replace(header.echo, n=known.inbound.n, digest=None))
+        return heard(known, header, digest_of, *rest, **named)
+
+    link.acknowledgement, link.hear = acknowledgement, hear
+
+
+@mutation("probes", "nobody asks for news during silence, or says that it is there")
+def _probes() -> None:
+    link.probe_is_due = lambda *_: False
+    link.hello_is_due = lambda *_: False
+
+
+@mutation("wrongclock", "what a clock that was wrong has put off is waited for", ("clock", "loss"))
+def _wrongclock() -> None:
+    def probe(known: link.Link, now: int, waiting: bool = False) -> bool:
+        out = known.out
+        return (out.acknowledged < out.n or waiting) and bool(out.probe_at) and now >= out.probe_at
+
+    link.probe_is_due = probe
+    link.hello_is_due = lambda now, sent_at, wait: sent_at is None or now - sent_at >= wait
+
+
+@mutation("order", "requests are numbered before the changes of the same collect")
+def _order() -> None:
+    original = collect.collect
+
+    def early(unit: Unit) -> int:
+        collect._number_requests(unit)
+        return original(unit)
+
+    for module in (collect, content, replay, session):
+        module.collect = early
