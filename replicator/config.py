@@ -154,7 +154,13 @@ class Run(_Section):
     probe_minutes: int = Field(default=15, ge=1, le=1440, description="Minutes of silence before we ask for news.")
     probe_limit_hours: int = Field(default=24, ge=1, le=720, description="The wait doubles up to this many hours.")
     hello_hours: int = Field(default=24, ge=1, le=720, description="A sign of life at most once in so many hours.")
-    journal_days: int = Field(default=90, ge=1, le=3650, description="Days the journal is kept after all have it.")
+    journal_days: int = Field(default=90, ge=0, le=3650, description="Days the journal is kept after all have it.")
+    backup_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="Where backups are not announced (replicator backup done): no backup that is put back is older.",
+    )
     conflict_days: int = Field(
         default=400, ge=1, le=36500, description="Days that conflicts stay on record, settled or not."
     )
@@ -184,6 +190,13 @@ class Limits(_Section):
     mails_per_run: int = Field(default=0, ge=0, le=1_000_000, description="Most mails that one run sends; 0: all.")
     mails_per_hour: int = Field(
         default=0, ge=0, le=1_000_000, description="Most mails sent in an hour, as the provider allows; 0: all."
+    )
+    journal_percent: int = Field(
+        default=20,
+        ge=0,
+        le=1000,
+        description="Of the database's size: how much of the journal absent stations may hold back before they are let "
+        "go, to be loaded anew when they are back; 0: any amount.",
     )
     reserve_bytes: int = Field(default=50_000_000, ge=0, description="Disk space that is left free.")
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from replicator.cli.console import AsJson, Column, moment, print_json, print_listing, print_record
-from replicator.cli.formats import key_text, position_text, print_side_by_side, record, say
+from replicator.cli.console import AsJson, Column, human_size, moment, print_json, print_listing, print_record
+from replicator.cli.formats import counted, key_text, position_text, print_side_by_side, record, say
 from replicator.cli.session import session_of
-from replicator.operations import listings
+from replicator.operations import keeping, listings
 from replicator.operations.listings import JournalEntry, JournalGroup, JournalLine
-from replicator.operations.opening import open_view
+from replicator.operations.opening import open_node, open_view
 from replicator.protocol.describe import plain
 
 app = typer.Typer(help="The changes that this node has numbered.", no_args_is_help=True)
@@ -102,6 +102,31 @@ def _print_entry(entry: JournalEntry) -> None:
         return
     say(f"{line.table} {key_text(line.key)}: {line.kind}")
     print_side_by_side({"before": entry.before, "after": entry.after}, line.columns)
+
+
+@app.command("purge")
+def purge(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take out of the journal what all have and has been kept for long enough. Runs do it by themselves, bit by bit."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        done = keeping.purge_journal(node, dry=dry_run)
+    if as_json:
+        print_json(record(done))
+        return
+    gone, oldest = done.purged, moment(done.oldest_at)
+    parts = [counted(gone.groups, "group"), f"{human_size(gone.bytes)} of content"]
+    if gone.seen_groups:
+        parts.append(f"{counted(gone.seen_groups, 'number')} of groups that stations sent")
+    if gone.deleted_rows:
+        parts.append(f"what was known of {counted(gone.deleted_rows, 'deleted row')}")
+    say(f"{'Would go' if dry_run else 'Gone'}: {', '.join(parts)}." if gone else "Nothing is to be purged.")
+    since = f", the oldest of {oldest.astimezone():%Y-%m-%d %H:%M}" if oldest else ""
+    left = f"{counted(done.groups, 'group')}, {human_size(done.bytes)}{since}"
+    say(f"{'The journal holds' if dry_run else 'Left'}: {left}.")
 
 
 def join(program: typer.Typer) -> None:

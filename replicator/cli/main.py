@@ -22,6 +22,7 @@ from typer.main import get_command
 from replicator import __version__, core_dumps, logs
 from replicator.cli import (
     account,
+    backup,
     conflict,
     database,
     demo,
@@ -52,7 +53,23 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _log = logging.getLogger("replicator.cli.main")  # whatever this module is called when it is run by -m
 
-NOUNS = (setup, database, account, station, table, rule, runs, status, journal, conflict, mail, recovery, upgrade, demo)
+NOUNS = (
+    setup,
+    database,
+    account,
+    station,
+    table,
+    rule,
+    runs,
+    status,
+    journal,
+    conflict,
+    mail,
+    backup,
+    recovery,
+    upgrade,
+    demo,
+)
 """In the order of the help. Each file joins its commands to the program."""
 
 

@@ -140,6 +140,14 @@ def _row(link: LinkStatus, now: int) -> dict[str, Any]:
     }
 
 
+def held_back(link: LinkStatus) -> str:
+    """What of the journal is kept for it; '' where there is nothing."""
+    since = moment(link.holds_since)
+    if since is None:
+        return ""
+    return f"{human_size(link.holds_bytes)} of the journal since {since.astimezone():%Y-%m-%d %H:%M}"
+
+
 def full_mailbox(link: LinkStatus) -> str:
     at = moment(link.full_since)
     return f"mailbox of {link.name} is full since {at.astimezone():%Y-%m-%d %H:%M}" if at else ""
@@ -187,6 +195,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "batches taken": f"{link.applied} in epoch {position_text(link.in_epoch)}",
             "waiting to be applied": parked,
             "sequence": link.sequence,
+            "holds back": held_back(link) or None,
         },
         as_json=False,
     )

@@ -9,12 +9,16 @@ import typer
 from replicator.cli.console import AsJson, human_size, moment, print_json, print_record
 from replicator.cli.formats import counted, position_text, record, say
 from replicator.cli.session import session_of
-from replicator.cli.station import full_mailbox, print_links
+from replicator.cli.station import full_mailbox, held_back, print_links
 from replicator.operations import status
 from replicator.operations.opening import open_node, open_view
 from replicator.operations.status import MailboxStatus, Status
+from replicator.protocol.link import DAY
+from replicator.types import Role
 
 WAITS_FOR_A_PERSON = 3
+LONG = DAY
+"""Microseconds after which it is told what a station keeps us from forgetting."""
 
 
 def show_status(
@@ -70,6 +74,8 @@ def _print(found: Status, now: int) -> None:
     for link in found.links:
         if link.full_since is not None:
             say(full_mailbox(link))
+        if found.role is Role.HOST and link.holds_since is not None and now - link.holds_since > LONG:
+            say(f"{link.name} holds back {held_back(link)}")
     if not found.needs:
         say("Nothing waits for a person.")
         return

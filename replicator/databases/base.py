@@ -96,6 +96,10 @@ class Database(ABC):
         """Of the server or library, in numbers and dots: '16.3'. Costs no question to the server."""
 
     @abstractmethod
+    def size(self, connection: Connection) -> int:
+        """Bytes that the database takes on its disk, the application's tables and ours; as far as it knows."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
     @abstractmethod

@@ -14,6 +14,7 @@ from dataclasses import replace
 from replicator.engine import given_back
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
+from replicator.engine.marking import tell_of_gap
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
 from replicator.errors import PeerFault
@@ -75,6 +76,7 @@ def take_resync(unit: Unit, batch: InboundBatch) -> None:
     unit.node.side_file.write(replace(side, epoch=epoch))
     links.forget_peak(state.link)
     state.link.out.high = (0, _still_known(unit, state, told))
+    tell_of_gap(unit, told)
     _renew(unit, epoch)
     unit.notice(
         ASKED, str(batch.manifest.epoch[0]), f"{unit.peers[HOST_PEER].name} was set back, and gets back what it forgot"

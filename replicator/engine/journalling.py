@@ -141,7 +141,8 @@ class Journal:
             cutter.for_stations(self._begun, entries, self._controls, self._contents)
         else:
             cutter.for_host(self._begun, entries)
-        slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole)
+        size = sum(segment.size + len(segment.detail or b"") for segment in cutter.made)
+        slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole, size)
         slices.insert_slice(unit.connection, slice_, cutter.made)
         self._begun, self._entries, self._controls, self._contents, self._size = [], [], {}, [], 0
         self._torn = 0 if whole else slice_.id

@@ -15,6 +15,7 @@ from typing import Any
 from replicator.engine import working
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
+from replicator.engine.marking import heard_of_station, tell_of_forgotten
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
@@ -26,8 +27,9 @@ from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.coming import is_kept
+from replicator.protocol.control_bodies import born_body
 from replicator.protocol.images import lay_over
-from replicator.protocol.judging import judge, last_verdicts
+from replicator.protocol.judging import judge, last_verdicts, record_forgotten
 from replicator.protocol.keys import checked_key
 from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind
@@ -36,7 +38,7 @@ from replicator.protocol.rules import RuleBook
 from replicator.protocol.salvaging import take_back
 from replicator.protocol.timelines import Timelines
 from replicator.protocol.working_set import TableState, WorkingSet
-from replicator.store import conflicts, rows
+from replicator.store import conflicts, retention, rows
 from replicator.store.journal import Group
 from replicator.store.state import LinkState, Peer
 from replicator.types import NOWHERE, Image, Key, Position, Table
@@ -79,11 +81,19 @@ class _Judging:
     """The group under way begins an epoch: its rows are what this host has forgotten. True: it asked for them; False:
     it has them by now."""
     timelines: Timelines = field(init=False)
+    forgotten: bool = False
+    """The open group is older than any that is remembered: it may have been seen, so it is not applied either."""
+    horizon: Position = NOWHERE
+    """Groups of the station that were born before are not remembered."""
 
     def __post_init__(self) -> None:
         self.working = working.new_working_set(self.unit)
         self.recipients = Recipients(self.unit)
         self.timelines = of_link(self.unit, self.peer.id)
+        copied = self.unit.link(self.peer.id).copy_of
+        self.horizon = max(
+            retention.horizon(self.unit.connection, peer).heard_born for peer in (self.peer.id, copied or self.peer.id)
+        )
 
     # --- one segment -------------------------------------------------------------------------------------------------
 
@@ -127,7 +137,11 @@ class _Judging:
     def _begin(self, head: GroupHead, seen: bool) -> None:
         unit, link = self.unit, self.unit.link(self.peer.id)
         position = unit.next_position()
-        self.repeated, self.gives_back = seen, None
+        opens = head.control is not None and head.control[0] in _OPENERS
+        self.forgotten = not seen and not opens and head.born < self.horizon
+        self.repeated, self.gives_back = seen or self.forgotten, None
+        if self.forgotten:
+            tell_of_forgotten(unit, self.peer)
         epoch = link.link.inbound.epoch[1]
         self.group = Group(
             n=position[1],
@@ -190,6 +204,8 @@ class _Judging:
             for change in changes:
                 if self.careful:
                     self._load([(0, change)], [])
+                if self.forgotten:
+                    record_forgotten(self.working[change.table], change, outcome)
                 self._answer(change.table, change.key, outcome)
                 self._note_other_key(change, context, outcome)
         else:
@@ -253,6 +269,9 @@ class _Judging:
         if self.opener is not None and kind == self.opener:
             self.opener = None
             self.gives_back = _OPENERS[kind](self.unit, self.unit.link(self.peer.id), body)
+            return
+        if kind == "horizon":
+            heard_of_station(self.unit, self.peer.id, born_body(body))
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")

@@ -56,6 +56,14 @@ class Settings:
     probe_wait: int = 15 * MINUTE
     hello_wait: int = DAY
     conflicts_kept: int = 400 * DAY
+    journal_kept: int = 90 * DAY
+    """How long the journal is kept beyond what all have acknowledged."""
+    backups_kept: int = 90 * DAY
+    """Where nobody tells of backups: how old the oldest may be that is ever put back."""
+    journal_share: float = 0.2
+    """Of the database's size: what absent stations may hold back of the journal; 0: anything."""
+    least_interval: int = MINUTE
+    """Between two marks."""
     mails_per_run: int = 0
     """Mails that one run sends at most; 0: no limit."""
     mails_per_hour: int = 0

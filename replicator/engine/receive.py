@@ -17,7 +17,7 @@ from replicator.engine.incarnation import LEFT, begin_anew
 from replicator.engine.mailboxes import TROUBLE, Away, NodeMailbox
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
-from replicator.engine.restarting import RESYNC
+from replicator.engine.restarting import RESYNC, welcome_back
 from replicator.engine.routing import queue_parts
 from replicator.engine.timelines import ask
 from replicator.engine.unrecognised import Strangers
@@ -148,6 +148,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         state.save_peer(unit.connection, peer)
         settle_bounces(unit.connection, peer)
         found = unit.link(peer.id)
+        welcome_back(found)
         heard = _hear(unit, found, opened.header, freed)
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
             links.heard_probe(found.link, opened.header.probe)

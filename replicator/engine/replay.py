@@ -14,13 +14,14 @@ from replicator.engine.collect import collect, request
 from replicator.engine.content import Content, apply_rewind, apply_rule, apply_snapshot
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.incarnation import take_resync
+from replicator.engine.marking import heard_of_host
 from replicator.engine.node import Unit
 from replicator.engine.progress import Progress
 from replicator.engine.unrolling import Step, windows
 from replicator.engine.unsettled import Unsettled, row_of, sought_parents
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack
-from replicator.protocol.control_bodies import acknowledgement_body
+from replicator.protocol.control_bodies import acknowledgement_body, horizon_body
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord
 from replicator.protocol.questions import Questions
@@ -108,6 +109,8 @@ class Replaying:
             apply_snapshot(self, position, record.body)
         elif record.kind == "rewind":
             apply_rewind(self.unit.link(HOST_PEER), record.body)
+        elif record.kind == "horizon":
+            heard_of_host(self.unit, horizon_body(record.body))
         else:
             raise PeerFault(f"the host sent a record '{record.kind}', which this version does not know")
 

@@ -18,8 +18,9 @@ from replicator.store import batches, slices
 from replicator.store.state import LinkState
 from replicator.types import NOWHERE
 
-REWIND, SNAPSHOT, RESYNC = "rewind", "snapshot", "resync"
-"""Modes of a link that is to be begun anew; `RESYNC`: once its station has told what this host has forgotten."""
+REWIND, SNAPSHOT, RESYNC, AWAY = "rewind", "snapshot", "resync", "away"
+"""Modes of a link that is to be begun anew; `RESYNC`: once its station has told what this host has forgotten; `AWAY`:
+by a snapshot, when its station is heard of again."""
 RESTORED = "station-restored"
 """Kind of the notice that tells of it."""
 
@@ -40,6 +41,12 @@ def take_open(unit: Unit, state: LinkState, body: Any) -> bool:
         f"{unit.peers[state.peer].name} was set back to an earlier state and is brought up to date",
     )
     return again
+
+
+def welcome_back(state: LinkState) -> None:
+    """A station that was let go is heard of again: it gets everything in its rules."""
+    if state.mode == AWAY:
+        state.mode = SNAPSHOT
 
 
 def _begin_anew(unit: Unit, state: LinkState, told: OpenBody) -> None:
@@ -67,7 +74,7 @@ def load_anew(state: LinkState) -> None:
 
 def waits_for_snapshot(state: LinkState) -> bool:
     """Will all rows of its rules go to the station anyway?"""
-    return state.mode in (SNAPSHOT, RESYNC)
+    return state.mode in (SNAPSHOT, RESYNC, AWAY)
 
 
 def rewind_links(node: Node) -> int:

@@ -17,6 +17,7 @@ from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
+from replicator.engine.purging import Purged, purge_a_little
 from replicator.engine.receive import Received, receive
 from replicator.engine.restarting import rewind_links
 from replicator.engine.routing import note_away, settle_routes
@@ -42,6 +43,7 @@ class Summary:
     away: list[AwayMailbox] = field(default_factory=list)
     """Mailboxes that could not be used while others could."""
     forwarded: Forwarded = field(default_factory=Forwarded)
+    purged: Purged = field(default_factory=Purged)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -61,6 +63,7 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
         summary.collected += collect_gently(node)
         with node.unit() as unit:
             summary.collected += collect(unit)
+        summary.purged = purge_a_little(node)
         if node.role is Role.HOST:
             rewind_links(node)
             summary.snapshots = start_snapshots(node, show)

@@ -139,6 +139,9 @@ def settings_of(configuration: Configuration) -> Settings:
         probe_wait=run.probe_minutes * MINUTE,
         hello_wait=run.hello_hours * HOUR,
         conflicts_kept=run.conflict_days * DAY,
+        journal_kept=run.journal_days * DAY,
+        backups_kept=run.backup_days * DAY,
+        journal_share=limits.journal_percent / 100,
     )
 
 

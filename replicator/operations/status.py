@@ -8,9 +8,11 @@ from pathlib import Path
 
 from replicator.engine.bounced import FULL
 from replicator.engine.fitness import refusals
+from replicator.engine.holding import held_back
 from replicator.engine.mail_packing import mails_waiting
 from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
+from replicator.engine.restarting import waits_for_snapshot
 from replicator.errors import UnknownName
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
@@ -70,6 +72,10 @@ class LinkStatus:
     parked_bytes: int
     sequence: int
     """At the host: sequence number of the station's last change that was judged. At a station: of its own."""
+    holds_bytes: int
+    """Of the journal's content, what is kept for this link alone or with others: it has not acknowledged it."""
+    holds_since: int | None
+    """When the oldest change of it was made."""
     unfit: list[str]
     """At the host: what of the station's rules its database can't hold, a sentence each, where one station is shown."""
 
@@ -164,6 +170,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
     out, inbound = found.link.out, found.link.inbound
     mails, size = max((_waiting(view, peer.id, route) for route in routes.of_peer(connection, peer.id)), default=(0, 0))
     key = peer.public_key or peer.bootstrap_key
+    holds, since = held_back(connection, found)
     return LinkStatus(
         name=peer.name,
         title=peer.title,
@@ -177,7 +184,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         created_at=peer.created_at,
         heard_at=peer.heard_at,
         sent_at=peer.sent_at,
-        starts_anew=found.mode == "snapshot",
+        starts_anew=waits_for_snapshot(found),
         out_epoch=out.epoch,
         made=out.n,
         acknowledged=out.acknowledged,
@@ -193,6 +200,8 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         parked_batches=len(parcels.all_parked(connection, peer.id)),
         parked_bytes=parcels.parked_bytes(connection, peer.id),
         sequence=found.applied_n if view.is_host else found.judged_n,
+        holds_bytes=holds,
+        holds_since=since,
         unfit=[],
     )
 

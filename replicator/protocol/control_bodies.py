@@ -155,6 +155,37 @@ def resync_body(body: Any) -> ResyncBody:
         raise PeerFault("the host's word that it was set back is malformed") from error
 
 
+@dataclass(frozen=True, slots=True)
+class HorizonBody:
+    """The host will never be set back behind this (protocol.md 5.15)."""
+
+    epoch: Epoch
+    """Of the station's stream."""
+    n: int
+    """The station's groups up to here, in that epoch, are in the host's backup."""
+    forgotten: Position
+    """Of rows that were deleted up to here the host no longer knows."""
+
+    def plain(self) -> dict[str, Any]:
+        return {"epoch": list(self.epoch), "n": self.n, "forgotten": list(self.forgotten)}
+
+
+def horizon_body(body: Any) -> HorizonBody:
+    """Raises PeerFault."""
+    try:
+        return HorizonBody(_pair(body["epoch"]), _integer(body["n"], 0, COUNT), _pair(body["forgotten"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("a record that tells of a backup is malformed") from error
+
+
+def born_body(body: Any) -> Position:
+    """Of a station's request `horizon`: groups born before are in no backup of it. Raises PeerFault."""
+    try:
+        return _pair(body)
+    except (TypeError, ValueError) as error:
+        raise PeerFault("a station's request that tells of a backup is malformed") from error
+
+
 def rule_body(body: Any) -> RuleBody:
     """Raises PeerFault."""
     try:

@@ -153,6 +153,14 @@ def _store(
     )
 
 
+def record_forgotten(state: TableState, proposal: Proposal, outcome: Outcome) -> None:
+    """A change of which nobody can tell whether it was judged before: the row stays as it is, and what the station
+    sent goes on record (protocol.md 5.7, "forgotten, or a copy's group")."""
+    current = state.rows.get(proposal.key)
+    if not same_image(proposal.image, current):
+        _put_on_record(state, proposal, current, ConflictKind.FORGOTTEN, outcome)
+
+
 def _record(state: TableState, proposal: Proposal, result: Image | None, forbidden: bool, outcome: Outcome) -> None:
     """Both images go on record, who wrote the host's, and when."""
     current, image = state.rows.get(proposal.key), proposal.image
@@ -164,6 +172,13 @@ def _record(state: TableState, proposal: Proposal, result: Image | None, forbidd
         kind = ConflictKind.CHANGED_DELETED
     else:
         kind = ConflictKind.BOTH_INSERTED if proposal.change == "N" else ConflictKind.BOTH_CHANGED
+    _put_on_record(state, proposal, result, kind, outcome)
+
+
+def _put_on_record(
+    state: TableState, proposal: Proposal, result: Image | None, kind: ConflictKind, outcome: Outcome
+) -> None:
+    current, image = state.rows.get(proposal.key), proposal.image
     version = state.versions.get(proposal.key)
     outcome.conflicts.append(
         Conflict(

@@ -38,6 +38,7 @@ class ConflictKind(StrEnum):
     CHANGED_DELETED = "changed-here-deleted-at-host"
     DELETED_CHANGED = "deleted-here-changed-at-host"
     FORBIDDEN = "forbidden-by-rule"
+    FORGOTTEN = "older-than-backups"
     PARENT_KEPT = "parent-kept"
     PARENT_RESTORED = "parent-restored"
     PARENT_MISSING = "parent-missing"

@@ -89,6 +89,16 @@ def unacknowledged(connection: Connection, peer: int) -> list[Unacknowledged]:
     return [Unacknowledged(n, size, probe, bool(repeated)) for n, size, probe, repeated in found]
 
 
+def first_unacknowledged(connection: Connection, peer: int) -> tuple[str | None, Position] | None:
+    """(opener, position that it covers) of the first batch under way to this peer; None: all is acknowledged."""
+    row = sql.one(
+        connection,
+        "SELECT opener, high_epoch, high_n FROM replicator_batch_out WHERE peer = ? ORDER BY n LIMIT 1",
+        (peer,),
+    )
+    return None if row is None else (row[0], (row[1], row[2]))
+
+
 def drop_batches(connection: Connection, peer: int, upto: int) -> tuple[Position | None, int, list[bytes]]:
     """Forget batches up to number `upto`: (position covered by the last, window bytes freed, spooled digests)."""
     last = sql.one(

@@ -40,6 +40,9 @@ def save_versions(database: Database, connection: Connection, versions: list[Ver
     for shared, found in alike.items():
         values = dict(zip(_SHARED, shared, strict=True))
         database.upsert(connection, tables.row_version, list(map(_own_values, found)), values)
+        if values["deleted"]:
+            gone = [(version.epoch, version.n, version.table_id, version.key) for version in found]
+            database.upsert(connection, tables.tombstone, gone)
 
 
 def versions_of_table(connection: Connection, table: int, after: Key, limit: int) -> list[Version]:

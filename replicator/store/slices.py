@@ -24,6 +24,8 @@ class Slice(NamedTuple):
     first_n: int
     last_n: int
     whole: bool
+    size: int = 0
+    """Bytes of its segments, and of what the journal keeps beside them."""
 
 
 class SliceSegment(NamedTuple):
@@ -73,10 +75,10 @@ def next_slice_id(connection: Connection) -> int:
 def slices_after(connection: Connection, after: int, limit: int) -> list[Slice]:
     found = sql.rows(
         connection,
-        "SELECT id, host_epoch, first_n, last_n, whole FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, host_epoch, first_n, last_n, whole, size FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
     )
-    return [Slice(number, epoch, first, last, bool(whole)) for number, epoch, first, last, whole in found]
+    return [Slice(number, epoch, first, last, bool(whole), size) for number, epoch, first, last, whole, size in found]
 
 
 def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSegment]:
@@ -115,8 +117,12 @@ def take_content(connection: Connection, n: int) -> list[SegmentEntry]:
 
 def last_through(connection: Connection, position: Position) -> int:
     """The last slice of this node's journal that ends at or before this position; 0: there is none."""
-    row = sql.one(connection, "SELECT max(id) FROM replicator_slice WHERE last_n <= ?", (position[1],))
-    return row[0] if row and row[0] is not None else 0
+    row = sql.one(
+        connection,
+        "SELECT id FROM replicator_slice WHERE last_n <= ? ORDER BY last_n DESC, id DESC LIMIT 1",
+        (position[1],),
+    )
+    return row[0] if row else 0
 
 
 def first_behind(connection: Connection, slice_id: int) -> int | None:

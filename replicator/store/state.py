@@ -138,6 +138,8 @@ _OF_A_PEER = (
     "batch_in",
     "part_in",
     "timeline",
+    "horizon",
+    "mark_link",
 )
 
 

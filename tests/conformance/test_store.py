@@ -208,6 +208,8 @@ _MODULES = (
     "numbers",
     "outgoing",
     "parcels",
+    "purging",
+    "retention",
     "routes",
     "rows",
     "scope_keys",

@@ -136,9 +136,10 @@ def journal_of(node: SimulatedNode) -> list[Sent]:
     with node.process.database.transaction(write=False) as connection:
         tables = catalogue.load_tables(connection)
         definitions = {number: table.definition for number, table in tables.items()}
-        groups = journal.groups(connection, 0, 1 << 60)
-        for slice_id in journal_reading.slices_after(connection, 0):
-            for change in journal_reading.changes_of_slice(connection, slice_id, definitions):
+        kept = connection if node.archive is None else node.archive.connection
+        groups = journal.groups(kept, 0, 1 << 60)
+        for slice_id in journal_reading.slices_after(kept, 0):
+            for change in journal_reading.changes_of_slice(kept, slice_id, definitions):
                 if not change.table:
                     continue
                 name = tables[change.table].name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import Halted
-from replicator.operations import recovering
+from replicator.operations import keeping, recovering
 from replicator.types import Tie
 from tests.simulation.records import versions
 from tests.simulation.schema import RowKey, tokens
@@ -26,6 +26,8 @@ class Backup:
     home: Files
     writes: int
     """How many writes there had been."""
+    archive: bytes | None
+    """The journal with what was purged of it."""
     joined: bool
     """It had a key of its own: another one would be refused, as an invitation works once."""
 
@@ -36,8 +38,16 @@ DATABASE, COMPUTER = ("restore", "host-restore"), ("image", "host-image")
 
 def happenings(world: World, node: SimulatedNode) -> None:
     database, computer = (ways[node.is_host] in world.faults for ways in (DATABASE, COMPUTER))
+    if "horizon" in world.faults and not (database or computer or node.halted or node.new_name is not None):
+        if world.chance(0.03):
+            _never_set_back(world, node)
+        return
     if node.application.open or not (database or computer) or (node.is_host and not _all_joined(node)):
         return
+    if node.halted or node.new_name is not None:
+        return  # a person has it in hand
+    if "horizon" in world.faults and world.chance(0.1):
+        announce(world, node)
     if node.backup is None or world.chance(0.004 if "rare-backup" in world.faults else 0.08):
         back_up(world, node)
     elif database and world.chance(0.03):
@@ -56,10 +66,30 @@ def back_up(world: World, node: SimulatedNode) -> None:
     """Of durable state only (protocol.md 3.5)."""
     world.tell("%s: BACKUP", node.name)
     node.durable()
+    if "horizon" in world.faults:
+        keeping.begin_backup(node.process)
+        node.durable()
+        node.announced = False
     home = node.folder / "home"
     files = {path.relative_to(home): path.read_bytes() for path in home.rglob("*") if path.is_file()}
     joined = node.is_host or node.identity().bootstrap_key is None
-    node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, joined)
+    archive = None if node.archive is None else node.archive.saved()
+    node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, archive, joined)
+
+
+def announce(world: World, node: SimulatedNode) -> None:
+    """The backup is where it belongs: no older one will be put back."""
+    if node.backup is not None and not node.announced:
+        world.tell("%s: its backup is DONE", node.name)
+        keeping.finish_backup(node.process)
+        node.announced = True
+
+
+def _never_set_back(world: World, node: SimulatedNode) -> None:
+    """A node of which no backup is put back may say of any moment that this is so."""
+    world.tell("%s: a backup that nobody will need", node.name)
+    keeping.begin_backup(node.process)
+    keeping.finish_backup(node.process)
 
 
 def restore(world: World, node: SimulatedNode) -> None:
@@ -104,7 +134,8 @@ def _put_back(world: World, node: SimulatedNode, backup: Backup) -> None:
         # Conflicts on record go with the database, but an operator may have read them (protocol.md, W33).
         world.read_before.read(node)
         world.forgotten_since = min(backup.writes, world.forgotten_since or backup.writes)
-    node.set_back(backup.database)
+    node.set_back(backup.database, backup.archive)
+    node.announced = True
     if node.is_host:
         world.forget_snapshots()
     if world.forgotten_since is not None:

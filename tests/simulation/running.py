@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from replicator.engine.node import Settings
+from replicator.protocol.link import DAY
 from tests.simulation import template
 from tests.simulation.application import DEEDS
-from tests.simulation.clockwork import Clockwork, Crash
+from tests.simulation.clockwork import HOUR, Clockwork, Crash
 from tests.simulation.disturbing import USUAL, change_rules, random_policy, some_rule
 from tests.simulation.resting import replay_everything, settle
 from tests.simulation.sizes import small_sizes
@@ -24,6 +26,9 @@ from tests.simulation.verifying import verify
 from tests.simulation.world import FAULTS, LATER, World
 
 STEPS = (25, 90)
+NEVER = 10_000 * DAY
+ODDS = {"purge": 0.3, "horizon": 0.5}
+"""Of faults that came later."""
 LIMIT = 60
 """Seconds, a hundred times what a seed takes."""
 
@@ -93,7 +98,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     stations = dice.choice((2, 2, 3))
     kind = "fresh" if clockwork.chance(0.25) else "running"
     faults = {fault for fault in FAULTS if dice.random() < 0.4}
-    faults |= {fault for fault in LATER if Random(f"{fault} {seed}").random() < 0.15}
+    faults |= {fault for fault in LATER if Random(f"{fault} {seed}").random() < ODDS.get(fault, 0.15)}
     faults = set(focus.faults) or faults | set(focus.besides)
     settings = Settings(
         part_bytes=dice.choice((250, 800, 1_000_000)),
@@ -102,6 +107,8 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
         window_bytes=dice.choice((500, 5_000, 20_000_000)),
         mails_per_run=dice.choice((0, 0, 0, 8)),
         mails_per_hour=dice.choice((0, 0, 0, 40)),
+        backups_kept=NEVER,
+        **_keeping(dice, faults),
     )
     folder = prepare() / f"seed-{seed}"
     template.copy(prepare() / f"{kind}-{stations}", folder)
@@ -124,6 +131,17 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
         world.close()
         shutil.rmtree(folder, ignore_errors=True)
     return Result(seed, tuple(world.bad), steps, world.ledger.written, len(world.post.sent), tuple(world.story or ()))
+
+
+def _keeping(dice: Random, faults: set[str]) -> dict[str, Any]:
+    """How long the journal is kept, and how much of it: nobody's backups are announced by the clock."""
+    if "purge" not in faults:
+        return {"journal_kept": NEVER}
+    return {
+        "journal_kept": dice.choice((0, HOUR, 8 * HOUR)),
+        "journal_share": dice.choice((0, 0.001, 0.004)),
+        "least_interval": dice.choice((1, HOUR)),
+    }
 
 
 class TookTooLong(Exception):

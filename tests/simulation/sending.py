@@ -54,6 +54,9 @@ class Account:
     """Tables with a rule in any direction: a snapshot brings these."""
     unsure: set[tuple[str, RowKey]] = field(default_factory=set)
     """Of a copy: rows as its original has them, of which nothing came since under the copy's own name."""
+    passed_over: set[str] = field(default_factory=set)
+    """Tables without a rule when a snapshot took the place of the log: what this had for them never came, and their
+    rows stay as they were."""
 
     def note(self, table: str, key: RowKey, row: Row | None, *, comes: bool) -> None:
         self.unsure.discard((table, key))
@@ -66,6 +69,7 @@ class Account:
     def content(self, table: str, rows: dict[RowKey, Row]) -> None:
         """A widened rule or a snapshot brings the table."""
         everything = Kinds.NEW in self.down.get(table, Kinds.NONE)
+        self.passed_over.discard(table)
         new = {key: row for key, row in rows.items() if everything or (table, key) in self.has}
         self.has = {place: row for place, row in self.has.items() if place[0] != table}
         self.unsure = {place for place in self.unsure if place[0] != table}
@@ -77,6 +81,7 @@ class Account:
         """Its link begins anew with everything in its rules."""
         for table in self.ruled:
             self.content(table, rows[table])
+        self.passed_over |= rows.keys() - self.ruled
 
 
 def accounts(world: World) -> dict[str, Account]:
@@ -84,7 +89,9 @@ def accounts(world: World) -> dict[str, Account]:
     with world.host.process.database.transaction(write=False) as connection:
         tables = catalogue.load_tables(connection)
         names = {number: table.name for number, table in tables.items()}
-        steps = sorted(_steps(connection, tables), key=lambda step: step.place)
+        archive = world.host.archive
+        log = connection if archive is None else archive.connection
+        steps = sorted(_steps(connection, log, tables), key=lambda step: step.place)
         peers = dict(connection.exec_driver_sql("SELECT id, name FROM replicator_peer").fetchall())
         copies = connection.exec_driver_sql(COPIES).fetchall()
     rows: Content = {name: dict(world.at_first[name]) for name in SPECS}
@@ -146,9 +153,9 @@ def _take_control(
             account.content(names[table], rows[names[table]])
 
 
-def _steps(connection: Connection, tables: dict[int, Table]) -> Iterator[Step]:
+def _steps(connection: Connection, log: Connection, tables: dict[int, Table]) -> Iterator[Step]:
     sets = RecipientSets.load(connection).stations
-    for digest, size, raw_size, recipients, peer, origin, frame in connection.exec_driver_sql(
+    for digest, size, raw_size, recipients, peer, origin, frame in log.exec_driver_sql(
         "SELECT digest, size, raw_size, recipients, peer, origin, frame FROM replicator_slice_segment"
         " WHERE frame IS NOT NULL ORDER BY slice, ordinal"
     ).fetchall():

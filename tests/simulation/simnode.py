@@ -22,6 +22,7 @@ from replicator.store.home import Home
 from replicator.store.identity import Identity, IdentityFile
 from replicator.types import Role
 from tests.simulation.application import Application
+from tests.simulation.archive import Archive
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.ledger import Write
 from tests.simulation.post import SimulatedMailbox, SimulatedStick, address
@@ -74,6 +75,8 @@ class SimulatedNode:
         self.stick: Stick | None = None
         """Its second mailbox."""
         self.backup: Backup | None = None
+        self.announced = True
+        """There is no backup that the other side has not heard of."""
         self.images = 0
         """How often the whole computer was set back."""
         self.was_set_back = False
@@ -83,6 +86,9 @@ class SimulatedNode:
         """Another computer has or had its name."""
         self.new_name: Path | None = None
         """The invitation by which it is being made a station of its own."""
+        self.archive = Archive() if "purge" in faults else None
+        if self.archive is not None:
+            self.archive.update(self.application.raw)
 
     @property
     def is_host(self) -> bool:
@@ -122,6 +128,11 @@ class SimulatedNode:
         self.kill()
         self.application.disconnect()
 
+    def end(self) -> None:
+        self.close()
+        if self.archive is not None:
+            self.archive.close()
+
     # --- power ---------------------------------------------------------------------------------------------------
 
     def before_write(self) -> None:
@@ -138,6 +149,8 @@ class SimulatedNode:
 
     def durable(self) -> None:
         """A commit of ours: all before it is on the disk."""
+        if self.archive is not None:
+            self.archive.update(self.application.raw)
         self._copy = None
         self.undurable = []
 
@@ -154,14 +167,16 @@ class SimulatedNode:
         self.application.reconnect()
         return lost
 
-    def set_back(self, database: bytes) -> None:
+    def set_back(self, database: bytes, archive: bytes | None) -> None:
         """The database is as it was once; all else in the folder stays."""
         self.close()
+        if self.archive is not None and archive is not None:
+            self.archive.put_back(archive)
         for name in ("app.db-wal", "app.db-shm"):
             (self.folder / name).unlink(missing_ok=True)
         (self.folder / "app.db").write_bytes(database)
-        self.durable()
         self.application.reconnect()
+        self.durable()
 
 
 @dataclass(frozen=True)

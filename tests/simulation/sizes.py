@@ -19,6 +19,7 @@ from replicator.engine import (
     mailing,
     packing,
     publish,
+    purging,
     replay,
 )
 
@@ -39,6 +40,12 @@ SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
     (mailing, "LOOK_AHEAD", (1, 3)),
     (mail_packing, "MOST_PARTS", (1, 2)),
 ]
+LATER_SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
+    (purging, "BYTES", (1, 1_000)),
+    (purging, "SLICES", (1, 2)),
+    (purging, "ROWS", (1, 2)),
+]
+"""With dice of their own, so that the seeds keep their stories."""
 
 
 FOR_SMALL_MAILS = {(mailbox_limits, "SMALLEST_PART"): 20, (mailbox_limits, "WRAPPING"): 1_900}
@@ -52,6 +59,11 @@ def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
     for module, name, choices in SIZES if dice.random() < 0.5 else ():
         if dice.random() < 0.35:
             chosen[module, name] = dice.choice(choices)
+    own = Random()
+    own.setstate(dice.getstate())
+    for module, name, choices in LATER_SIZES:
+        if own.random() < 0.3:
+            chosen[module, name] = own.choice(choices)
     chosen |= FOR_SMALL_MAILS
     usual = {place: getattr(*place) for place in chosen}
     for (module, name), size in chosen.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from replicator.engine import bounced, forwarding, incarnation, restarting, timelines, twin, unrecognised
+from replicator.engine import bounced, forwarding, holding, incarnation, restarting, timelines, twin, unrecognised
 from replicator.types import Kinds, Rule, Tie
 from tests.simulation.disturbing import ALL
 from tests.simulation.ledger import Write
@@ -52,7 +52,7 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
         twin.TAKEN,
         twin.BECAME,
     )
-    usual = ("set-aside", "mail-size", *bounced.KINDS, *strangers, *restores)
+    usual = ("set-aside", "mail-size", holding.LET_GO, *bounced.KINDS, *strangers, *restores)
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual:
             continue
@@ -159,6 +159,8 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
     # A station that was set back gets by a snapshot what its rules let down, and no more.
     set_back = node.backup is not None or world.host.backup is not None or node.is_copied
     for table, key in () if set_back else account.has:
+        if table in account.passed_over:
+            continue
         if key not in mine[table] and (table, key) not in left_out:
             tie = known[table, key].tie if (table, key) in known else ""
             world.expect(
@@ -169,6 +171,8 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
     rules = rules_of(world, node.station)
     for (table, key), row in known.items():
         if row.tie != "S" or row.edited or key not in mine[table] or (table, key) in left_out | account.unsure:
+            continue
+        if table in account.passed_over:
             continue
         sent = account.has.get((table, key))
         if world.host.backup is not None and (sent is None or Kinds.CHANGED not in rules[table].to_remote):

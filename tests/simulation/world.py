@@ -11,6 +11,7 @@ from replicator.engine.apply import apply_ready
 from replicator.engine.collect import collect
 from replicator.engine.node import Settings
 from replicator.engine.publish import publish
+from replicator.engine.purging import purge
 from replicator.engine.receive import receive
 from replicator.engine.send import send
 from replicator.engine.session import Summary
@@ -53,7 +54,7 @@ FAULTS = (
     "restore",
     "image",
 )
-LATER = ("clone", "host-restore", "host-image", "rare-backup", "clock", "report")
+LATER = ("clone", "host-restore", "host-image", "rare-backup", "clock", "report", "purge", "horizon")
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -136,7 +137,7 @@ class World:
 
     def close(self) -> None:
         for node in self.nodes:
-            node.close()
+            node.end()
 
     # --- telling -------------------------------------------------------------------------------------------------
 
@@ -308,6 +309,9 @@ class World:
         resend_now = self.chance(0.1)
         self.act(node, "send", lambda node: send(node.process, resend_now=resend_now, progress=node.progress))
 
+    def purge(self, node: SimulatedNode) -> None:
+        self.act(node, "purge", lambda node: purge(node.process, self.dice.choice([1, 3, None])))
+
     # --- the application -----------------------------------------------------------------------------------------
 
     def write(self, node: SimulatedNode, *, keep_open: bool = False) -> None:
@@ -378,6 +382,8 @@ class World:
             disturbing.random_rule(self)
         if "policies" in faults and chance(0.08):
             disturbing.random_policy(self)
+        if "purge" in faults and node.name not in self.away and chance(0.06):
+            self.purge(node)
         restoring.happenings(self, node)
         if "clock" in faults and chance(0.05):
             disturbing.wrong_clock(self, node)

@@ -33,7 +33,7 @@ from replicator.databases.mariadb.outside import foreign_keys_from_outside
 from replicator.databases.mariadb.questions import Questions
 from replicator.databases.mariadb.reader import Reader
 from replicator.databases.mariadb.repeating import repeatable
-from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute
+from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute, scalar
 from replicator.databases.mariadb.tables import Standing, Standings
 from replicator.databases.mariadb.weights import Weights
 from replicator.databases.watching import Watch
@@ -120,6 +120,13 @@ class MariadbDatabase(Database):
 
     def version(self, connection: Connection) -> str:
         return roles.version_of(driver(connection).get_server_info())
+
+    def size(self, connection: Connection) -> int:
+        query = (
+            "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables"
+            " WHERE table_schema = database()"
+        )
+        return int(scalar(driver(connection), query))
 
     def close(self) -> None:
         self._reader.close()

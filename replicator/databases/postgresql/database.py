@@ -31,7 +31,7 @@ from replicator.databases.postgresql.errors import translated
 from replicator.databases.postgresql.here import Cache, Here
 from replicator.databases.postgresql.outside import foreign_keys_from_outside
 from replicator.databases.postgresql.schemas import Schemas
-from replicator.databases.postgresql.statements import Driver, driver, execute
+from replicator.databases.postgresql.statements import Driver, driver, execute, scalar
 from replicator.databases.watching import Watch
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
@@ -115,6 +115,9 @@ class PostgresqlDatabase(Database):
     def version(self, connection: Connection) -> str:
         found = driver(connection).info.server_version
         return f"{found // 10_000}.{found % 10_000}"
+
+    def size(self, connection: Connection) -> int:
+        return int(scalar(driver(connection), "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"))
 
     def close(self) -> None:
         self._lookout.close()

@@ -160,6 +160,10 @@ class SqliteDatabase(Database):
     def version(self, connection: Connection) -> str:  # noqa: ARG002 - the library is in this process
         return sqlite3.sqlite_version
 
+    def size(self, connection: Connection) -> int:
+        raw = driver(connection)
+        return int(scalar(raw, "PRAGMA page_count")) * int(scalar(raw, "PRAGMA page_size"))
+
     def close(self) -> None:
         self._opener.close()
         self._forget()

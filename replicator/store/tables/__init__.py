@@ -22,6 +22,7 @@ from replicator.store.tables.links import batch_in, batch_out, batch_segment, di
 from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
 from replicator.store.tables.nodes import node, notice, peer
 from replicator.store.tables.numbers import number_event, number_range, number_share, number_span, number_stock
+from replicator.store.tables.retention import horizon, mark, mark_link, retention, tombstone
 from replicator.store.tables.rows import (
     conflict,
     link_row,
@@ -41,11 +42,14 @@ __all__ = [
     "conflict",
     "content",
     "digest",
+    "horizon",
     "journal",
     "journal_key",
     "link",
     "link_row",
     "mailbox",
+    "mark",
+    "mark_link",
     "metadata",
     "node",
     "notice",
@@ -58,6 +62,7 @@ __all__ = [
     "part_in",
     "peer",
     "recipients",
+    "retention",
     "route",
     "row_version",
     "rule",
@@ -71,6 +76,7 @@ __all__ = [
     "slice_segment",
     "table",
     "timeline",
+    "tombstone",
 ]
 
 for _each in metadata.tables.values():

@@ -62,6 +62,7 @@ slice_ = Table(
     Column("first_n", BigInteger, nullable=False),
     Column("last_n", BigInteger, nullable=False),
     Column("whole", FLAG, nullable=False),  # its last group ends in it
+    count("size"),  # bytes of its segments, and of what stands beside them
     Index("replicator_slice_last_n", "last_n"),
 )
 

@@ -62,6 +62,7 @@ seen_group = Table(
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("uid", short_bytes(16), primary_key=True),
     *position("born"),
+    Index("replicator_seen_group_born", "peer", "born_epoch", "born_n"),
     sqlite_with_rowid=False,
 )
 
