@@ -14,12 +14,26 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import capture, fanout, fetching, flow, keyed, logical, mails, memory, mixed, pgbench, servers, waiting
+from bench import (
+    capture,
+    fanout,
+    fetching,
+    flow,
+    keyed,
+    logical,
+    mails,
+    memory,
+    mixed,
+    pgbench,
+    purging,
+    servers,
+    waiting,
+)
 from bench.flow import Spent
 from bench.measuring import QUICK, Figure, Size
 
 NAMES = (
-    "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting",
+    "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
     "servers", "mixed", "logical", "pgbench",
 )  # fmt: skip
 SUBJECTS = {
@@ -30,6 +44,7 @@ SUBJECTS = {
     "fetching": fetching,
     "memory": memory,
     "waiting": waiting,
+    "purging": purging,
     "servers": servers,
     "mixed": mixed,
     "logical": logical,

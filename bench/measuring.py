@@ -30,9 +30,10 @@ class Size:
     logical_changes: int = 1_000_000
     pgbench_scale: int = 4
     pgbench_seconds: int = 10
+    purged_groups: int = 500_000
 
 
-QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3)
+QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3, 20_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,13 @@ def _waits(where: Path, changes: int, tell: Callable[[str], None]) -> Iterator[t
 
 def _longest(places: Places, node: str) -> float:
     """Seconds that the longest write of the application took during one run."""
-    with _application(places.database(node)) as waits:
+    with application(places.database(node)) as waits:
         places.run(node)
     return max(waits)
 
 
 @contextlib.contextmanager
-def _application(database: Path) -> Iterator[list[float]]:
+def application(database: Path) -> Iterator[list[float]]:
     """The application at work; what its writes took is there when it has been stopped."""
     waits: list[float] = []
     out = database.with_suffix(".waits")

@@ -38,6 +38,8 @@ DATABASE, COMPUTER = ("restore", "host-restore"), ("image", "host-image")
 
 def happenings(world: World, node: SimulatedNode) -> None:
     database, computer = (ways[node.is_host] in world.faults for ways in (DATABASE, COMPUTER))
+    if node.application.open:
+        return
     if "horizon" in world.faults and not (database or computer or node.halted or node.new_name is not None):
         if world.chance(0.03):
             _never_set_back(world, node)

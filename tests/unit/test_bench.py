@@ -30,6 +30,7 @@ TINY = Size(
     logical_changes=40,
     pgbench_scale=1,
     pgbench_seconds=1,
+    purged_groups=2_000,
 )
 
 
@@ -50,6 +51,11 @@ def test_the_whole_way_is_measured_in_both_directions_with_its_stages():
     assert len(spent) == 4
     timed = {stage for stages_of_run in spent.values() for stage in stages_of_run}
     assert {stage for _, stage in stages.STAGES} - timed <= {"load rows"}
+
+
+def test_purging_is_measured_at_both_ends():
+    figures = measured("purging")
+    assert [figure.limit for figure in figures.values()] == [None, None, 500, None, 500]
 
 
 def test_tables_with_keys_between_them_are_measured_and_held_to_nothing():
