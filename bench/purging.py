@@ -33,7 +33,7 @@ BEYOND = 2**60
 
 def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figure]:
     count, where = size.purged_groups, folder / "purging"
-    places = Places(where, data.CUSTOMERS + waiting.CLICKS, ["customers"], [STATION])
+    places = Places(where, data.CUSTOMERS + waiting.CLICKS, ["customers", "clicks"], [STATION])
     places.enrol(STATION)
     places.rest(STATION, HOST)
     idle = min(_seconds(places, 1) for _ in range(5))
@@ -69,7 +69,7 @@ def _seconds_at(places: Places, node: str, steps: int | None) -> float:
 
 def _fill(raw: sqlite3.Connection, count: int, *, at_host: bool) -> None:
     (last,) = raw.execute("SELECT last_n FROM replicator_node").fetchone()
-    (table,) = raw.execute("SELECT id FROM replicator_table").fetchone()
+    (table,) = raw.execute("SELECT id FROM replicator_table WHERE name = 'customers'").fetchone()
     (slice_id,) = raw.execute("SELECT coalesce(max(id), 0) FROM replicator_slice").fetchone()
     raw.executemany(
         "INSERT INTO replicator_journal (n, host_epoch, uid, origin, merged, at, entries) VALUES (?, 1, ?, 0, 0, 0, 1)",

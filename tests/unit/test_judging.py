@@ -9,7 +9,7 @@ from small_judging import EPOCH, HERE, NOW, OTHER, STATION, Judged, delete, inse
 from small_tables import Place, key_of, table
 
 from replicator.protocol.codec_plain import pack_row, unpack_rows
-from replicator.protocol.judging import judge
+from replicator.protocol.judging import judge, record_forgotten
 from replicator.protocol.proposals import ConflictKind, GroupContext, Outcome, Proposal
 from replicator.protocol.rules import RuleBook
 from replicator.types import Kinds, Policy, Rule
@@ -26,6 +26,27 @@ def place() -> Place:
 
 OLD = (1, "bolt", 2.5, None)
 NEW = (1, "nut", 2.5, None)
+
+
+# --- before all: groups that may have been judged and forgotten -------------------------------------------------------
+
+
+@pytest.mark.parametrize("proposal", [update(ITEM, OLD, NEW), delete(ITEM, 1), insert(ITEM, 2, "saw", 9.0, None)])
+def test_what_may_have_been_judged_goes_on_record_and_changes_nothing(place: Place, proposal: Proposal) -> None:
+    outcome = Outcome()
+    state = place.working[ITEM.id]
+    record_forgotten(state, proposal, outcome)
+    (conflict,) = outcome.conflicts
+    stands = state.rows.get(proposal.key)
+    assert conflict[:6] == (ITEM.id, proposal.key, ConflictKind.FORGOTTEN, stands, proposal.image, stands)
+    assert (state.dirty_rows, state.dirty_versions, outcome.records) == ({}, {}, [])
+
+
+def test_what_stands_as_it_was_sent_needs_no_record(place: Place) -> None:
+    outcome = Outcome()
+    record_forgotten(place.working[ITEM.id], update(ITEM, NEW, OLD), outcome)
+    record_forgotten(place.working[ITEM.id], delete(ITEM, 7), outcome)
+    assert outcome.conflicts == []
 
 
 # --- step 0: what the rules forbid ------------------------------------------------------------------------------------
