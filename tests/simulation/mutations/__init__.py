@@ -6,4 +6,15 @@ Nothing of this is in the production code; a mutation lives in the process that 
 from tests.simulation.mutations import hosts, incarnations, judging, keeping, mailboxes, scopes, stations, streams
 from tests.simulation.mutations.registry import MUTATIONS, switch_off
 
-__all__ = ["MUTATIONS", "hosts", "incarnations", "judging", "keeping", "mailboxes", "scopes", "stations", "streams", "switch_off"]
+__all__ = [
+    "MUTATIONS",
+    "hosts",
+    "incarnations",
+    "judging",
+    "keeping",
+    "mailboxes",
+    "scopes",
+    "stations",
+    "streams",
+    "switch_off",
+]
