@@ -207,6 +207,8 @@ def test_purging_by_order(new_place: NewPlace) -> None:
     assert "Left: 1 group" in text
     assert "Nothing is to be purged" in office.done("journal", "purge").out
     assert len(office.done("journal", "list", "--json").json) <= 2
+    station.sql("DELETE FROM customers WHERE id = 10")
+    exchange(station, office)
     work(office, station)
     assert station.sql(ROWS) == office.sql(ROWS)
 
