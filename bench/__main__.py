@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import (
     capture,
+    comparing,
     fanout,
     fetching,
     flow,
@@ -34,6 +35,7 @@ from bench.measuring import QUICK, Figure, Size
 
 NAMES = (
     "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
+    "comparing",
     "servers", "mixed", "logical", "pgbench",
 )  # fmt: skip
 SUBJECTS = {
@@ -45,6 +47,7 @@ SUBJECTS = {
     "memory": memory,
     "waiting": waiting,
     "purging": purging,
+    "comparing": comparing,
     "servers": servers,
     "mixed": mixed,
     "logical": logical,

@@ -11,6 +11,7 @@ from bench.data import Row
 from bench.sites import Site
 from replicator.engine import session
 from replicator.engine.session import Summary
+from replicator.operations.comparing import compare
 from replicator.operations.node_setup import host_init, remote_init
 from replicator.operations.opening import open_node
 from replicator.operations.rules_admin import set_rule
@@ -100,6 +101,11 @@ class Places:
         """One synchronisation, with opening and closing, as a command of its own would do it."""
         with open_node(self._home(node), self._runtime) as opened:
             return session.run(opened)
+
+    def compare(self, station: str) -> None:
+        """Have the station's rows compared by the next runs."""
+        with open_node(self._home(HOST), self._runtime) as host:
+            compare(host, [station])
 
     def exchange(self, source: str, target: str) -> None:
         """One run of each."""

@@ -23,6 +23,7 @@ from replicator import __version__, core_dumps, logs
 from replicator.cli import (
     account,
     backup,
+    compare,
     conflict,
     database,
     demo,
@@ -64,6 +65,7 @@ NOUNS = (
     status,
     journal,
     conflict,
+    compare,
     mail,
     backup,
     recovery,

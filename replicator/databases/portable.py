@@ -17,7 +17,7 @@ the application's own text; what is only written otherwise is equal all the same
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -45,6 +45,11 @@ _LARGEST = 2**63
 def is_exact(kind: TypeKind, value: Value) -> bool:
     """Is this value of a date, time, timestamp or uuid surely in its canonical form?"""
     return isinstance(value, str) and _EXACT[kind].fullmatch(value) is not None
+
+
+def are_exact(kind: TypeKind, values: Iterable[str]) -> bool:
+    """The same of many texts, at the speed of C."""
+    return all(map(_EXACT[kind].fullmatch, values))
 
 
 EXACT_KINDS = frozenset(_EXACT)

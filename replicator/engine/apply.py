@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicator.engine.answering import answer_comparisons
 from replicator.engine.inbound import InboundBatch, open_batch
 from replicator.engine.judge import judge_batch
 from replicator.engine.node import Node, Unit
@@ -19,6 +20,7 @@ from replicator.protocol import link as links
 from replicator.store import batches, notices, parcels
 from replicator.store.parcels import Parked
 from replicator.store.state import LinkState
+from replicator.types import Role
 
 REFUSED = "refused-batch"
 """Kind of the notice about a batch that waits."""
@@ -44,12 +46,16 @@ class Applied:
 def apply_ready(node: Node, progress: Progress) -> Applied:
     """Apply all that can be applied, link by link."""
     applied = Applied()
+    if node.role is Role.STATION:
+        answer_comparisons(node)  # the last run died in between
     with node.unit() as unit:
         peers = [peer.id for peer in unit.peers.values() if peer.enabled]
     for peer in peers:
         with blaming_tables(node, "what has come"):
             while _apply_next(node, peer, applied, progress):
-                pass
+                if node.role is Role.STATION:
+                    # As long as the rows are those of the position that the host's sums are of.
+                    answer_comparisons(node)
     return applied
 
 

@@ -30,6 +30,13 @@ SAMPLE = 16
 """Every so many entries a row is packed, to learn how big the slice gets."""
 
 
+def _bytes_in(body: Any) -> int:
+    """Of a control record, about: the byte strings in it."""
+    if isinstance(body, bytes):
+        return len(body)
+    return sum(map(_bytes_in, body)) if isinstance(body, (list, tuple)) else 0
+
+
 @dataclass(slots=True)
 class Journal:
     """The journal of one unit, written when it ends and whenever a slice is full."""
@@ -56,6 +63,7 @@ class Journal:
             self._cut(whole=True)
         self.group = group
         self._begun.append(group)
+        self._size += len(group.body or b"")
         return group
 
     def close(self) -> None:
@@ -108,6 +116,7 @@ class Journal:
         group = self.group
         assert group is not None  # noqa: S101 - the callers open one
         self._controls.setdefault(peer, []).append(ControlRecord(group.n, group.entries, kind, body))
+        self._size += _bytes_in(body)
         group.entries += 1
         if content:
             self._contents.append((peer, group.n))

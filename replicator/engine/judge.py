@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from replicator.engine import working
+from replicator.engine import comparing, working
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.marking import heard_of_station, tell_of_forgotten
@@ -272,6 +272,10 @@ class _Judging:
             return
         if kind == "horizon":
             heard_of_station(self.unit, self.peer.id, born_body(body))
+            return
+        if kind in ("compare", "compared"):
+            take = comparing.take_request if kind == "compare" else comparing.take_answer
+            take(self.unit, self.peer, body)
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")

@@ -26,7 +26,7 @@ def pack_table(
 ) -> Iterator[SegmentEntry]:
     """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows."""
     packer = _Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
-    for images in _present(node.database, reader, table, peer, rule):
+    for images in present_rows(node.database, reader, table, peer, rule):
         yield from packer.add(images)
         tell(len(images))
     yield from packer.finish()
@@ -37,12 +37,12 @@ def measure_table(
 ) -> Iterator[SegmentEntry]:
     """The same, and nothing is stored: to learn how large it would be. Whoever has seen enough stops reading."""
     packer = _Packer(slice_bytes, 1, table, lambda _digest, frame: len(frame))
-    for images in _present(database, reader, table, peer, rule):
+    for images in present_rows(database, reader, table, peer, rule):
         yield from packer.add(images)
     yield from packer.finish()
 
 
-def _present(database: Database, reader: Connection, table: Table, peer: int, rule: Rule) -> Iterator[list[Image]]:
+def present_rows(database: Database, reader: Connection, table: Table, peer: int, rule: Rule) -> Iterator[list[Image]]:
     """All rows where new rows go down; else only what the station has: nothing is handed out that a rule withholds."""
     if Kinds.NEW in rule.to_remote:
         yield from database.scan(reader, table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from replicator.engine import working
+from replicator.engine import compared, working
 from replicator.engine.collect import collect, request
 from replicator.engine.content import Content, apply_rewind, apply_rule, apply_snapshot
 from replicator.engine.inbound import InboundBatch
@@ -111,6 +111,12 @@ class Replaying:
             apply_rewind(self.unit.link(HOST_PEER), record.body)
         elif record.kind == "horizon":
             heard_of_host(self.unit, horizon_body(record.body))
+        elif record.kind == "compare":
+            compared.take_sums(self.unit, position, record.body)
+        elif record.kind == "compared":
+            compared.take_result(self.unit, record.body)
+        elif record.kind == "repair":
+            compared.adopt(self.unit, self.judged, record.body)
         else:
             raise PeerFault(f"the host sent a record '{record.kind}', which this version does not know")
 

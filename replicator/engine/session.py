@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from replicator.engine.apply import Applied, apply_ready
 from replicator.engine.binding import bind, check_machine
 from replicator.engine.collect import collect, collect_gently
+from replicator.engine.comparing import start_comparisons
+from replicator.engine.findings import look_at_answers
 from replicator.engine.forwarding import Forwarded, forward
 from replicator.engine.incarnation import begin_anew
 from replicator.engine.mailboxes import Away, AwayMailbox
@@ -26,7 +28,7 @@ from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
 from replicator.engine.timelines import begin_timeline
 from replicator.errors import Halted
-from replicator.store import conflicts, parcels, slices
+from replicator.store import comparisons, conflicts, parcels, slices
 from replicator.types import Role
 
 
@@ -67,6 +69,8 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
         if node.role is Role.HOST:
             rewind_links(node)
             summary.snapshots = start_snapshots(node, show)
+            look_at_answers(node)
+            start_comparisons(node)
         summary.batches = publish(node)
         summary.sent = send(node, resend_now=resend_now, progress=show, away=away)
         # Last, as it has the least claim on a budget of mails, and what it meets must not hold up our own.
@@ -105,6 +109,7 @@ def start(node: Node, summary: Summary) -> None:
             check_machine(unit, side)
             settle_routes(unit)
             conflicts.forget(unit.connection, unit.now - node.settings.conflicts_kept)
+            comparisons.forget(unit.connection, unit.now - node.settings.conflicts_kept)
     if reason:
         begin = begin_anew if node.role is Role.STATION else begin_timeline
         begin(node, reason)

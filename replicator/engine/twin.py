@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from replicator.engine import compared
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
@@ -72,6 +73,7 @@ def become(node: Node, new: NewName, run: int) -> int:
         host = unit.peers[HOST_PEER]
         host.invitation, host.heard_at, host.sent_at = new.invitation, None, None
         state.save_peer(unit.connection, host)
+        compared.give_up(unit, f"this node was a copy of {former} then")
         for kind in ("another-computer", "restored"):
             notices.settle_all(unit.connection, (kind,), notices.known(unit.connection, kind))
         unit.notice(BECAME, new.station, f"this node was a copy of {former} and is the station {new.station} now")

@@ -15,7 +15,7 @@ from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
 from replicator.protocol import link as links
 from replicator.protocol.link import InboundStream, Link, OutboundStream
-from replicator.store import batches, notices, parcels, rows, slices, state
+from replicator.store import batches, comparisons, notices, parcels, rows, slices, state
 from replicator.store import invitation as invitations
 from replicator.store.files import Files
 from replicator.store.identity import new_private_key
@@ -176,6 +176,7 @@ def remove_station(node: Node, name: str) -> None:
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, name)
         digests, parked = _empty_link(unit, peer.id)
+        comparisons.delete_of_peer(unit.connection, peer.id)
         state.delete_peer(unit.connection, peer.id)
         notices.settle(unit.connection, (fitness.KIND,), peer.name)
         unneeded = slices.unneeded(unit.connection, digests)

@@ -115,6 +115,23 @@ def link_rows(connection: Connection, peer: int, table: int, after: Key, limit: 
     return [key for (key,) in found]
 
 
+def linked(database: Database, connection: Connection, peer: int, table: int, keys: Collection[Key]) -> set[Key]:
+    """Those of the keys whose rows this station has, where that is written down."""
+    shared = {"peer": peer, "table_id": table}
+    return {key for (key,) in database.find_own(connection, tables.link_row, ("row_key",), shared, keys)}
+
+
+def exceptional_versions(connection: Connection, table: int, after: Key, limit: int) -> list[Version]:
+    """At a station: hidden and detached rows and those with local edits, by key, a page at a time."""
+    found = sql.rows(
+        connection,
+        f"{_SELECT_VERSIONS} WHERE table_id = ? AND row_key > ? AND (tie IN ('H', 'T') OR (tie = 'S' AND image IS NOT"
+        " NULL)) ORDER BY row_key LIMIT ?",
+        (table, after, limit),
+    )
+    return list(map(Version._make, found))
+
+
 def count_link_rows(connection: Connection, peer: int, table: int) -> int:
     row = sql.one(connection, "SELECT count(*) FROM replicator_link_row WHERE peer = ? AND table_id = ?", (peer, table))
     return int(row[0]) if row else 0

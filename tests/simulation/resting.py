@@ -49,6 +49,19 @@ def settle(world: World) -> bool:
     return True
 
 
+def settle_again(world: World) -> bool:
+    """After faults that began anew."""
+    world.tell("--- faults stop again")
+    world.faults.clear()
+    for post in world.posts:
+        post.release()
+    if not _comes_to_rest(world):
+        world.expect(False, "no rest", lambda: "; ".join(restless(world)))
+        return False
+    _falls_silent(world)
+    return True
+
+
 def _comes_to_rest(world: World) -> bool:
     unhindered = 0
     for turn in range(MOST_ROUNDS):
@@ -130,6 +143,7 @@ _QUESTIONS = {
     "content": "SELECT count(*) FROM replicator_content",
     "skipped": "SELECT count(*) FROM replicator_skipped",
     "uncut slices": "SELECT (SELECT coalesce(max(id), 0) FROM replicator_slice) - min(cut_slice) FROM replicator_link",
+    "comparisons": "SELECT count(*) FROM replicator_comparison WHERE state NOT IN ('done', 'void')",
     "link mode": "SELECT count(*) FROM replicator_link WHERE mode <> ''",
     "unjudged": "SELECT coalesce(max(last_n - judged_n), 0) FROM replicator_node, replicator_link"
     " WHERE role = 'station'",

@@ -16,7 +16,7 @@ from typing import Any
 
 from replicator.engine.node import Settings
 from replicator.protocol.link import DAY
-from tests.simulation import template
+from tests.simulation import comparing, template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import HOUR, Clockwork, Crash
 from tests.simulation.disturbing import USUAL, change_rules, random_policy, some_rule
@@ -187,8 +187,11 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
             change_rules(world, station.station, {"cust": some_rule(world), "item": some_rule(world)})
     for _ in range(steps):
         world.step()
-    full = world.chance(0.05)
+    full, compared = world.chance(0.05), "compare" in world.faults
     if settle(world):
         verify(world)
+        comparing.verify(world)
+        if not world.bad and compared:
+            comparing.harm_and_repair(world)
     if not world.bad:
         replay_everything(world, most=None if full else 8)

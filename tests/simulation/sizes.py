@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from random import Random
 from types import ModuleType
 
+from replicator.databases import digests
 from replicator.databases.sqlite import apply as sqlite_apply
 from replicator.databases.sqlite import collect as sqlite_collect
 from replicator.engine import (
+    answering,
     backfill,
     collect,
+    comparing,
     content,
+    findings,
     journalling,
     mail_packing,
     mailbox_limits,
@@ -48,6 +52,18 @@ LATER_SIZES: list[tuple[ModuleType, str, tuple[int, ...]]] = [
 """With dice of their own, so that the seeds keep their stories."""
 
 
+FOR_COMPARISONS: list[tuple[ModuleType, str, tuple[int, ...]]] = [
+    (digests, "ROWS_A_BUCKET", (1, 4)),
+    (comparing, "MOST_CHANGED", (0, 2)),
+    (comparing, "CHUNK", (1, 3)),
+    (answering, "PAGE", (1, 3)),
+    (answering, "PIECE_BYTES", (1, 30)),
+    (answering, "TOGETHER", (1, 2)),
+    (answering, "MOST_PENDING", (0, 3)),
+    (findings, "PAGE", (1, 3)),
+]
+"""With dice of their own: comparisons came later."""
+
 FOR_SMALL_MAILS = {(mailbox_limits, "SMALLEST_PART"): 20, (mailbox_limits, "WRAPPING"): 1_900}
 """Always: the simulated mailboxes take mails of two or three thousand bytes."""
 
@@ -64,6 +80,10 @@ def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
     for module, name, choices in LATER_SIZES:
         if own.random() < 0.3:
             chosen[module, name] = own.choice(choices)
+    later = Random(dice.getstate()[1][0])
+    for module, name, choices in FOR_COMPARISONS:
+        if later.random() < 0.35:
+            chosen[module, name] = later.choice(choices)
     chosen |= FOR_SMALL_MAILS
     usual = {place: getattr(*place) for place in chosen}
     for (module, name), size in chosen.items():

@@ -9,6 +9,8 @@ from pathlib import Path
 from replicator.engine import session
 from replicator.engine.apply import apply_ready
 from replicator.engine.collect import collect
+from replicator.engine.comparing import start_comparisons
+from replicator.engine.findings import look_at_answers
 from replicator.engine.node import Settings
 from replicator.engine.publish import publish
 from replicator.engine.purging import purge
@@ -18,7 +20,7 @@ from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
 from replicator.errors import DatabaseBusy, Halted, MailboxTrouble
 from replicator.store import catalogue
-from tests.simulation import cloning, disturbing, restoring
+from tests.simulation import cloning, comparing, disturbing, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
@@ -54,7 +56,7 @@ FAULTS = (
     "restore",
     "image",
 )
-LATER = ("clone", "host-restore", "host-image", "rare-backup", "clock", "report", "purge", "horizon")
+LATER = ("clone", "host-restore", "host-image", "rare-backup", "clock", "report", "purge", "horizon", "compare")
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -80,6 +82,7 @@ class World:
         self.story: list[str] | None = [] if show else None
         self.ledger = Ledger()
         self._unique = itertools.count(first)
+        self.unique = lambda: next(self._unique)
         self._stepping: SimulatedNode | None = None
         self.dies_at: int | None = None
         """Behind so many more crash points a process dies, and by nothing else; None: as the dice and faults decide."""
@@ -301,6 +304,8 @@ class World:
         def deed(node: SimulatedNode) -> None:
             if node.is_host:
                 start_snapshots(node.process, node.progress)
+                look_at_answers(node.process)
+                start_comparisons(node.process)
             publish(node.process)
 
         self.act(node, "publish", deed)
@@ -391,6 +396,8 @@ class World:
             disturbing.report(self, node)
         if "clone" in faults:
             cloning.happenings(self, node)
+        if "compare" in faults and chance(0.06):
+            comparing.compare(self, self.dice.choice(self.stations), at_station=chance(0.3), repair=chance(0.5))
         if "tool" in faults and chance(0.12):
             disturbing.evade(self)
         if "power" in faults and chance(0.02):

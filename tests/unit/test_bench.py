@@ -94,6 +94,12 @@ def test_an_application_is_timed_while_runs_go_on():
     assert all(figure.ours > 0 for figure in figures.values())
 
 
+def test_equal_tables_are_compared():
+    figures = measured("comparing")
+    assert [figure.limit for figure in figures.values()] == [3, 20_000]
+    assert all(figure.ours > 0 for figure in figures.values())
+
+
 @pytest.fixture
 def one_server_each(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For all subjects together: to start them takes longer than to measure so little."""

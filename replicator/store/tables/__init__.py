@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from replicator.store.column_types import TABLE_OPTIONS
 from replicator.store.tables.columns import metadata
+from replicator.store.tables.comparisons import comparison, comparison_row, comparison_table
 from replicator.store.tables.journals import (
     content,
     journal,
@@ -39,6 +40,9 @@ __all__ = [
     "batch_in",
     "batch_out",
     "batch_segment",
+    "comparison",
+    "comparison_row",
+    "comparison_table",
     "conflict",
     "content",
     "digest",

@@ -3,11 +3,22 @@
 Nothing of this is in the production code; a mutation lives in the process that calls `switch_off`.
 """
 
-from tests.simulation.mutations import hosts, incarnations, judging, keeping, mailboxes, scopes, stations, streams
+from tests.simulation.mutations import (
+    comparisons,
+    hosts,
+    incarnations,
+    judging,
+    keeping,
+    mailboxes,
+    scopes,
+    stations,
+    streams,
+)
 from tests.simulation.mutations.registry import MUTATIONS, switch_off
 
 __all__ = [
     "MUTATIONS",
+    "comparisons",
     "hosts",
     "incarnations",
     "judging",
