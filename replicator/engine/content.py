@@ -23,7 +23,7 @@ from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
 from replicator.store import catalogue, rows, scope_keys, timelines
 from replicator.store.state import LinkState
-from replicator.types import HOST_PEER, NO_RULE, NOWHERE, Image, Key, Kinds, Position, Rule, Table
+from replicator.types import HOST_PEER, NO_RULE, Image, Key, Kinds, Position, Rule, Table
 
 if TYPE_CHECKING:
     from replicator.engine.replay import Replaying
@@ -71,13 +71,10 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     if told.epoch == link.link.out.epoch:
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
-    # A copy that begins under its own name: was the host restored meanwhile, nobody has given back what it knows.
-    replaying.forgotten = link.seen == NOWHERE and rows.has_older(unit.connection, position[0])
     _make_tables(replaying, told.rule.tables)
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     _change(replaying, position, version, old, rules, sorted(rules), told.rule.content)
-    replaying.forgotten = False
 
 
 def apply_rewind(link: LinkState, body: Any) -> None:

@@ -69,8 +69,6 @@ class Replaying:
     """Own changes await a verdict."""
     questions: Questions = field(default_factory=Questions)
     working: WorkingSet | None = None
-    forgotten: bool = False
-    """See `Replay.forgotten`."""
 
     def __post_init__(self) -> None:
         self.judged = self.unit.link(HOST_PEER).judged_n
@@ -134,9 +132,7 @@ class Replaying:
             if self.pending
             for key, n in journal.pending(unit.connection, self.judged, table, wanted).items()
         }
-        replay = Replay(
-            self.working, unit.flags_down, pending, self.judged, questions=self.questions, forgotten=self.forgotten
-        )
+        replay = Replay(self.working, unit.flags_down, pending, self.judged, questions=self.questions)
         replay.unsettled_rows = Unsettled(unit, self.questions).rows
         replay.unanswerable = {table for table in unit.tables if not unit.current_rule(HOST_PEER, table)}
         for table, wanted in keys.items():
@@ -162,10 +158,7 @@ class Replaying:
             loose = [
                 key
                 for key in keys
-                if self.forgotten
-                or (version := versions.get(key)) is None
-                or version.tie != "S"
-                or version.image is not None
+                if (version := versions.get(key)) is None or version.tie != "S" or version.image is not None
             ]
             working.load_rows(unit, self.working, table, loose)
             return

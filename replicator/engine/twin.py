@@ -14,13 +14,14 @@ from replicator.engine import compared
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
+from replicator.engine.timelines import ask
 from replicator.errors import Halted
 from replicator.protocol import link as links
 from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import CopyBody, copy_body
 from replicator.protocol.link import InboundStream
 from replicator.protocol.messages import GroupHead, Segment, SegmentEntry
-from replicator.store import batches, journal, notices, parcels, slices, state
+from replicator.store import batches, journal, notices, parcels, slices, state, timelines
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NOWHERE
@@ -125,6 +126,18 @@ def take_copy(unit: Unit, link: LinkState, body: object) -> None:
         unit.node.halt(reason, told.seen[0])
         raise Halted(f"this node has halted: {reason}; nothing is sent or applied until a person decides")
     link.resent_until = told.resent
+    if told.seen != NOWHERE and told.seen[0] < unit.state.host_epoch:
+        _ask_back(unit, link, told.seen[0])
     former = unit.peers.get(link.copy_of)
     whose = f"of {former.name} " if former is not None else ""
     unit.notice(TAKEN, name, f"{name} begins as a copy {whose}and gives back what only it knows")
+
+
+def _ask_back(unit: Unit, link: LinkState, epoch: int) -> None:
+    """This host was restored since: what the copy knows of the time that was forgotten is asked for, as of any station.
+
+    What is common with it is what was common with the station that it was. If that is gone, nothing passes for common.
+    """
+    ends = timelines.load(unit.connection, link.copy_of) or {epoch: NOWHERE}
+    timelines.replace(unit.connection, link.peer, ends)
+    ask(unit, link)

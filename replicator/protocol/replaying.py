@@ -85,8 +85,6 @@ class Replay:
     sought: Container[Where] = ()
     """Parents that rows which were skipped wait for: one that was deleted here comes back."""
     unsettled_rows: UnsettledRows = _no_rows
-    forgotten: bool = False
-    """The host may have forgotten rows of an earlier host epoch, and nobody gives them back: they go on record."""
 
     def acknowledge(self, sequence: int) -> None:
         self.judged = max(self.judged, sequence)
@@ -141,8 +139,6 @@ class Replay:
         edited = version is not None and version.image is not None
         new = new_version(Version, (table, key, epoch, n, int(image is None), 0, 0, 1, 0, what.tie, None))
         local = what.record_local or edited
-        if self.forgotten and version is not None and 0 < version.epoch < epoch:
-            local = True
         if planned is None:
             plans[key] = Planned(key, position, image, new, local, state.rows.get(key), position, restored=restored)
         else:

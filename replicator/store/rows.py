@@ -55,12 +55,6 @@ def versions_of_table(connection: Connection, table: int, after: Key, limit: int
     return list(map(Version._make, found))
 
 
-def has_older(connection: Connection, epoch: int) -> bool:
-    """Is any row known from the time before this host epoch?"""
-    found = sql.one(connection, "SELECT 1 FROM replicator_row_version WHERE epoch > 0 AND epoch < ? LIMIT 1", (epoch,))
-    return found is not None
-
-
 def versions_behind(
     connection: Connection, table: int, span: tuple[int, int, Position], after: Key, limit: int
 ) -> list[Version]:

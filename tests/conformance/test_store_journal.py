@@ -236,8 +236,6 @@ def test_versions(store: Store) -> None:
         lost = [key for key in KEYS[1:] if expected[key].n > 9]
         assert found == [lost, [], KEYS[1:], []]
         assert rows.versions_behind(connection, 1, behind[0], b"", 1) == [expected[lost[0]]]
-        assert rows.has_older(connection, 2)
-        assert not rows.has_older(connection, 1)
 
 
 def test_what_stations_have(store: Store) -> None:

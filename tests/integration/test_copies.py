@@ -150,6 +150,39 @@ def test_the_copy_of_a_station_that_is_gone(new_place: NewPlace) -> None:
     assert [row[0] for row in office.sql(ROWS)] == [1, 2, 10, 20, 21]
 
 
+def test_the_host_was_restored_since_the_twin_halted(new_place: NewPlace) -> None:
+    """What the host took and forgot of the twin's, and what the twin knows of the host's own."""
+    office, station = joined(new_place)
+    twin = new_place("sqlite", "twin")
+    office.back_up()
+    office.sql("UPDATE customers SET city = 'Kiel' WHERE id = 1")
+    exchange(station, office, station)
+    copied(station, twin)
+    office.sql("INSERT INTO customers VALUES (3, 'Dierks', 'Emden')")
+    office.run()
+    twin.sql("INSERT INTO customers VALUES (20, 'Gerdes', 'Köln')")
+    exchange(twin, office, twin)
+    for number in (10, 11, 12):
+        station.sql(f"INSERT INTO customers (id, name) VALUES ({number}, 'Cordes')")
+        station.run()
+        office.run()
+    assert "another computer works" in " ".join(twin.refused("remote-run", code=3).split())
+    twin.sql("UPDATE customers SET city = 'Bern' WHERE id = 20")
+    office.sql("UPDATE customers SET name = 'nobody has heard of' WHERE id = 2")
+    office.put_back()
+    office.run()
+    exchange(station, office, rounds=4)
+    twin.done("copy", *invited(office, twin))
+    exchange(office, twin, station, rounds=5)
+    assert station.sql(ROWS) == office.sql(ROWS) == twin.sql(ROWS)
+    rows = {row[0]: row[1:] for row in office.sql(ROWS)}
+    (line,) = [line for line in office.done("conflict", "list", "--json").json if line["key"] == [20]]
+    assert "Bern" in office.done("conflict", "show", str(line["id"])).out, "the other half has given back the row before"
+    assert rows[1] == ("Ahlers", "Kiel")
+    assert rows[3] == ("Dierks", "Emden")
+    assert set(rows) == {1, 2, 3, 10, 11, 12, 20}
+
+
 def test_an_invitation_that_is_not_for_it(new_place: NewPlace) -> None:
     office, station = joined(new_place)
     file = office.folder / "plain.invitation"

@@ -57,18 +57,6 @@ def test_a_chunk_does_the_same_as_its_records_one_by_one() -> None:
         assert together.state(ITEM).versions == apart.state(ITEM).versions
 
 
-def test_what_the_host_may_have_forgotten_is_recorded_before_it_gives_way() -> None:
-    """A copy's first content after the host was restored."""
-    place = Place(ITEM)
-    Replayed(place, new(ITEM, 1, "same"), new(ITEM, 2, "other"), new(ITEM, 3, "gone"))
-    content = [changed(ITEM, 1, "same", at=(2, 9)), changed(ITEM, 2, "now", at=(2, 9)), gone(ITEM, 3, at=(2, 9))]
-    assert Replayed(place, *content, forgotten=True).conflicts == [
-        ("local-row-gave-way", key_of(2), (2, "now"), (2, "other")),
-        ("local-row-gave-way", key_of(3), None, (3, "gone")),
-    ]
-    assert Replayed(place, changed(ITEM, 2, "later", at=(2, 10)), forgotten=True).conflicts == [], "of this epoch"
-
-
 # --- pending ----------------------------------------------------------------------------------------------------------
 
 
