@@ -177,7 +177,9 @@ def test_the_host_was_restored_since_the_twin_halted(new_place: NewPlace) -> Non
     assert station.sql(ROWS) == office.sql(ROWS) == twin.sql(ROWS)
     rows = {row[0]: row[1:] for row in office.sql(ROWS)}
     (line,) = [line for line in office.done("conflict", "list", "--json").json if line["key"] == [20]]
-    assert "Bern" in office.done("conflict", "show", str(line["id"])).out, "the other half has given back the row before"
+    assert "Bern" in office.done("conflict", "show", str(line["id"])).out, (
+        "the other half has given back the row before"
+    )
     assert rows[1] == ("Ahlers", "Kiel")
     assert rows[3] == ("Dierks", "Emden")
     assert set(rows) == {1, 2, 3, 10, 11, 12, 20}
