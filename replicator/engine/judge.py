@@ -77,6 +77,11 @@ class _Judging:
     """The batch opens a stream with this request, which has not been met yet."""
     repeated: bool = False
     """The open group was seen before: it is not applied, its rows go back as verdicts."""
+    judged: list[rows.SeenGroup] = field(default_factory=list)
+    copied: list[rows.SeenGroup] = field(default_factory=list)
+    """Groups that the station that this one is a copy of may send as well."""
+    lost: list[conflicts.Found] = field(default_factory=list)
+    """What is put on record with the next flush, as is what was judged."""
     gives_back: bool | None = None
     """The group under way begins an epoch: its rows are what this host has forgotten. True: it asked for them; False:
     it has them by now."""
@@ -173,10 +178,9 @@ class _Judging:
         )
         link.applied_n = head.number
         if not seen:
-            rows.remember_groups(unit.connection, self.peer.id, [(head.uid, head.born)])
+            self.judged.append((head.uid, head.born))
             if link.copy_of and head.number <= link.resent_until:
-                # The station that it is a copy of may send it as well.
-                rows.remember_groups(unit.connection, link.copy_of, [(head.uid, head.born)])
+                self.copied.append((head.uid, head.born))
 
     def _rules(self, head: GroupHead, position: Position) -> tuple[RuleBook, Position]:
         """The rules that a group goes by, and their version. What a copy wrote before it had rules of its own goes by
@@ -311,16 +315,7 @@ class _Judging:
                 self.recipients.note(table, change, key)
             if clean or verdict:
                 self.recipients.note_at(peer, table, key, image is not None)
-        if outcome.conflicts:
-            conflicts.record(
-                self.unit.connection,
-                peer,
-                group.position,
-                group.uid,
-                self.unit.now,
-                outcome.conflicts,
-                self.unit.tables,
-            )
+        self.lost += [(group.position, group.uid, conflict) for conflict in outcome.conflicts]
         if self.careful:
             self._flush()
 
@@ -328,6 +323,12 @@ class _Judging:
         working.flush(self.unit, self.working, self.silence)
         self.recipients.flush()
         working.forget(self.working)
+        unit = self.unit
+        rows.remember_groups(unit.connection, self.peer.id, self.judged)
+        if self.copied:
+            rows.remember_groups(unit.connection, unit.link(self.peer.id).copy_of, self.copied)
+        conflicts.record(unit.connection, self.peer.id, unit.now, self.lost, unit.tables)
+        self.judged, self.copied, self.lost = [], [], []
 
     # --- loading -----------------------------------------------------------------------------------------------------
 

@@ -230,7 +230,8 @@ class Replaying:
         rows.keep_skipped(unit.database, unit.connection, replay.skipped)
         for table, key in replay.refreshes:
             request(unit, "refresh", pack([table, key]))
-        conflicts.record(unit.connection, HOST_PEER, position, None, unit.now, replay.conflicts, unit.tables)
+        found = [(position, None, conflict) for conflict in replay.conflicts]
+        conflicts.record(unit.connection, HOST_PEER, unit.now, found, unit.tables)
         working.forget(self.working)
 
     def finish(self) -> None:

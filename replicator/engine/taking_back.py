@@ -44,10 +44,13 @@ class TakingBack:
         """What another station has given back in vain is on record once."""
         kind = ConflictKind.GIVEN_BACK
         vain = [each for each in outcome.conflicts if each.kind is kind and each.result is each.host_image]
+        told: set[int] = set()
         for table in {each.table for each in vain}:
-            keys = [each.key for each in vain if each.table == table]
-            known = conflicts.station_images(self._unit.connection, kind, table, keys)
-            for each in [each for each in vain if each.table == table]:
+            here = [each for each in vain if each.table == table]
+            known = conflicts.station_images(self._unit.connection, kind, table, [each.key for each in here])
+            for each in here:
                 image = None if each.station_image is None else pack_row(each.station_image)
                 if (each.key, image) in known:
-                    outcome.conflicts.remove(each)
+                    told.add(id(each))
+        if told:
+            outcome.conflicts[:] = [each for each in outcome.conflicts if id(each) not in told]

@@ -40,6 +40,9 @@ class ConflictRow(NamedTuple):
     settled_by: str | None
 
 
+Found = tuple[Position, bytes | None, Conflict]
+"""(Position of the group that brought it, its uid where that is told, conflict)."""
+
 _COLUMNS = tuple("row_key" if name == "key" else name for name in ConflictRow._fields)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM replicator_conflict"
 
@@ -47,10 +50,8 @@ _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM replicator_conflict"
 def record(
     connection: Connection,
     peer: int,
-    position: Position,
-    uid: bytes | None,
     at: int,
-    conflicts: Sequence[Conflict],
+    found: Sequence[Found],
     known: Mapping[int, Table],
 ) -> None:
     """Put conflicts with this peer on record, in one statement. `known`: the replicated tables."""
@@ -84,7 +85,7 @@ def record(
                 conflict.host_at,
                 conflict.host_writer,
             )
-            for conflict in conflicts
+            for position, uid, conflict in found
         ],
     )
 

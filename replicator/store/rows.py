@@ -190,7 +190,11 @@ def seen_groups(connection: Connection, peer: int, uids: Collection[bytes]) -> s
     return seen
 
 
-def remember_groups(connection: Connection, peer: int, groups: list[tuple[bytes, Position]]) -> None:
+SeenGroup = tuple[bytes, Position]
+"""(uid, where it was born)."""
+
+
+def remember_groups(connection: Connection, peer: int, groups: list[SeenGroup]) -> None:
     sql.insert(
         connection,
         tables.seen_group,

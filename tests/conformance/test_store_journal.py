@@ -300,10 +300,11 @@ def test_conflicts(store: Store) -> None:
     found = Conflict(1, KEYS[-1], kind, (1, "a"), None, (1, "ä" * 40_000), 0b10, FAR, NOW, 2)
     known = {number: Table(number, f"t{number}", DEFINITION) for number in (1, 2)}
     with store.transaction() as connection:
-        conflicts.record(connection, 1, (1, FAR), UID, NOW, [found, found._replace(key=b"", mask=0)], known)
+        here = (1, FAR), UID
+        conflicts.record(connection, 1, NOW, [(*here, found), (*here, found._replace(key=b"", mask=0))], known)
         assert conflicts.station_images(connection, str(kind), 1, KEYS) == {(KEYS[-1], None), (b"", None)}
         assert conflicts.station_images(connection, "other", 1, KEYS) == set()
-        conflicts.record(connection, 0, (1, 3), None, NOW + 9, [found._replace(table=2)], known)
+        conflicts.record(connection, 0, NOW + 9, [((1, 3), None, found._replace(table=2))], known)
         assert conflicts.count(connection) == 3
         first, second, third = conflicts.recent(connection)
         assert (first.key, second.key, third.uid, first.n) == (KEYS[-1], b"", None, FAR)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from replicator.store import sql
 from tests.integration.command_line import enrol, exchange
 
 NewPlace = Callable[[str, str], Any]
@@ -61,6 +62,33 @@ def test_a_host_on_postgresql_and_stations_on_both(office: Any, new_place: NewPl
     assert office.sql("SELECT price::text, paid FROM orders") == [("13.75", False)]
     for station in stations:
         assert station.sql(CUSTOMERS) == expected
+
+
+def test_what_many_small_transactions_bring_is_put_down_in_sets(
+    office: Any, new_place: NewPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = new_place("postgresql", "bonn")
+    enrol(office, station)
+    office.sql("INSERT INTO customers (id, name) SELECT n, 'Name ' || n FROM generate_series(101, 130) n")
+    exchange(office, station, rounds=2)
+    for number in range(101, 131):
+        station.sql(f"UPDATE customers SET city = 'Bonn' WHERE id = {number}")
+    office.sql("UPDATE customers SET city = 'Ulm' WHERE id > 100")
+    station.run()
+    written: dict[str, list[int]] = {"replicator_seen_group": [], "replicator_conflict": []}
+    many = sql.many
+
+    def noted(connection: Any, statement: str, rows: Any) -> None:
+        for table, sizes in written.items():
+            if rows and f"INTO {table} " in statement:
+                sizes.append(len(rows))
+        many(connection, statement, rows)
+
+    monkeypatch.setattr(sql, "many", noted)
+    office.run()
+    assert written == {"replicator_seen_group": [30], "replicator_conflict": [30]}
+    station.run()
+    assert station.sql(CUSTOMERS) == office.sql(CUSTOMERS)
 
 
 def test_two_nodes_in_one_database(office: Any) -> None:
