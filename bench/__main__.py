@@ -17,6 +17,7 @@ from pathlib import Path
 from bench import (
     capture,
     comparing,
+    conflicts,
     fanout,
     fetching,
     flow,
@@ -35,8 +36,7 @@ from bench.measuring import QUICK, Figure, Size
 
 NAMES = (
     "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
-    "comparing",
-    "servers", "mixed", "logical", "pgbench",
+    "comparing", "conflicts", "servers", "mixed", "logical", "pgbench",
 )  # fmt: skip
 SUBJECTS = {
     "capture": capture,
@@ -48,6 +48,7 @@ SUBJECTS = {
     "waiting": waiting,
     "purging": purging,
     "comparing": comparing,
+    "conflicts": conflicts,
     "servers": servers,
     "mixed": mixed,
     "logical": logical,

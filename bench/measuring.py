@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,9 +34,10 @@ class Size:
     pgbench_scale: int = 4
     pgbench_seconds: int = 10
     purged_groups: int = 500_000
+    conflicts: int = 50_000
 
 
-QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3, 20_000)
+QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3, 20_000, 5_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,23 @@ def wall(work: Callable[[], object]) -> float:
     began = time.monotonic()
     work()
     return time.monotonic() - began
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """Within, no processor goes to sleep: on each spins a process that gives way to whatever else there is to do.
+
+    A processor that sleeps while a disk is waited for wakes up slow and cold, on a virtual computer most of all.
+    """
+    spin = "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    spinning = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count() or 1)]
+    try:
+        time.sleep(0.5)  # until they have begun
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
 
 
 def figure_of(

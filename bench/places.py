@@ -18,6 +18,7 @@ from replicator.operations.rules_admin import set_rule
 from replicator.operations.stations import add_station
 from replicator.operations.table_admin import add_tables
 from replicator.runtime import Runtime
+from replicator.store import conflicts
 from replicator.store.files import Files
 from replicator.store.home import Home
 from replicator.types import Kinds
@@ -129,6 +130,11 @@ class Places:
             return self._sites[node].content(table)
         with closing(sqlite3.connect(self.database(node))) as raw:
             return raw.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
+
+    def conflicts(self) -> int:
+        """How many are on record at the host."""
+        with open_node(self._home(HOST), self._runtime) as host, host.unit() as unit:
+            return conflicts.count(unit.connection)
 
     def mail_sizes(self, node: str) -> list[int]:
         """Bytes of the whole mails that wait for this node."""

@@ -26,12 +26,15 @@ class PostgresqlSite(Site):
         self.administrator = server.connect(self.database)
         for statement in (
             "GRANT SET ON PARAMETER session_replication_role TO replicator",
+            "GRANT SET ON PARAMETER commit_delay TO application",
             f'GRANT CREATE ON DATABASE "{self.database}" TO replicator',
             "ALTER SCHEMA public OWNER TO application",
             "GRANT application TO replicator",
         ):
             self.administrator.execute(statement.encode())
         self.application = server.connect(self.database, "application")
+        self.copied: set[str] = set()
+        """Tables whose changes the application itself writes down."""
         self.url = f"postgresql+psycopg://replicator@127.0.0.1:{server.port}/{self.database}"
 
     def make(self, schema: str) -> None:
@@ -60,6 +63,30 @@ class PostgresqlSite(Site):
         settings = ", ".join(f"{name} = c.{name}" for name in work.changed)
         self.execute(f"UPDATE {work.table} t SET {settings} FROM changed_{work.table} c WHERE c.id = t.id")
 
+    def copy_changes(self, work: Work) -> None:
+        self.execute("CREATE SEQUENCE IF NOT EXISTS copy_id")
+        self.execute(
+            f"CREATE TABLE copied_{work.table} AS SELECT nextval('copy_id') AS copy, pg_current_xact_id() AS txid,"
+            f" 'I'::\"char\" AS op, now() AS at, t.* FROM {work.table} t WITH NO DATA"
+        )
+        self.copied.add(work.table)
+
+    def insert_one(self, work: Work) -> str:
+        return self._with_copy(work, super().insert_one(work), "I")
+
+    def update_one(self, work: Work) -> str:
+        return self._with_copy(work, super().update_one(work), "U")
+
+    def _with_copy(self, work: Work, change: str, op: str) -> str:
+        if work.table not in self.copied:
+            return change
+        row = f"nextval('copy_id'), pg_current_xact_id(), '{op}', clock_timestamp(), changed.*"
+        return f"WITH changed AS ({change} RETURNING *) INSERT INTO copied_{work.table} SELECT {row} FROM changed"
+
+    def delay_commits(self, microseconds: int) -> None:
+        self.execute(f"SET commit_siblings = {0 if microseconds else 5}")
+        self.execute(f"SET commit_delay = {microseconds}")
+
     def transaction(self) -> AbstractContextManager[object]:
         return self.application.transaction()
 
@@ -69,7 +96,8 @@ class PostgresqlSite(Site):
             "SELECT schemaname || '.' || tablename FROM pg_tables"
             " WHERE schemaname = 'replicator' AND tablename ~ '^change_[0-9]+$'"
         ).fetchall()
-        listed = ", ".join([f"public.{table}", *(name for (name,) in captured)])
+        copied = [f"public.copied_{table}"] if table in self.copied else []
+        listed = ", ".join([f"public.{table}", *copied, *(name for (name,) in captured)])
         self.administrator.execute("SET session_replication_role = replica")
         self.administrator.execute(f"TRUNCATE {listed}".encode())
         self.administrator.execute("RESET session_replication_role")

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from bench import data
 from bench.capture import INSERT, SINGLE, UPDATE, Pairs, figures
 from bench.data import Work
-from bench.measuring import Figure, Size, wall
+from bench.measuring import Figure, Size, awake, wall
 from bench.places import HOST, Places
-from bench.sites import MARIADB, POSTGRESQL, Site, missing, started
+from bench.sites import MARIADB, POSTGRESQL, NewSite, Site, missing, started
 
 FROM_TABLE = "bulk insert from another table"
+AWAKE = "one-row transactions, processors kept awake"
+BY_HAND = "one-row transactions, the application copies its changes by itself"
+DELAYED = "one-row transactions, each commit 1.5 ms later"
+DELAY = 1500
+"""Microseconds."""
 LIMITS = {
-    POSTGRESQL: {INSERT: 3, FROM_TABLE: 3, UPDATE: 4, SINGLE: 1.15},
+    POSTGRESQL: {INSERT: 3, FROM_TABLE: 3, UPDATE: 4, SINGLE: 1.15, AWAKE: 1.15, BY_HAND: None, DELAYED: 1.15},
     MARIADB: {INSERT: 3.6, FROM_TABLE: None, UPDATE: 6.5, SINGLE: 1.4},
 }
 TURN = 50
@@ -43,6 +49,8 @@ def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figur
 def _measure(folder: Path, kind: str, works: tuple[Work, ...], size: Size, tell: Callable[[str], None]) -> list[Figure]:
     schema, tables = data.CUSTOMERS + data.ITEMS, [work.table for work in works]
     times: dict[tuple[str, str], Pairs] = {(table, what): [] for table in tables for what in LIMITS[kind]}
+    half = size.server_transactions // 2
+    fewer = max(1, half // 3)  # as each takes long
     with started(kind) as new_site:
         bare, ours = new_site(), new_site()
         for site in (bare, ours):
@@ -50,6 +58,7 @@ def _measure(folder: Path, kind: str, works: tuple[Work, ...], size: Size, tell:
             for work in works:
                 site.ready(work)
         Places(folder, schema, tables, sites={HOST: ours})
+        by_hand = _by_hand(new_site, schema, works) if BY_HAND in LIMITS[kind] else None
         statements = {work.table: bare.statements(work) for work in works}
         for repetition in range(size.repetitions):
             tell(f"servers: {kind}, repetition {repetition + 1} of {size.repetitions}")
@@ -59,10 +68,37 @@ def _measure(folder: Path, kind: str, works: tuple[Work, ...], size: Size, tell:
                 found = {site: _bulk(site, work, statements[work.table]) for site in sites}
                 for what in (INSERT, FROM_TABLE, UPDATE):
                     times[work.table, what].append((found[ours][what], found[bare][what]))
-                times[work.table, SINGLE].append(_one_by_one(ours, bare, work, size.server_transactions // 2))
+                times[work.table, SINGLE].append(_one_by_one(ours, bare, work, half))
+                if AWAKE in LIMITS[kind]:
+                    with awake():
+                        times[work.table, AWAKE].append(_one_by_one(ours, bare, work, half))
+                if by_hand is not None:
+                    times[work.table, BY_HAND].append(_one_by_one(by_hand, bare, work, half))
+                if DELAYED in LIMITS[kind]:
+                    with _delayed(ours, bare):
+                        times[work.table, DELAYED].append(_one_by_one(ours, bare, work, fewer))
     shutil.rmtree(folder)
-    writes = dict.fromkeys((INSERT, FROM_TABLE, UPDATE), size.capture_rows) | {SINGLE: size.server_transactions}
+    writes = dict.fromkeys(LIMITS[kind], size.server_transactions)
+    writes |= dict.fromkeys((INSERT, FROM_TABLE, UPDATE), size.capture_rows) | {DELAYED: 2 * fewer}
     return figures(f"capture on {kind}", times, LIMITS[kind], writes)
+
+
+def _by_hand(new_site: NewSite, schema: str, works: tuple[Work, ...]) -> Site:
+    """A database without triggers, whose application copies its changes by itself."""
+    site = new_site()
+    site.make(schema)
+    for work in works:
+        site.copy_changes(work)
+    return site
+
+
+@contextmanager
+def _delayed(*sites: Site) -> Iterator[None]:
+    for site in sites:
+        site.delay_commits(DELAY)
+    yield
+    for site in sites:
+        site.delay_commits(0)
 
 
 def _bulk(site: Site, work: Work, statements: list[str]) -> dict[str, float]:

@@ -89,14 +89,30 @@ class Site(ABC):
 
     def insert_each(self, work: Work, rows: Sequence[Row]) -> None:
         """A transaction for each row."""
-        insert = f"INSERT INTO {work.table} VALUES ({', '.join(['%s'] * len(work.columns))})"
+        insert = self.insert_one(work)
         for row in rows:
             self.execute(insert, row)
 
     def update_each(self, work: Work, updates: Sequence[Row]) -> None:
-        update = f"UPDATE {work.table} SET {', '.join(f'{name} = %s' for name in work.changed)} WHERE id = %s"
+        update = self.update_one(work)
         for values in updates:
             self.execute(update, values)
+
+    def insert_one(self, work: Work) -> str:
+        return f"INSERT INTO {work.table} VALUES ({', '.join(['%s'] * len(work.columns))})"
+
+    def update_one(self, work: Work) -> str:
+        return f"UPDATE {work.table} SET {', '.join(f'{name} = %s' for name in work.changed)} WHERE id = %s"
+
+    def copy_changes(self, work: Work) -> None:
+        """From now on the application writes down its one-row changes by itself, by the statement that makes them: as
+        little as any capture into a table can cost. PostgreSQL only."""
+        raise NotImplementedError
+
+    def delay_commits(self, microseconds: int) -> None:
+        """Each commit of the application waits so long before it syncs, as it would for a slower disk; 0: none does.
+        PostgreSQL only."""
+        raise NotImplementedError
 
     @abstractmethod
     def empty(self, table: str) -> None:
