@@ -18,7 +18,7 @@ from bench.measuring import Figure, Size
 from bench.places import HOST, Places
 from replicator.engine import purging
 from replicator.operations.opening import open_node
-from replicator.protocol.codec import encode_segment
+from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.keys import pack_key
 from replicator.protocol.messages import Segment, TableBlock
 from replicator.runtime import Runtime
@@ -121,7 +121,7 @@ def _slice(
     raw.execute(
         "INSERT INTO replicator_slice_segment (slice, ordinal, origin, kind, digest, size, raw_size, row_count, frame)"
         " VALUES (?, 0, 0, 'log', ?, ?, ?, ?, ?)",
-        (number, digest, len(frame), len(frame), len(rows), frame),
+        (number, digest, len(frame), raw_size(frame), len(rows), frame),
     )
     if not at_host:
         raw.executemany("INSERT INTO replicator_journal_key VALUES (?, ?, ?)", _keys(table, numbers))
