@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy import Table as OwnTable
 
+from replicator.databases.numbering import Numbering
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Operation, Table, TableDefinition, Value
 
@@ -57,7 +58,7 @@ class Change(NamedTuple):
     transaction: int | None
 
 
-class Database(ABC):
+class Database(Numbering, ABC):
     """One node's database: the application's tables with ours beside them."""
 
     name: str

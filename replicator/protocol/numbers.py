@@ -53,7 +53,11 @@ class Form:
         if len(found) != 1:
             raise ValueError(text)
         before, after = text[: found[0].start()], text[found[0].end() :]
-        if "{" in before + after or "}" in before + after or before[-1:].isdigit() or after[:1].isdigit():
+        around = before + after
+        if before[-1:].isdigit() or after[:1].isdigit() or not around.isprintable():
+            raise ValueError(text)
+        if any(sign in around for sign in "{}\\"):
+            # MariaDB's catalogue doesn't give a backslash back as it stands in a trigger.
             raise ValueError(text)
         return cls(before, int(found[0][1] or 0), after)
 

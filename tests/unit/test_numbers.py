@@ -25,7 +25,8 @@ def test_a_form_reads_what_it_writes(written: str, number: int, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "written", ["", "RE-2026", "{n}{n}", "{m}", "{n:5}", "{n:00}", "a{n:05", "{{n}}", "R2026{n}", "{n}2"]
+    "written",
+    ["", "RE-2026", "{n}{n}", "{m}", "{n:5}", "{n:00}", "a{n:05", "{{n}}", "R2026{n}", "a\\{n}", "a\n{n}", "{n}2"],
 )
 def test_a_form_without_one_clear_place_for_the_number_is_refused(written: str) -> None:
     with pytest.raises(ValueError):

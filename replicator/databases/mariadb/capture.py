@@ -47,7 +47,7 @@ from replicator.types import Table
 _EVENTS = ("INSERT", "UPDATE", "DELETE")
 _SEQUENCE = f"{OURS}change_id"
 
-_TRIGGER_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
+TRIGGER_MODE = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
 def create_sequence(raw: Driver, schema: str) -> None:
@@ -61,7 +61,7 @@ def install(raw: Driver, schema: str, table: Table) -> None:
     _forget_strangers(raw, schema, table)
     target = provide(raw, schema, table, columns)
     # A trigger keeps the mode that it was made in: what the application's own mode let in must be copied.
-    execute(raw, f"SET SESSION sql_mode = '{_TRIGGER_MODE}'")
+    execute(raw, f"SET SESSION sql_mode = '{TRIGGER_MODE}'")
     for event in _EVENTS:
         execute(raw, _trigger(local, table.id, event, _body(local, target, event, columns)))
     replacing.settle(raw, local, table.definition)

@@ -19,6 +19,7 @@ from replicator.databases.mariadb import (
     definitions,
     equality,
     making,
+    numbers,
     own_tables,
     replacing,
     roles,
@@ -38,6 +39,7 @@ from replicator.databases.mariadb.tables import Standing, Standings
 from replicator.databases.mariadb.weights import Weights
 from replicator.databases.watching import Watch
 from replicator.errors import DatabaseBusy, DatabaseTrouble
+from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
@@ -210,6 +212,32 @@ class MariadbDatabase(Database):
         for table in tables:
             self._standings.forget(table.name)
         return capture.faults(driver(connection), self._schema, tables)
+
+    # --- numbers ------------------------------------------------------------------------------------------------
+
+    def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        if numbers.stand(driver(connection), self._schema, table, ranges):
+            return False
+        with self._defining() as raw:
+            numbers.make(raw, self._schema, table, ranges)
+        return True
+
+    @contextmanager
+    def unnumbered(self, connection: Connection, table: Table) -> Iterator[None]:  # noqa: ARG002 - for all
+        with numbers.silent(driver(connection)):
+            yield
+
+    def highest_number(
+        self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
+    ) -> int | None:
+        return numbers.highest(driver(connection), table, known, lowest, highest)
+
+    def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:  # noqa: ARG002
+        with self._defining() as raw:
+            numbers.set_counter(raw, self._schema, table, column, following)
+
+    def counter(self, connection: Connection, table: Table, column: str) -> int | None:  # noqa: ARG002
+        return self._questions.ask(lambda raw: numbers.counter(raw, self._schema, table, column))
 
     # --- collect ------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from replicator.databases.postgresql import (
     comparing,
     definitions,
     identities,
+    numbers,
     own_tables,
     roles,
     spelling,
@@ -33,6 +34,7 @@ from replicator.databases.postgresql.outside import foreign_keys_from_outside
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, driver, execute, scalar
 from replicator.databases.watching import Watch
+from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
@@ -169,6 +171,27 @@ class PostgresqlDatabase(Database):
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         return capture.faults(driver(connection), self._schemas, table)
+
+    # --- numbers ------------------------------------------------------------------------------------------------
+
+    def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        return numbers.enforce(driver(connection), self._schemas, table, ranges)
+
+    @contextmanager
+    def unnumbered(self, connection: Connection, table: Table) -> Iterator[None]:  # noqa: ARG002 - for all
+        with numbers.silent(driver(connection)):
+            yield
+
+    def highest_number(
+        self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
+    ) -> int | None:
+        return numbers.highest(driver(connection), self._schemas, table, known, lowest, highest)
+
+    def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:
+        numbers.set_counter(driver(connection), self._schemas, table, column, following)
+
+    def counter(self, connection: Connection, table: Table, column: str) -> int | None:
+        return numbers.counter(driver(connection), self._schemas, table, column)
 
     # --- collect ------------------------------------------------------------------------------------------------
 

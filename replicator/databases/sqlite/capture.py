@@ -65,7 +65,7 @@ def install(raw: sqlite3.Connection, table: Table) -> None:
 
 
 def remove(raw: sqlite3.Connection, table: Table) -> None:
-    for _, name, _ in _standing(raw, table.name):
+    for _, name, _ in standing(raw, table.name):
         if name.startswith(PREFIX):
             raw.execute(f"DROP TRIGGER {quoted(name)}")
 
@@ -80,8 +80,8 @@ def faults(raw: sqlite3.Connection, table: Table) -> list[str]:
     except UnfitTable as error:
         return [str(error)]
     wanted = triggers(local, table.id, columns)
-    standing = _standing(raw, table.name)
-    ours = {name: (place, sql) for place, name, sql in standing if name.startswith(PREFIX)}
+    there = standing(raw, table.name)
+    ours = {name: (place, sql) for place, name, sql in there if name.startswith(PREFIX)}
     found = []
     if missing := sorted(wanted.keys() - ours.keys()):
         found.append(f"The capture of table {table.name} has lost the trigger {missing[0]}: changes may be missed.")
@@ -94,13 +94,13 @@ def faults(raw: sqlite3.Connection, table: Table) -> list[str]:
             if column not in columns and quoted(column.name) not in known
         ]
     first_of_ours = min((place for place, _ in ours.values()), default=0)
-    late = [name for place, name, _ in standing if not name.startswith(PREFIX) and place > first_of_ours]
+    late = [name for place, name, _ in there if not name.startswith(PREFIX) and place > first_of_ours]
     if ours and late:
         found.append(f"The trigger {late[0]} of table {table.name} fires before its capture.")
     return found
 
 
-def _standing(raw: sqlite3.Connection, table: str) -> list[tuple[int, str, str]]:
+def standing(raw: sqlite3.Connection, table: str) -> list[tuple[int, str, str]]:
     """(place, name, text) of the table's triggers, in the order of their making."""
     return [
         (place, name, sql)

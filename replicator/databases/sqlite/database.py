@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
-from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, own_tables, tables
+from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, numbers, own_tables, tables
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.converting import Rows, converted, rows_of
 from replicator.databases.sqlite.errors import translate, translated
@@ -21,6 +21,7 @@ from replicator.databases.sqlite.statements import driver, scalar
 from replicator.databases.sqlite.values import comparable
 from replicator.databases.sqlite.watching import Watch
 from replicator.errors import ConfigurationError, DatabaseTrouble
+from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
 
@@ -229,6 +230,27 @@ class SqliteDatabase(Database):
         if not found:
             self._sound[table.name] = now
         return found
+
+    # --- numbers ------------------------------------------------------------------------------------------------
+
+    def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        return numbers.enforce(driver(connection), table, ranges)
+
+    @contextmanager
+    def unnumbered(self, connection: Connection, table: Table) -> Iterator[None]:
+        with numbers.dropped(driver(connection), table):
+            yield
+
+    def highest_number(
+        self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
+    ) -> int | None:
+        return numbers.highest(driver(connection), table, known, lowest, highest)
+
+    def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:  # noqa: ARG002
+        numbers.set_counter(driver(connection), table, following)
+
+    def counter(self, connection: Connection, table: Table, column: str) -> int | None:
+        return numbers.counter(driver(connection), table, column)
 
     # --- collect ------------------------------------------------------------------------------------------------
 

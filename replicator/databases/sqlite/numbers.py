@@ -1,0 +1,181 @@
+"""Numbers on SQLite: an AFTER INSERT trigger fills them in, others look at what the application gives.
+
+Ours that capture have to fire first, so they are made anew behind these (see capture): the outbox notes an insert, and
+then the update that fills the number in. `RETURNING` shows the row as it was before that.
+
+A key that counts: SQLite writes its counter at the end of a statement, whatever a trigger does to it meanwhile, so the
+jump to another block is made by our runs. That needs AUTOINCREMENT: without it SQLite counts on from the highest key.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from replicator.databases.numbering import MOST_DIGITS, RANGES, STOCK, Sentences, empty_condition, is_text
+from replicator.databases.sqlite import capture
+from replicator.databases.sqlite.definitions import read_local
+from replicator.databases.sqlite.statements import literal, quoted, scalar
+from replicator.databases.sqlite.triggers import OUTBOX
+from replicator.errors import UnfitTable
+from replicator.protocol.numbers import NumberRange, Way
+from replicator.types import Table
+
+PREFIX = "replicator_number_"
+
+
+def enforce(raw: sqlite3.Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+    wanted = {name: sql for known in ranges for name, sql in triggers(table, known).items()}
+    standing = {name: sql for _, name, sql in capture.standing(raw, table.name) if name.startswith(PREFIX)}
+    if standing == wanted:
+        return False
+    for name in standing:
+        raw.execute(f"DROP TRIGGER {quoted(name)}")
+    for sql in wanted.values():
+        raw.execute(sql)
+    capture.install(raw, table)
+    return True
+
+
+@contextmanager
+def dropped(raw: sqlite3.Connection, table: Table) -> Iterator[None]:
+    """Within: the triggers of numbers don't stand; then all stand again in their order."""
+    standing = capture.standing(raw, table.name)
+    ours = [name for _, name, _ in standing if name.startswith(PREFIX)]
+    for name in ours:
+        raw.execute(f"DROP TRIGGER {quoted(name)}")
+    try:
+        yield
+    finally:
+        if ours and raw.in_transaction:
+            for _, name, _ in standing:
+                if name not in ours:
+                    raw.execute(f"DROP TRIGGER {quoted(name)}")
+            for _, _, sql in standing:
+                raw.execute(sql)
+
+
+def highest(raw: sqlite3.Connection, table: Table, known: NumberRange, low: int, high: int) -> int | None:
+    name, place = quoted(known.column), quoted(table.name)
+    if is_text(table, known):
+        numbers = f"SELECT {_number(table, known, name)} AS number FROM {place}"
+        sql = f"SELECT max(number) FROM ({numbers}) WHERE number BETWEEN ? AND ?"
+    else:
+        sql = f"SELECT max({name}) FROM {place} WHERE {name} BETWEEN ? AND ? AND typeof({name}) = 'integer'"
+    found = scalar(raw, sql, (low, high))
+    return None if found is None else int(found)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def set_counter(raw: sqlite3.Connection, table: Table, following: int) -> None:
+    if not read_local(raw, table.name).autoincrement:
+        raise UnfitTable(
+            f"The key of table {table.name} counts from the highest one that is there, so it can't be kept to a block: "
+            "make it INTEGER PRIMARY KEY AUTOINCREMENT."
+        )
+    if not raw.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (following - 1, table.name)).rowcount:
+        raw.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, following - 1))
+
+
+def counter(raw: sqlite3.Connection, table: Table, column: str) -> int | None:
+    if not read_local(raw, table.name).autoincrement:
+        return None
+    last = scalar(raw, "SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (table.name,))
+    highest_key = scalar(raw, f"SELECT max({quoted(column)}) FROM {quoted(table.name)}")
+    return max(int(last or 0), int(highest_key or 0)) + 1
+
+
+# --- triggers ---------------------------------------------------------------------------------------------------------
+
+
+def triggers(table: Table, known: NumberRange) -> dict[str, str]:
+    """By name."""
+    on, new, old = quoted(table.name), f"new.{quoted(known.column)}", f"old.{quoted(known.column)}"
+    empty = empty_condition(known, new)
+    bodies = {
+        "given": f"AFTER INSERT ON {on} WHEN NOT {empty}\nBEGIN\n{_taken(table, known, inserted=True)}END",
+        "changed": (
+            f"AFTER UPDATE OF {quoted(known.column)} ON {on} WHEN {new} IS NOT {old} AND NOT {empty}\n"
+            f"BEGIN\n{_taken(table, known, inserted=False)}END"
+        ),
+    }
+    if known.way is Way.FILLED:
+        bodies["fill"] = f"AFTER INSERT ON {on} WHEN {empty}\nBEGIN\n{_fill(table, known)}END"
+    prefixed = {f"{PREFIX}{kind}_{known.id}_{table.name}": body for kind, body in bodies.items()}
+    return {name: f"CREATE TRIGGER {quoted(name)} {body}" for name, body in prefixed.items()}
+
+
+def _first(known: NumberRange, what: str) -> str:
+    """SQL: something of the block that is drawn from."""
+    return f"(SELECT {what} FROM {STOCK} WHERE range_id = {known.id} AND state = 0 ORDER BY serial LIMIT 1)"
+
+
+def _refuse(text: str, condition: str) -> str:
+    return f"  SELECT RAISE(ABORT, {literal(text)}) WHERE {condition};\n"
+
+
+def _fill(table: Table, known: NumberRange) -> str:
+    said = Sentences.of(table, known)
+    none_left = f"{_first(known, '1')} IS NULL"
+    halted = f"(SELECT stopped FROM {RANGES} WHERE id = {known.id})"
+    this = " AND ".join(f"{quoted(name)} IS new.{quoted(name)}" for name in table.definition.primary_key)
+    value = _text(known, "next_number") if is_text(table, known) else "next_number"
+    return (
+        _refuse(said.halted, f"{none_left} AND {halted}")
+        + _refuse(said.none_left, none_left)
+        # The trigger on updates takes it out of the block, as it does with what the application gives.
+        + f"  UPDATE {quoted(table.name)} SET {quoted(known.column)} = {_first(known, value)} WHERE {this};\n"
+    )
+
+
+def _taken(table: Table, known: NumberRange, *, inserted: bool) -> str:
+    """Look at a number that has come into the row, and take it out of its block."""
+    new = f"new.{quoted(known.column)}"
+    number = _number(table, known, new)
+    block = f"range_id = {known.id} AND ({number}) BETWEEN lowest AND highest"
+    if known.way is Way.FILLED:
+        ours = f"EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2 AND ({number}) < next_number)"
+        ours += f" OR ifnull(({number}) = {_first(known, 'next_number')}, 0)"
+        take = f"serial = {_first(known, 'serial')} AND next_number = ({number})"
+    else:
+        ours = f"EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2)"
+        take = f"state = 0 AND next_number <= ({number})"
+    if inserted:
+        ours += f" OR {_stood(table, known)}"
+    lines = _refuse(Sentences.of(table, known).not_ours, f"NOT ({ours})")
+    if known.way is not Way.KEYS:
+        lines += (
+            f"  UPDATE {STOCK} SET next_number = ({number}) + 1, state = (({number}) = highest)\n"
+            f"  WHERE {block} AND {take};\n"
+        )
+    return lines
+
+
+def _stood(table: Table, known: NumberRange) -> str:
+    """SQL: the row stood here with this number, and REPLACE has put it in its own place; the outbox knows."""
+    definition = table.definition
+    places = [*definition.key_indexes, definition.index_of(known.column)]
+    same = " AND ".join(f"o{place + 1} IS new.{quoted(definition.columns[place].name)}" for place in places)
+    return f"EXISTS (SELECT 1 FROM {OUTBOX} WHERE tbl = {table.id} AND op IN ('K', 'M', 'D') AND {same})"
+
+
+def _text(known: NumberRange, number: str) -> str:
+    form = known.form
+    written = f"printf('%0{form.digits}d', {number})" if form.digits else f"CAST({number} AS TEXT)"
+    return f"({literal(form.before)} || {written} || {literal(form.after)})"
+
+
+def _number(table: Table, known: NumberRange, value: str) -> str:
+    """SQL: the number in a value of the column; NULL: there is none."""
+    if not is_text(table, known):
+        return f"CASE WHEN typeof({value}) = 'integer' THEN {value} END"
+    form = known.form
+    inner = f"substr({value}, {len(form.before) + 1}, length({value}) - {len(form.before) + len(form.after)})"
+    read = f"CAST({inner} AS INTEGER)"
+    return (
+        f"CASE WHEN length({inner}) BETWEEN 1 AND {MOST_DIGITS} AND {inner} NOT GLOB '*[^0-9]*'"
+        f" AND {_text(known, read)} = {value} COLLATE BINARY THEN {read} END"
+    )
