@@ -15,6 +15,7 @@ from replicator.engine.backfill import send_upward
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
+from replicator.engine.number_requests import apply_ledger
 from replicator.errors import PeerFault, UnfitTable
 from replicator.protocol.control_bodies import rewind_body, rule_body, snapshot_body
 from replicator.protocol.keys import key_packer
@@ -74,6 +75,7 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     _make_tables(replaying, told.rule.tables)
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
+    apply_ledger(unit, told.numbers)
     _change(replaying, position, version, old, rules, sorted(rules), told.rule.content)
 
 

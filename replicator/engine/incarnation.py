@@ -23,7 +23,7 @@ from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import OpenBody, ResyncBody, resync_body
 from replicator.protocol.messages import GroupHead, Segment, SegmentEntry, SegmentKind
 from replicator.protocol.timelines import Timelines
-from replicator.store import batches, notices, parcels, slices, spool, timelines
+from replicator.store import batches, notices, numbers, parcels, slices, spool, timelines
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER
 
@@ -58,7 +58,7 @@ def begin_anew(node: Node, reason: str) -> None:
             waiting=False,
         )
     if side.halted is not None:
-        node.side_file.write(replace(side, epoch=epoch, halted=None))
+        node.side_file.write(replace(node.side(), epoch=epoch, halted=None))
     for batch in gone:
         node.spool.delete_batch(batch)
 
@@ -77,7 +77,7 @@ def take_resync(unit: Unit, batch: InboundBatch) -> None:
     links.forget_peak(state.link)
     state.link.out.high = (0, _still_known(unit, state, told))
     tell_of_gap(unit, told)
-    _renew(unit, epoch)
+    _renew(unit, epoch, keeps_numbers=True)
     unit.notice(
         ASKED, str(batch.manifest.epoch[0]), f"{unit.peers[HOST_PEER].name} was set back, and gets back what it forgot"
     )
@@ -108,8 +108,11 @@ def _still_known(unit: Unit, state: LinkState, told: ResyncBody) -> int:
     return 0
 
 
-def _renew(unit: Unit, epoch: int) -> list[spool.InboundBatch]:
-    """In one transaction: a stream that begins with `open`, then everything that was not acknowledged."""
+def _renew(unit: Unit, epoch: int, *, keeps_numbers: bool = False) -> list[spool.InboundBatch]:
+    """In one transaction: a stream that begins with `open`, then everything that was not acknowledged.
+
+    `keeps_numbers`: not this node was set back, so what it has used of its blocks is known.
+    """
     collect(unit)
     unit.journal.finish()
     connection, state = unit.connection, unit.link(HOST_PEER)
@@ -120,6 +123,10 @@ def _renew(unit: Unit, epoch: int) -> list[spool.InboundBatch]:
     batches.drop_batches(connection, HOST_PEER, link.out.n)
     batches.forget_digests(connection, HOST_PEER, "out")
     links.new_outbound_epoch(link, (0, epoch))
+    numbers.forget_requests(connection)
+    if not keeps_numbers:
+        numbers.retire_all(connection)
+        numbers.stop(connection, stopped=False)
     judged, state.cut_slice = state.judged_n, slices.last_through(connection, link.out.high)
     # What the host has not acknowledged awaits its verdict, again perhaps: from the first group of a slice on.
     again = slices.first_behind(connection, state.cut_slice)
@@ -134,7 +141,7 @@ def _open(unit: Unit, state: LinkState, judged: int) -> None:
     As long as nothing has come of a host's new timeline, the rows that it lost go with it.
     """
     link, n = state.link, state.judged_n
-    body = OpenBody(link.inbound.epoch, state.seen, unit.state.last_n)
+    body = OpenBody(link.inbound.epoch, state.seen, unit.state.last_n, numbers.in_hand(unit.connection))
     head = GroupHead(
         n, unit.node.runtime.random(16), link.out.epoch, state.rule, unit.now, control=("open", body.plain())
     )

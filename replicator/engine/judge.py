@@ -17,6 +17,7 @@ from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.marking import heard_of_station, tell_of_forgotten
 from replicator.engine.node import Unit
+from replicator.engine.number_ledgers import take_request, take_return
 from replicator.engine.progress import Progress
 from replicator.engine.proposing import Numbered, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
@@ -280,6 +281,12 @@ class _Judging:
         if kind in ("compare", "compared"):
             take = comparing.take_request if kind == "compare" else comparing.take_answer
             take(self.unit, self.peer, body)
+            return
+        if kind == "req":
+            take_request(self.unit, self.peer.id, body)
+            return
+        if kind == "ret":
+            take_return(self.unit, self.peer.id, body)
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")

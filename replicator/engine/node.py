@@ -18,7 +18,7 @@ from replicator.errors import Halted
 from replicator.protocol.link import DAY, MINUTE
 from replicator.protocol.rules import RuleBook
 from replicator.runtime import Runtime
-from replicator.store import notices, outgoing, routes, state
+from replicator.store import notices, numbers, outgoing, routes, state
 from replicator.store.catalogue import RecipientSets, load_rule_books, load_tables
 from replicator.store.identity import Identity, IdentityFile
 from replicator.store.outgoing import MAIN
@@ -124,6 +124,13 @@ class Node:
         side = self.side()
         self.side_file.write(replace(side, halted=reason, epoch=max(side.epoch, epoch)))
 
+    def stop_numbers(self) -> None:
+        """Of a node that has halted no number is drawn any more (protocol.md 5.6). May be repeated."""
+        with self.unit() as unit:
+            if numbers.load_ranges(unit.connection):
+                numbers.retire_all(unit.connection)
+                numbers.stop(unit.connection, stopped=True)
+
 
 @dataclass
 class Unit:
@@ -132,6 +139,8 @@ class Unit:
     node: Node
     connection: Connection
     state: NodeState
+    granted: dict[int, int] = field(default_factory=dict)
+    """At the host: the highest number granted of those ranges whose ledger was changed."""
     _links: dict[int, LinkState] = field(default_factory=dict)
     _routes: dict[int, list[Route]] = field(default_factory=dict)
     _stored: dict[int, tuple[object, ...]] = field(default_factory=dict)
@@ -226,6 +235,15 @@ class Unit:
     def journal(self) -> Journal:
         return Journal(self)
 
+    def _mark_granted(self) -> None:
+        """protocol.md 3.4: the side file has the high-water marks before a grant is committed."""
+        side = self.node.side()
+        marks = dict(side.number_high_water)
+        for number, mark in self.granted.items():
+            marks[str(number)] = max(mark, marks.get(str(number), 0))
+        if marks != side.number_high_water:
+            self.node.side_file.write(replace(side, number_high_water=marks))
+
     def save(self) -> None:
         if "journal" in self.__dict__:
             self.journal.finish()
@@ -235,3 +253,5 @@ class Unit:
                 state.save_link(self.connection, link)
         if state.node_values(self.state) != self._before:
             state.save_node(self.connection, self.state)
+        if self.granted:
+            self._mark_granted()

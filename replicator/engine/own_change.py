@@ -30,7 +30,9 @@ def write_row(unit: Unit, table: Table, key: Key, image: Image | None) -> None:
         if state.orphans(key, current, image):
             raise WrongUse(f"the row of {table.name} has to stay, as other rows refer to it; settle those first")
     if image is not None:
-        unit.database.write_images(unit.connection, table, [image])
+        # Its number may be another place's; it was looked at where it was drawn.
+        with unit.database.unnumbered(unit.connection, table):
+            unit.database.write_images(unit.connection, table, [image])
     elif current is not None:
         unit.database.delete_keys(unit.connection, table, [key])
 

@@ -16,6 +16,7 @@ from replicator.engine.inbound import InboundBatch
 from replicator.engine.incarnation import take_resync
 from replicator.engine.marking import heard_of_host
 from replicator.engine.node import Unit
+from replicator.engine.number_requests import apply_grant
 from replicator.engine.progress import Progress
 from replicator.engine.unrolling import Step, windows
 from replicator.engine.unsettled import Unsettled, row_of, sought_parents
@@ -105,6 +106,8 @@ class Replaying:
             apply_rule(self, position, record.body)
         elif record.kind == "snap":
             apply_snapshot(self, position, record.body)
+        elif record.kind == "grant":
+            apply_grant(self.unit, record.body)
         elif record.kind == "rewind":
             apply_rewind(self.unit.link(HOST_PEER), record.body)
         elif record.kind == "horizon":

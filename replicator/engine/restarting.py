@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from replicator.engine.node import Node, Unit
+from replicator.engine.number_ledgers import correct
 from replicator.engine.publish import freeze
 from replicator.protocol import link as links
 from replicator.protocol.codec import encode_segment, raw_size
@@ -29,6 +30,8 @@ def take_open(unit: Unit, state: LinkState, body: Any) -> bool:
     """A station's stream begins a new epoch. Is it to give back what this host has forgotten? Raises PeerFault."""
     told = open_body(body)
     state.resent_until = told.resent
+    name, epoch = unit.peers[state.peer].name, state.link.inbound.epoch[1]
+    correct(unit, state.peer, told.held, f"station {name} was set back and began epoch {epoch}")
     if state.mode == RESYNC:
         state.mode = SNAPSHOT
         return True

@@ -17,6 +17,9 @@ from replicator.engine.incarnation import begin_anew
 from replicator.engine.mailboxes import Away, AwayMailbox
 from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
+from replicator.engine.number_ledgers import refill
+from replicator.engine.number_requests import ask
+from replicator.engine.numbers import count_on, enforce
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.purging import Purged, purge_a_little
@@ -28,7 +31,7 @@ from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
 from replicator.engine.timelines import begin_timeline
 from replicator.errors import Halted
-from replicator.store import comparisons, conflicts, parcels, slices
+from replicator.store import comparisons, conflicts, numbers, parcels, slices
 from replicator.types import Role
 
 
@@ -55,16 +58,26 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
     Raises Halted when the node has halted or must, MailboxTrouble and DatabaseTrouble as they come; a later run goes
     on where this one ended.
     """
-    show = progress or Silent()
+    try:
+        return _run(node, resend_now, progress or Silent())
+    except Halted:
+        node.stop_numbers()
+        raise
+
+
+def _run(node: Node, resend_now: bool, show: Progress) -> Summary:
     summary, away = Summary(), Away()
     with _without_cycle_collector():
         start(node, summary)
+        if node.role is Role.STATION:
+            look_after_numbers(node)  # what it asks for travels ahead of its changes
         summary.received = receive(node, progress=show, away=away)
         summary.collected = collect_gently(node)
         summary.applied = apply_ready(node, show)
         summary.collected += collect_gently(node)
         with node.unit() as unit:
             summary.collected += collect(unit)
+        look_after_numbers(node)
         summary.purged = purge_a_little(node)
         if node.role is Role.HOST:
             rewind_links(node)
@@ -77,6 +90,22 @@ def run(node: Node, *, resend_now: bool = False, progress: Progress | None = Non
         summary.forwarded = forward(node, summary.sent.mails, away)
         summary.away = note_away(node, away)
     return summary
+
+
+def look_after_numbers(node: Node) -> None:
+    """Blocks in hand before they are needed, and triggers that stand.
+
+    Behind what was applied, which may have brought blocks, keys, and numbers that somebody gave back.
+    """
+    with node.unit() as unit:
+        if not numbers.load_ranges(unit.connection):
+            return
+        if unit.is_host:
+            refill(unit)
+        else:
+            ask(unit)
+    enforce(node)
+    count_on(node)
 
 
 @contextmanager

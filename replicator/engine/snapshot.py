@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from replicator.engine import fitness
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
+from replicator.engine.number_ledgers import ledger_of
 from replicator.engine.packing import pack_table
 from replicator.engine.progress import Progress
 from replicator.engine.publish import freeze
@@ -41,6 +43,8 @@ class _Plan:
     tables: list[Table]
     rules: dict[int, Rule]
     total: int
+    numbers: list[Any]
+    """What the station has to know of number ranges, and the blocks that it holds."""
 
 
 def start_snapshots(node: Node, progress: Progress) -> int:
@@ -88,6 +92,7 @@ def _plan(unit: Unit, peer: int) -> _Plan:
         version=link.rule,
         tables=tables,
         rules=rules,
+        numbers=ledger_of(unit, peer),
         total=sum(unit.database.count(unit.connection, table) for table in tables),
     )
 
@@ -118,6 +123,7 @@ def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
         "tables": [table_to_plain(table) for table in plan.tables],
         "epoch": list(plan.inbound),
         "judged": plan.applied_n,
+        "numbers": plan.numbers,
         "content": len(content),
     }
     record = ControlRecord(plan.position[1], 0, "snap", body)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from replicator.engine.collect import finish_open_group
 from replicator.engine.node import Node, Unit
+from replicator.engine.number_ledgers import host_restored
 from replicator.engine.publish import freeze
 from replicator.engine.restarting import RESYNC
 from replicator.protocol import link as links
@@ -56,6 +57,7 @@ def _begin(node: Node, reason: str, above: int, *, image: bool) -> None:
         unit.state.host_epoch = epoch
         unit.state.run = max(unit.state.run, side.run)
         unit.state.next_table = _unused_number(unit)
+        host_restored(unit, side.number_high_water, f"the host was set back and began epoch {epoch}", image=image)
         for peer in unit.peers:
             ask(unit, unit.link(peer))
         notices.add(
@@ -68,7 +70,7 @@ def _begin(node: Node, reason: str, above: int, *, image: bool) -> None:
             waiting=False,
         )
     if side.halted is not None:
-        node.side_file.write(replace(side, epoch=epoch, halted=None))
+        node.side_file.write(replace(node.side(), epoch=epoch, halted=None))
 
 
 def _end_timelines(unit: Unit, image: bool) -> None:

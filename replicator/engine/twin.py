@@ -21,7 +21,7 @@ from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import CopyBody, copy_body
 from replicator.protocol.link import InboundStream
 from replicator.protocol.messages import GroupHead, Segment, SegmentEntry
-from replicator.store import batches, journal, notices, parcels, slices, state, timelines
+from replicator.store import batches, journal, notices, numbers, parcels, slices, state, timelines
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NOWHERE
@@ -94,6 +94,10 @@ def _begin_stream(unit: Unit, new: NewName) -> list[InboundBatch]:
         batches.forget_digests(connection, HOST_PEER, direction)
     known, seen = link.link.out.high, link.seen
     links.new_outbound_epoch(link.link, (0, new.epoch))
+    # Its blocks are the other one's.
+    numbers.retire_all(connection)
+    numbers.forget_requests(connection)
+    numbers.stop(connection, stopped=False)
     link.link.out.peak = links.OutboundStream(NOWHERE).peak
     link.link.inbound = InboundStream(NOWHERE)
     link.judged_n = known[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from replicator.config_values import checked_address, checked_name
 from replicator.databases.elsewhere import KINDS
-from replicator.engine import fitness
+from replicator.engine import fitness, number_ledgers
 from replicator.engine.node import Node, Unit
 from replicator.engine.rule_changes import set_rules
 from replicator.errors import WrongUse
@@ -126,6 +126,7 @@ def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase
     with node.unit() as unit:
         digests, parked = _empty_link(unit, peer.id)
         _restart_link(unit, peer.id, epoch)
+        number_ledgers.begin_anew(unit, peer.id, f"station {peer.name} was invited anew")
         peer.public_key, peer.bootstrap_key = None, offer.bootstrap_public
         peer.invitation = offer.invitation.invitation_id.hex()
         # Of the new computer nothing was heard yet, and nothing was sent to it.
@@ -177,6 +178,7 @@ def remove_station(node: Node, name: str) -> None:
         peer = state.find_peer(unit.connection, name)
         digests, parked = _empty_link(unit, peer.id)
         comparisons.delete_of_peer(unit.connection, peer.id)
+        number_ledgers.station_removed(unit, peer.id, peer.name)
         state.delete_peer(unit.connection, peer.id)
         notices.settle(unit.connection, (fitness.KIND,), peer.name)
         unneeded = slices.unneeded(unit.connection, digests)

@@ -14,6 +14,7 @@ from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
 from replicator.engine.restarting import waits_for_snapshot
 from replicator.errors import UnknownName
+from replicator.operations.numbers_admin import running_out
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
 from replicator.store import batches, conflicts, notices, parcels, routes, slices, state
@@ -237,6 +238,7 @@ def _needs(view: View) -> list[Need]:
         found.append(Need(None, "side-file", f"the side file {view.home.side_file.path} {missing}", None))
     elif side.halted is not None:
         found.append(Need(None, "halted", f"this node has halted: {side.halted}", None))
+    found += [Need(None, "numbers", sentence, None) for sentence in running_out(view)]
     waiting = notices.recent(view.connection, NOTICES, waiting_only=True)
     return found + [Need(notice.id, notice.kind, notice.message, notice.at) for notice in waiting]
 

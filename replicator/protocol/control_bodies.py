@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from replicator.errors import PeerFault
 from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.definitions import table_from_plain
+from replicator.protocol.number_bodies import held_body, held_plain
+from replicator.protocol.numbers import Block
 from replicator.protocol.tape import COUNT
 from replicator.types import Epoch, Kinds, Position, Rule, Table
 
@@ -37,6 +39,8 @@ class SnapshotBody:
     judged: int
     """Sequence number in that epoch up to which the content knows the station's changes."""
     rule: RuleBody
+    numbers: list[Any]
+    """A `grant` for each number range that the station has a part in (number_bodies)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,19 @@ class OpenBody:
     """The host's log up to here is applied."""
     resent: int
     """Groups up to this sequence number may have been sent before."""
+    held: list[tuple[int, Block]] = field(default_factory=list)
+    """Blocks of numbers that it still holds, each with its range."""
 
     def plain(self) -> dict[str, Any]:
-        return {"stream": list(self.stream), "seen": list(self.seen), "resent": self.resent}
+        held = held_plain(self.held)
+        return {"stream": list(self.stream), "seen": list(self.seen), "resent": self.resent, "held": held}
 
 
 def open_body(body: Any) -> OpenBody:
     """Raises PeerFault."""
     try:
-        return OpenBody(_pair(body["stream"]), _pair(body["seen"]), _integer(body["resent"], 0, COUNT))
+        stream, seen, resent = _pair(body["stream"]), _pair(body["seen"]), _integer(body["resent"], 0, COUNT)
+        return OpenBody(stream, seen, resent, held_body(body.get("held", [])))
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a station's request to begin anew is malformed") from error
 
@@ -203,9 +211,10 @@ def snapshot_body(body: Any) -> SnapshotBody:
     """Raises PeerFault."""
     try:
         version, epoch, judged = _pair(body["version"]), _pair(body["epoch"]), _integer(body["judged"], 0, COUNT)
+        numbers = _list(body.get("numbers", []))
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a snapshot record is malformed") from error
-    return SnapshotBody(version, epoch, judged, rule_body(body))
+    return SnapshotBody(version, epoch, judged, rule_body(body), numbers)
 
 
 def acknowledgement_body(body: Any) -> tuple[Epoch, int]:

@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened to numbers: `granted`, `returned`, `lost`, `retired`."""
+    """What happened to numbers: `granted`, `claimed`, `returned`, `lost`, `retired`."""
 
     kind: str
     lowest: int
@@ -165,6 +165,34 @@ class Ledger:
         for span in list(self._held_by(holder)):
             if span.serial not in kept:
                 self._set(span, State.LOST, reason)
+
+    def claim(self, holder: int, block: Block) -> None:
+        """A node holds a block that this ledger does not know to be its: the host has forgotten the grant. What of it
+        is lost here is held again; the rest is as the ledger says. All spans must be loaded."""
+        if block.serial in {span.serial for span in self._held_by(holder)}:
+            return
+        self._reach(block.highest)
+        for span in self._in_state(State.LOST):
+            lowest, highest = max(span.lowest, block.lowest), min(span.highest, block.highest)
+            if lowest > highest:
+                continue
+            self._take(span)
+            if span.lowest < lowest:
+                self._put(replace(span, highest=lowest - 1))
+            if highest < span.highest:
+                self._put(replace(span, lowest=highest + 1))
+            claimed = Span(lowest, highest, State.HELD, holder, block.serial)
+            self._put(claimed)
+            self._note("claimed", claimed)
+
+    def _reach(self, highest: int) -> None:
+        """What others are known to hold was granted, whatever the ledger says."""
+        if highest >= self.high_water:
+            gap = Span(self.high_water, highest, State.LOST, reason="granted before the host was set back")
+            self.high_water = highest + 1
+            self.floor = max(self.floor, self.high_water)
+            self._put(gap)
+            self._note("lost", gap)
 
     def restored(self, high_water: int, reason: str) -> None:
         """The host was set back to this ledger, and `high_water` is what had been granted up to by then. All spans

@@ -27,14 +27,15 @@ class EventRow(NamedTuple):
     reason: str
 
 
-def load_ledger(connection: Connection, number: int) -> Ledger:
-    """With the spans that may still change. Raises KeyError where there is no such range."""
+def load_ledger(connection: Connection, number: int, *, whole: bool = False) -> Ledger:
+    """With the spans that may still change, or all of them. Raises KeyError where there is no such range."""
     row = sql.one(
         connection, "SELECT high_water, floor, serial, highest FROM replicator_number_range WHERE id = ?", (number,)
     )
     if row is None:
         raise KeyError(number)
-    found = sql.rows(connection, f"{_SELECT} AND state NOT IN (?, ?)", (number, *_SETTLED))
+    left_out = ("", "") if whole else _SETTLED
+    found = sql.rows(connection, f"{_SELECT} AND state NOT IN (?, ?)", (number, *left_out))
     high_water, floor, serial, highest = row
     return Ledger(high_water, floor, serial, highest, {span.lowest: span for span in map(_span, found)})
 

@@ -107,6 +107,10 @@ def save_share(connection: Connection, peer: int, number: int, share: Share) -> 
     )
 
 
+def drop_share(connection: Connection, peer: int, number: int) -> None:
+    sql.run(connection, "DELETE FROM replicator_number_share WHERE peer = ? AND range_id = ?", (peer, number))
+
+
 def requested(connection: Connection) -> set[int]:
     """At a station: ranges of which more was asked for, and has not come yet."""
     return {number for (number,) in sql.rows(connection, _REQUESTED)}
@@ -154,14 +158,15 @@ def left(connection: Connection, number: int) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def in_hand(connection: Connection) -> list[tuple[int, int]]:
-    """(range, serial of the grant) of all blocks that this node may draw from or has drawn from."""
+def in_hand(connection: Connection) -> list[tuple[int, Block]]:
+    """(range, block) of all that this node may draw from or has drawn from."""
     found = sql.rows(
         connection,
-        "SELECT range_id, serial FROM replicator_number_stock WHERE state <> ? ORDER BY range_id, serial",
+        "SELECT range_id, lowest, highest, serial FROM replicator_number_stock WHERE state <> ? AND highest >= lowest"
+        " ORDER BY range_id, serial",
         (RETIRED,),
     )
-    return [(number, serial) for number, serial in found]
+    return [(number, Block(*block)) for number, *block in found]
 
 
 def add_blocks(connection: Connection, number: int, blocks: Sequence[tuple[Block, int]]) -> None:
@@ -187,6 +192,25 @@ def shorten(connection: Connection, number: int, each: StockBlock) -> None:
     sql.run(
         connection,
         "UPDATE replicator_number_stock SET highest = next_number - 1, state = ? WHERE range_id = ? AND serial = ?",
+        (USED_UP, number, each.block.serial),
+    )
+
+
+def advance(connection: Connection, number: int, each: StockBlock, following: int) -> None:
+    """The next number of a block is this one: what is before it stands in the table already."""
+    state = IN_HAND if following <= each.block.highest else USED_UP
+    sql.run(
+        connection,
+        "UPDATE replicator_number_stock SET next_number = ?, state = ? WHERE range_id = ? AND serial = ?",
+        (following, state, number, each.block.serial),
+    )
+
+
+def use_up(connection: Connection, number: int, each: StockBlock) -> None:
+    """Nothing more is drawn of a block; what was drawn of it stays this node's."""
+    sql.run(
+        connection,
+        "UPDATE replicator_number_stock SET state = ? WHERE range_id = ? AND serial = ?",
         (USED_UP, number, each.block.serial),
     )
 

@@ -127,6 +127,7 @@ def save_peer(connection: Connection, peer: Peer) -> None:
 _OF_A_PEER = (
     "link",
     "rule",
+    "number_share",
     "link_row",
     "seen_group",
     "batch_out",

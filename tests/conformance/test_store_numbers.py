@@ -39,6 +39,8 @@ def test_ranges_and_shares(store: Store) -> None:
         numbers.set_requested(connection, 1)
         numbers.forget_requests(connection)
         assert numbers.requested(connection) == set()
+        numbers.drop_share(connection, 3, 1)
+        assert list(numbers.load_shares(connection)) == [(0, 1)]
         numbers.change_range(connection, 1, Way.CHOSEN, None)
         numbers.stop(connection, stopped=True)
     with store.transaction() as connection:
@@ -68,7 +70,16 @@ def test_blocks_in_hand(store: Store) -> None:
         assert numbers.left(connection, 2) == 0
         numbers.shorten(connection, 1, found[0])
         assert numbers.stock(connection, 1)[0] == StockBlock(Block(100, 109, 1), 110, USED_UP)
-        assert numbers.in_hand(connection) == [(1, 1), (1, 2), (1, 3), (1, 4)]
+        held = [(100, 109, 1), (150, 199, 2), (5, 6, 3), (200, 200, 4)]
+        assert numbers.in_hand(connection) == [(1, Block(*each)) for each in held]
+        numbers.advance(connection, 1, found[1], 160)
+        numbers.use_up(connection, 1, found[3])
+        assert [(each.following, each.state) for each in numbers.stock(connection, 1)][1::2] == [
+            (160, IN_HAND),
+            (200, USED_UP),
+        ]
+        numbers.advance(connection, 1, found[1], 200)
+        assert numbers.left(connection, 1) == 0
         numbers.retire_all(connection)
         assert numbers.in_hand(connection) == []
         assert {each.state for each in numbers.stock(connection, 1)} == {RETIRED}
@@ -102,6 +113,7 @@ def test_the_ledger_and_its_events(store: Store) -> None:
         ]
         # What is lost is never granted again, so it needn't be looked at.
         assert sorted(number_spans.load_ledger(connection, 1).spans) == [100, 120]
+        assert sorted(number_spans.load_ledger(connection, 1, whole=True).spans) == [100, 120, 150]
         assert [row[1:] for row in number_spans.events(connection, 1)] == [
             (NOW, 1, "granted", 100, 149, 3, ""),
             (NOW, 1, "granted", 150, 199, 4, ""),

@@ -110,6 +110,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def station_restored(self, holder: int, keep: bool) -> None:
         """`keep`: it only answers a host that was restored, and goes on with its blocks."""
         place = self.places[holder]
+        if holder in self.gone:
+            return
         held = [block.serial for block, _ in place.blocks] if keep else []
         self.ledger.keep_only(holder, held, "restored")
         if not keep:
@@ -229,3 +231,22 @@ def test_what_is_given_back_after_the_host_was_restored_is_not_granted_again() -
         (3, 10, State.LOST),
     ]
     assert ledger.grant(LAPTOP, 5) == [Block(21, 25, 2)]
+
+
+def test_a_station_claims_what_a_restored_host_has_forgotten() -> None:
+    ledger = Ledger(high_water=1)
+    ledger.grant(KOELN, 10)
+    ledger.restored(31, "the host was restored")
+    ledger.claim(KOELN, Block(1, 10, 1))
+    ledger.claim(KOELN, Block(14, 17, 2))
+    ledger.claim(LAPTOP, Block(28, 35, 3))
+    assert sorted((span.lowest, span.highest, str(span.state), span.holder) for span in ledger.spans.values()) == [
+        (1, 10, "held", KOELN),
+        (11, 13, "lost", HOST),
+        (14, 17, "held", KOELN),
+        (18, 27, "lost", HOST),
+        (28, 30, "held", LAPTOP),
+        (31, 35, "held", LAPTOP),
+    ]
+    assert ledger.give_back(KOELN, 16, 17)
+    assert ledger.grant(LAPTOP, 3) == [Block(36, 38, 2)], "nothing from before the restore"

@@ -1,0 +1,148 @@
+"""A node's own numbers: triggers that stand, blocks in hand, keys that count in their block (protocol.md 5.6).
+
+What draws is the application, by triggers in its own transaction. A run looks after the rest: at a station it asks for
+more early, at the host it takes more from the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from replicator.engine.node import Node, Unit
+from replicator.errors import DatabaseBusy, UnfitTable
+from replicator.protocol.numbers import Block, NumberRange, Share, Way
+from replicator.store import numbers
+from replicator.store.numbers import IN_HAND
+from replicator.types import Table
+
+KIND = "numbers"
+"""Of the notices."""
+
+
+def own_shares(unit: Unit) -> dict[int, tuple[NumberRange, Share]]:
+    """By range: what this node has a part in, closed ones included."""
+    ranges = numbers.load_ranges(unit.connection)
+    shares = numbers.load_shares(unit.connection)
+    return {number: (ranges[number].range, share) for (peer, number), share in shares.items() if peer == 0}
+
+
+def enforce(node: Node) -> None:
+    """See to it that the triggers of this node's ranges stand. In transactions of its own, as no database can define
+    triggers of a table that the transaction has written to."""
+    with node.unit() as unit:
+        known = numbers.load_ranges(unit.connection)
+        wanted = sorted({each.range.table for each in known.values()} & unit.tables.keys())
+    for number in wanted:
+        try:
+            with node.unit() as unit:
+                _enforce_table(unit, unit.tables[number])
+        except DatabaseBusy as busy:
+            with node.unit() as unit:
+                unit.notice(KIND, f"{number} busy", f"numbers of a table could not be looked after: {busy}")
+
+
+def _enforce_table(unit: Unit, table: Table) -> None:
+    ranges = [known for known, share in own_shares(unit).values() if known.table == table.id and not share.closed]
+    if table.name not in unit.database.table_names(unit.connection):
+        return  # check_capture says so
+    if unit.database.enforce_numbers(unit.connection, table, ranges):
+        for known in ranges:
+            _pass_existing(unit, table, known)
+
+
+def _pass_existing(unit: Unit, table: Table, known: NumberRange) -> None:
+    """Numbers that came into the table while no trigger stood are not drawn again."""
+    if known.way is Way.KEYS:
+        return
+    numbers.hold(unit.connection, known.id)
+    for each in numbers.stock(unit.connection, known.id):
+        if each.state == IN_HAND:
+            following = first_unused(unit, table, known, each.block)
+            if following > each.following:
+                numbers.advance(unit.connection, known.id, each, following)
+
+
+def first_unused(unit: Unit, table: Table | None, known: NumberRange, block: Block) -> int:
+    """The first number of the block behind all that stand in the table already."""
+    if table is None or table.name not in unit.database.table_names(unit.connection):
+        return block.lowest
+    found = unit.database.highest_number(unit.connection, table, known, block.lowest, block.highest)
+    return block.lowest if found is None else found + 1
+
+
+def add_blocks(unit: Unit, known: NumberRange, blocks: Iterable[Block]) -> None:
+    """Blocks that were granted to this node."""
+    table = unit.tables.get(known.table)
+    found = [(block, first_unused(unit, table, known, block)) for block in blocks]
+    numbers.hold(unit.connection, known.id)
+    numbers.add_blocks(unit.connection, known.id, found)
+
+
+def give_up(unit: Unit, known: NumberRange) -> list[tuple[int, int]]:
+    """The unused ends of all blocks in hand, from now on not this node's any more: (first, last) of each.
+
+    One transaction with what tells of it (protocol.md 3.5): else a number is drawn that was given back. Keys are drawn
+    without a lock that could be waited for, so of them whole blocks that nobody has begun are given up only.
+    """
+    numbers.hold(unit.connection, known.id)
+    tails = []
+    begun = counting_at(unit, known) if known.way is Way.KEYS else None
+    for each in numbers.stock(unit.connection, known.id):
+        if each.left and (begun is None or begun < each.block.lowest):
+            tails.append((each.following, each.block.highest))
+            numbers.shorten(unit.connection, known.id, each)
+    return tails
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def counting_at(unit: Unit, known: NumberRange) -> int | None:
+    """The next key that the database would count; None: it does not count, or the table is not there."""
+    table = unit.tables.get(known.table)
+    if table is None or table.name not in unit.database.table_names(unit.connection):
+        return None
+    return unit.database.counter(unit.connection, table, known.column)
+
+
+def keys_left(unit: Unit, known: NumberRange) -> tuple[int, int | None]:
+    """(keys in hand, the highest one that they have to be above), as the counter stands. Blocks that it has passed are
+    used up."""
+    following = counting_at(unit, known)
+    if following is None:
+        return numbers.left(unit.connection, known.id), None
+    left = 0
+    for each in numbers.stock(unit.connection, known.id):
+        if each.state != IN_HAND:
+            continue
+        if each.block.highest < following:
+            numbers.use_up(unit.connection, known.id, each)
+        else:
+            left += each.block.highest - max(each.block.lowest, following) + 1
+    return left, following - 1
+
+
+def count_on(node: Node) -> None:
+    """Keys: the counter of each table stands in a block of this node's, as long as there is one above all its keys."""
+    with node.unit() as unit:
+        keys = [known for known, share in own_shares(unit).values() if known.way is Way.KEYS and not share.closed]
+    for known in keys:
+        with node.unit() as unit:
+            following = counting_at(unit, known)
+            blocks = [each.block for each in numbers.stock(unit.connection, known.id) if each.state == IN_HAND]
+            ahead = [block.lowest for block in blocks if following is not None and block.lowest > following]
+            inside = [block for block in blocks if following is not None and block.lowest <= following <= block.highest]
+        if ahead and not inside:
+            _set_counter(node, known, min(ahead))
+
+
+def _set_counter(node: Node, known: NumberRange, following: int) -> None:
+    try:
+        with node.unit() as unit:
+            table = unit.tables[known.table]
+            unit.database.set_counter(unit.connection, table, known.column, following)
+    except (UnfitTable, DatabaseBusy) as fault:
+        with node.unit() as unit:
+            name = f"{unit.tables[known.table].name}.{known.column}"
+            unfit = isinstance(fault, UnfitTable)
+            unit.notice(KIND, name, f"the keys of {name} don't count in their block yet: {fault}", waiting=unfit)
