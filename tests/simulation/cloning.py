@@ -101,7 +101,9 @@ def become(world: World, node: SimulatedNode) -> None:
         if world.act(world.host, f"invites a copy of {node.station} as {name}", invite) is None:
             return
         node.new_name = invitation
-        world.host.backup = None  # restored from before, it would not know the station: that has to be invited anew
+        if world.host.backup is not None:
+            # Restored from before, the host would not know the station: that has to be invited anew.
+            world.host.backup.void = True
         for post in world.posts:
             post.add(name)
     _copy(world, node)

@@ -30,6 +30,8 @@ class Backup:
     """The journal with what was purged of it."""
     joined: bool
     """It had a key of its own: another one would be refused, as an invitation works once."""
+    void: bool = False
+    """Not to be put back any more."""
 
 
 DATABASE, COMPUTER = ("restore", "host-restore"), ("image", "host-image")
@@ -50,7 +52,7 @@ def happenings(world: World, node: SimulatedNode) -> None:
         return  # a person has it in hand
     if "horizon" in world.faults and world.chance(0.1):
         announce(world, node)
-    if node.backup is None or world.chance(0.004 if "rare-backup" in world.faults else 0.08):
+    if node.backup is None or node.backup.void or world.chance(0.004 if "rare-backup" in world.faults else 0.08):
         back_up(world, node)
     elif database and world.chance(0.03):
         restore(world, node)

@@ -187,6 +187,8 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
         sent = account.has.get((table, key))
         if world.host.backup is not None and (sent is None or Kinds.CHANGED not in rules[table].to_remote):
             continue  # the log that told of it may be gone
+        if node.is_copied and not rules[table]:
+            continue  # of a copy's own changes it may hear by its snapshot only, which has tables with rules
         world.expect(
             same(table, mine[table][key], sent),
             "rule: shared row is not what was sent last",
