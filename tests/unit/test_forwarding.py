@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from replicator.runtime import Runtime
@@ -96,6 +96,8 @@ def test_the_same_mail_goes_by_the_same_name() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_arrive_bit_for_bit(noise: bytes) -> None:
+    """What begins like an envelope would be taken for one wherever it stands, and is never forwarded as a whole."""
+    assume(not noise.startswith(b"RPLM"))
     assert attached(noise)[1] == noise
     assert attached(LETTER + noise)[1] == LETTER + noise
     assert extract(
