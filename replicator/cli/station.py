@@ -165,6 +165,12 @@ def _state(link: LinkStatus) -> str:
     return state if link.enabled else f"{state}, off"
 
 
+def _next_run(link: LinkStatus) -> str | None:
+    if link.asked:
+        return "waits until it has told what this host has forgotten"
+    return "sends everything in its rules" if link.starts_anew and not link.unfit else None
+
+
 @app.command("show")
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show all that is known of a station and its link."""
@@ -186,7 +192,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "added": moment(link.created_at),
             "last heard": moment(link.heard_at),
             "last sent": moment(link.sent_at),
-            "next run": "sends everything in its rules" if link.starts_anew and not link.unfit else None,
+            "next run": _next_run(link),
             "mailbox": full_mailbox(link).removeprefix(f"mailbox of {link.name} ") or None,
             "batches sent": f"{link.made} in epoch {position_text(link.out_epoch)}",
             "acknowledged": f"{link.acknowledged}, journal up to {position_text(link.covered)}",

@@ -74,6 +74,8 @@ def _print(found: Status, now: int) -> None:
     for link in found.links:
         if link.full_since is not None:
             say(full_mailbox(link))
+        if link.asked:
+            say(f"{link.name} has not told yet what this host has forgotten")
         if found.role is Role.HOST and link.holds_since is not None and now - link.holds_since > LONG:
             say(f"{link.name} holds back {held_back(link)}")
     if not found.needs:

@@ -12,7 +12,7 @@ from replicator.engine.holding import held_back
 from replicator.engine.mail_packing import mails_waiting
 from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
-from replicator.engine.restarting import waits_for_snapshot
+from replicator.engine.restarting import RESYNC, waits_for_snapshot
 from replicator.errors import UnknownName
 from replicator.operations.numbers_admin import running_out
 from replicator.operations.opening import View
@@ -51,6 +51,8 @@ class LinkStatus:
     sent_at: int | None
     starts_anew: bool
     """The next run sends everything in the station's rules."""
+    asked: bool
+    """This host was set back, and the station has not told yet what was forgotten; only then it gets everything."""
     out_epoch: Epoch
     made: int
     """Number of the last batch for the peer in this epoch."""
@@ -186,6 +188,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         heard_at=peer.heard_at,
         sent_at=peer.sent_at,
         starts_anew=waits_for_snapshot(found),
+        asked=found.mode == RESYNC,
         out_epoch=out.epoch,
         made=out.n,
         acknowledged=out.acknowledged,

@@ -108,6 +108,8 @@ def test_a_restored_host_works_before_its_stations_have_answered(new_place: NewP
     live_on(office, koeln, trier)
     office.put_back()
     office.run()
+    assert "koeln has not told yet what this host has forgotten" in office.call("status").out
+    assert office.done("station", "show", "trier", "--json").json["asked"]
     office.sql("UPDATE customers SET city = 'Jena' WHERE id = 1")
     office.sql("INSERT INTO customers VALUES (6, 'Harms', 'Jena')")
     for _ in range(3):
