@@ -52,6 +52,8 @@ class OnRecord:
         ).fetchall()
         for number, packed, kind, host_image, station_image, result_image in rows:
             table, key = names[number], tuple(unpack_key(packed))
+            if table not in SPECS:
+                continue
             host, station, result = (
                 tokens(table, image_row(table, image)) for image in (host_image, station_image, result_image)
             )
@@ -84,6 +86,8 @@ def versions(node: SimulatedNode) -> dict[tuple[str, RowKey], Known]:
         "SELECT table_id, row_key, tie, deleted, image FROM replicator_row_version"
     ).fetchall():
         table = names[number]
+        if table not in SPECS:
+            continue
         edited: tuple[str, ...] = ()
         if image is not None and not node.is_host:
             mask = read_edit(image)[0]
@@ -140,7 +144,7 @@ def journal_of(node: SimulatedNode) -> list[Sent]:
         groups = journal.groups(kept, 0, 1 << 60)
         for slice_id in journal_reading.slices_after(kept, 0):
             for change in journal_reading.changes_of_slice(kept, slice_id, definitions):
-                if not change.table:
+                if not change.table or tables[change.table].name not in SPECS:
                     continue
                 name = tables[change.table].name
                 new = {

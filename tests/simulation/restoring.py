@@ -102,6 +102,8 @@ def restore(world: World, node: SimulatedNode) -> None:
     world.tell("%s: RESTORE from the backup", node.name)
     _put_back(world, node, node.backup)
     node.was_set_back = True
+    if world.numbering is not None:
+        world.numbering.was_set_back(node)
 
 
 def set_back(world: World, node: SimulatedNode) -> None:

@@ -27,7 +27,7 @@ from tests.simulation.world import FAULTS, LATER, World
 
 STEPS = (25, 90)
 NEVER = 10_000 * DAY
-ODDS = {"purge": 0.3, "horizon": 0.5}
+ODDS = {"purge": 0.3, "horizon": 0.5, "numbers": 0.25}
 """Of faults that came later."""
 LIMIT = 60
 """Seconds, a hundred times what a seed takes."""
@@ -185,12 +185,16 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
     if "wide-rules" in world.faults:
         for station in world.stations:
             change_rules(world, station.station, {"cust": some_rule(world), "item": some_rule(world)})
+    if world.numbering is not None:
+        world.numbering.begin()
     for _ in range(steps):
         world.step()
     full, compared = world.chance(0.05), "compare" in world.faults
     if settle(world):
         verify(world)
         comparing.verify(world)
+        if world.numbering is not None:
+            world.numbering.verify()
         if not world.bad and compared:
             comparing.harm_and_repair(world)
     if not world.bad:

@@ -146,10 +146,11 @@ def _take_control(
     body = step.control.body
     for peer in step.stations:
         account = found[peer]
-        for table, down, up in body["rules"]:
+        for table, down, up in (rule for rule in body["rules"] if names[rule[0]] in SPECS):
             account.down[names[table]] = Kinds(down)
             (account.ruled.add if down or up else account.ruled.discard)(names[table])
-        for table in body["scope"] if peer not in waiting else ():
+        scope = [table for table in body["scope"] if names[table] in SPECS]
+        for table in scope if peer not in waiting else ():
             account.content(names[table], rows[names[table]])
 
 
@@ -161,7 +162,7 @@ def _steps(connection: Connection, log: Connection, tables: dict[int, Table]) ->
     ).fetchall():
         segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
         stations = frozenset((peer,) if peer is not None else sets.get(recipients, ()))
-        for block in segment.blocks:
+        for block in (block for block in segment.blocks if tables[block.table].name in SPECS):
             yield from _block(block, tables[block.table], stations, origin)
         for record in segment.controls:
             place = (record.number, record.order)

@@ -108,7 +108,8 @@ def pending(world: World, raw: sqlite3.Connection) -> Pending:
         "SELECT table_id, row_key, min(n) FROM replicator_journal_key"
         " WHERE n > (SELECT judged_n FROM replicator_link) GROUP BY table_id, row_key"
     )
-    return {(names[table], tuple(unpack_key(key))): n for table, key, n in found.fetchall()}
+    waiting = [each for each in found.fetchall() if each[0] in names]
+    return {(names[table], tuple(unpack_key(key))): n for table, key, n in waiting}
 
 
 def fingerprint(node: SimulatedNode) -> tuple[object, ...]:

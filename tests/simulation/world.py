@@ -24,6 +24,7 @@ from tests.simulation import cloning, comparing, disturbing, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
+from tests.simulation.numbering import Numbering
 from tests.simulation.post import Letter, Post
 from tests.simulation.records import OnRecord
 from tests.simulation.simnode import HOST, SimulatedNode
@@ -56,7 +57,18 @@ FAULTS = (
     "restore",
     "image",
 )
-LATER = ("clone", "host-restore", "host-image", "rare-backup", "clock", "report", "purge", "horizon", "compare")
+LATER = (
+    "clone",
+    "host-restore",
+    "host-image",
+    "rare-backup",
+    "clock",
+    "report",
+    "purge",
+    "horizon",
+    "compare",
+    "numbers",
+)
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
 FIRST_NUMBER = 1000
@@ -107,6 +119,7 @@ class World:
         """Stations that had theirs before the seed began."""
         self.read_before = OnRecord()
         """What the host had on record before it was set back."""
+        self.numbering = Numbering(self) if "numbers" in faults else None
         self.forgotten_since: int | None = None
         """How many writes there had been at the oldest backup that the host was set back to."""
 
@@ -246,6 +259,8 @@ class World:
 
     def cut_power(self, node: SimulatedNode) -> None:
         lost = node.cut_power()
+        if self.numbering is not None:
+            self.numbering.power_was_cut(node)
         self.ledger.forget(lost)
         for write in lost:
             self.tell("  lost with the power: %s %s %s", write.table, write.key, write.new)
@@ -390,6 +405,8 @@ class World:
         if "purge" in faults and node.name not in self.away and chance(0.06):
             self.purge(node)
         restoring.happenings(self, node)
+        if self.numbering is not None:
+            self.numbering.happenings(node)
         if "clock" in faults and chance(0.05):
             disturbing.wrong_clock(self, node)
         if "report" in faults and chance(0.08):
