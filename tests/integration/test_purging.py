@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from replicator.engine import purging
+from replicator.engine.node import Node
 from replicator.operations import keeping
 from replicator.operations.opening import open_node
 from replicator.runtime import Runtime
@@ -191,6 +195,37 @@ def test_a_backup_that_is_older_than_the_one_announced_is_told(new_place: NewPla
     assert (line["kind"], line["key"]) == ("older-than-backups", [10])
     assert station.sql(ROWS) == office.sql(ROWS)
     assert (10, "Dirks", "Kiel") in station.sql(ROWS)
+
+
+LARGE = ("slice_segment", "journal", "journal_key", "row_version", "seen_group", "tombstone", "conflict", "link_row")
+
+
+def test_what_is_to_be_purged_is_found_by_index(new_place: NewPlace) -> None:
+    """Tables that are as large as the data or its changes are never read through."""
+    office, station = joined(new_place)
+    work(office, station)
+    for place in (office, station):
+        runtime = Runtime(now=lambda: time.time_ns() // 1000 + 200 * DAY * 1_000_000)
+        with open_node(Home(place.home, Files(runtime)), runtime) as node:
+            statements = _traced(node, lambda node=node: purging.purge(node))
+            with node.database.transaction(write=False) as connection:
+                for statement in statements:
+                    plan = sql.rows(connection, f"EXPLAIN QUERY PLAN {statement}")
+                    assert not [
+                        line for *_, line in plan if line.startswith(tuple(f"SCAN replicator_{t}" for t in LARGE))
+                    ]
+
+
+def _traced(node: Node, deed: Callable[[], object]) -> list[str]:
+    statements: list[str] = []
+    with node.database.transaction(write=False) as connection:
+        raw: Any = connection.connection.driver_connection
+        raw.set_trace_callback(statements.append)
+    deed()
+    raw.set_trace_callback(None)
+    found = [each for each in dict.fromkeys(statements) if each.startswith(("SELECT", "DELETE", "UPDATE"))]
+    assert len(found) > 20
+    return found
 
 
 def test_purging_by_order(new_place: NewPlace) -> None:
