@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from replicator.engine import holding, marking
 from replicator.engine.node import Node, Unit
+from replicator.errors import PeerFault
 from replicator.protocol.codec import decode_segment
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.store import purging, retention, rows, slices
-from replicator.types import HOST_PEER, NOWHERE, Key, Position, Tie
+from replicator.types import HOST_PEER, NOWHERE, Position, Tie
 
 STEPS = 40
 """Transactions of one run at most."""
@@ -198,14 +199,19 @@ def _slices(unit: Unit, limits: Limits, purged: Purged, freed: list[bytes]) -> b
 def _forget_keys(unit: Unit, slice_id: int, through: int) -> None:
     """Which groups touch a row is asked by the row; so the rows of a slice are read from it once more."""
     for digest, size, raw_size, frame in purging.log_frames(unit.connection, slice_id):
-        segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
+        try:
+            segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
+        except PeerFault:
+            # Damaged on the disk, and to go anyway: found by number, which takes longer.
+            for number in unit.tables:
+                purging.delete_keys_of_table(unit.connection, number, through)
+            continue
         for block in segment.blocks:
             table = unit.tables.get(block.table)
-            keys: set[Key] = set(map(pack_key, block.keys))
             if table is None:
                 purging.delete_keys_of_table(unit.connection, block.table, through)
                 continue
-            keys.update(keys_packer(table.definition)(block.rows))
+            keys = {*map(pack_key, block.keys), *keys_packer(table.definition)(block.rows)}
             purging.delete_journal_keys(unit.connection, block.table, sorted(keys), through)
 
 
