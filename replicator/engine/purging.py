@@ -18,13 +18,13 @@ from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.store import purging, retention, rows, slices
 from replicator.types import HOST_PEER, NOWHERE, Position, Tie
 
-STEPS = 40
+STEPS = 60
 """Transactions of one run at most."""
-BYTES = 2_000_000
+BYTES = 1_000_000
 """Of the journal's content, about, in one transaction."""
 SLICES = 200
-ROWS = 4_000
-"""Of any other kind."""
+ROWS = 2_000
+"""Of any other kind, about; at a station also changes whose content goes."""
 
 
 @dataclass(slots=True)
@@ -176,28 +176,28 @@ def _step(node: Node, limits: Limits, purged: Purged) -> bool:
 
 def _slices(unit: Unit, limits: Limits, purged: Purged, freed: list[bytes]) -> bool:
     connection = unit.connection
-    oldest = purging.oldest_slices(connection, limits.slice, SLICES)
-    taken, size = 0, 0
-    for each in oldest:
-        if taken and size + each.size > BYTES:
+    taken: list[purging.OldSlice] = []
+    size = keys = 0
+    for each in purging.oldest_slices(connection, limits.slice, SLICES):
+        if taken and (size + each.size > BYTES or keys >= ROWS):
             break
-        taken, size = taken + 1, size + each.size
+        taken.append(each)
+        size += each.size
+        if not unit.is_host:
+            keys += _forget_keys(unit, each.id, each.last_n)
     if not taken:
         return False
-    gone = oldest[:taken]
-    if not unit.is_host:
-        for each in gone:
-            _forget_keys(unit, each.id, each.last_n)
-    through = gone[-1].id
+    through = taken[-1].id
     freed += purging.spooled_content(connection, through)
     purging.delete_slices(connection, through)
-    purged.slices += taken
+    purged.slices += len(taken)
     purged.bytes += size
     return True
 
 
-def _forget_keys(unit: Unit, slice_id: int, through: int) -> None:
-    """Which groups touch a row is asked by the row; so the rows of a slice are read from it once more."""
+def _forget_keys(unit: Unit, slice_id: int, through: int) -> int:
+    """Which groups touch a row is asked by the row; so the rows of a slice are read from it once more. How many."""
+    count = 0
     for digest, size, raw_size, frame in purging.log_frames(unit.connection, slice_id):
         try:
             segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
@@ -207,12 +207,14 @@ def _forget_keys(unit: Unit, slice_id: int, through: int) -> None:
                 purging.delete_keys_of_table(unit.connection, number, through)
             continue
         for block in segment.blocks:
+            count += len(block.classes)
             table = unit.tables.get(block.table)
             if table is None:
                 purging.delete_keys_of_table(unit.connection, block.table, through)
                 continue
             keys = {*map(pack_key, block.keys), *keys_packer(table.definition)(block.rows)}
             purging.delete_journal_keys(unit.connection, block.table, sorted(keys), through)
+    return count
 
 
 def _groups(unit: Unit, purged: Purged) -> bool:
