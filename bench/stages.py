@@ -41,7 +41,7 @@ STAGES = (
     ("engine.replay.windows", "records in stream order"),
     ("engine.replay.Replaying.steps", "decide (station)"),
     ("engine.judge.proposals", "proposals from blocks"),
-    ("engine.judge._Judging.segment", "decide (host)"),
+    ("engine.judge.Judging.segment", "decide (host)"),
     ("store.rows.load_versions", "load versions"),
     ("engine.working.load_rows", "load rows"),
     ("engine.working.flush_rows", "write rows"),

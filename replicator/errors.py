@@ -67,6 +67,19 @@ class ConstraintViolation(ReplicatorError):
     """The database refuses a row: a unique key, NOT NULL, CHECK or a type. Only that row is at fault."""
 
 
+class Dependent(ConstraintViolation):
+    """A change that can't be applied before another one is that was set aside."""
+
+    def __init__(self, message: str, cause: int) -> None:
+        super().__init__(message)
+        self.cause = cause
+        """Number of the other one in quarantine."""
+
+
+class GoesWhole(ConstraintViolation):
+    """A transaction of which a part stands already can't stand as a whole: it is decided anew with this known."""
+
+
 class MailboxTrouble(ReplicatorError):
     """The mailbox can't be read or written right now."""
 

@@ -210,6 +210,8 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
             text += f", {done.received.set_aside} of them set aside"
         found.append(("received", text))
     found += [("waiting", _arriving(each)) for each in outcome.arriving if done.received.mails]
+    if done.released:
+        found.append(("released", f"{_number(done.released, 'change')} from quarantine"))
     if done.applied.batches:
         found.append(("applied", f"{_number(done.applied.rows, 'row')} in {_batches(done.applied.batches)}"))
     if done.collected:

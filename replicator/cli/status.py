@@ -65,6 +65,7 @@ def _print(found: Status, now: int) -> None:
             "host's position": position_text(found.position),
             "applied here": ", ".join(f"{origin} {n}" for origin, n in found.vector.items()),
             "conflicts on record": found.conflicts,
+            "in quarantine": found.quarantined,
             "for the next run": "; ".join(work) or "nothing",
         },
         as_json=False,

@@ -84,6 +84,14 @@ class Database(Numbering, ABC):
         """
 
     @abstractmethod
+    def attempt(self, connection: Connection) -> AbstractContextManager[None]:
+        """Within: a row that the database refuses undoes what was done within, and nothing else (a savepoint).
+
+        The transaction goes on behind the ConstraintViolation. Any other error takes the whole transaction with it, as
+        outside. Not re-entrant.
+        """
+
+    @abstractmethod
     def prepare(self) -> list[str]:
         """Make the database fit for replication and create the outbox. Returns sentences to tell the operator."""
 

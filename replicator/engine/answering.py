@@ -20,13 +20,13 @@ from replicator.databases.digests import Digester, RowDigest
 from replicator.engine import compared
 from replicator.engine.collect import collect, request
 from replicator.engine.node import Node
-from replicator.engine.unsettled import row_of
-from replicator.protocol.codec_plain import pack
+from replicator.engine.unsettled import rows_of
+from replicator.protocol.codec_plain import pack, unpack_rows
 from replicator.protocol.comparing import AnswerBody, listed_bits
 from replicator.protocol.edits import read_edit
 from replicator.protocol.images import columns_of
 from replicator.protocol.keys import pack_key
-from replicator.store import catalogue, comparisons, journal, journal_reading, rows
+from replicator.store import catalogue, comparisons, journal, journal_reading, quarantine, rows
 from replicator.store.comparisons import ComparedTable, Comparison, State
 from replicator.types import HOST_PEER, Image, Key, Kinds, Position, Table, Tie
 
@@ -155,10 +155,11 @@ class _Answering:
             found = {key: image for key, image in self._kept_here(connection) if self._is_in(key, buckets)}
             found.update((key, image) for key, image in self._pending(connection) if self._is_in(key, buckets))
             requests = journal.open_requests(connection, self.judged, "refresh")
-            for number, key in (row_of(body) for _, body in requests):
+            for number, key in (where for _, body in requests for where in rows_of(body)):
                 if number == table and self._is_in(key, buckets):
                     found.setdefault(key, UNKNOWN)
             found.update((key, image) for key, image in self._skipped(connection) if self._is_in(key, buckets))
+            found.update((key, image) for key, image in self._set_aside(connection) if self._is_in(key, buckets))
         return found
 
     def _is_in(self, key: Key, buckets: set[int]) -> bool:
@@ -185,6 +186,13 @@ class _Answering:
         while page := rows.skipped_of_table(connection, self.table.id, after, PAGE):
             after = page[-1][0]
             yield from ((key, image) for key, _, image in page)
+
+    def _set_aside(self, connection: Connection) -> Iterator[tuple[Key, Known]]:
+        """The host's versions that wait in quarantine."""
+        after = 0
+        while page := quarantine.page(connection, peer=HOST_PEER, table=self.table.id, after=after, limit=PAGE):
+            after = page[-1].id
+            yield from ((each.key, None if each.image is None else unpack_rows([each.image])[0]) for each in page)
 
     def _pending(self, connection: Connection) -> Iterator[tuple[Key, Known]]:
         """Rows with changes that await a verdict, as they were before the first of them."""

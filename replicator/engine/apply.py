@@ -9,13 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replicator.engine.answering import answer_comparisons
+from replicator.engine.careful_judging import CarefulJudging
+from replicator.engine.careful_replaying import CarefulReplaying
+from replicator.engine.collect import collect
+from replicator.engine.content import Content
 from replicator.engine.inbound import InboundBatch, open_batch
-from replicator.engine.judge import judge_batch
+from replicator.engine.judge import Judging, judge_batch
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress
-from replicator.engine.replay import replay_batch
+from replicator.engine.replay import Replaying, replay_batch
+from replicator.engine.setting_aside import Care, tell
 from replicator.engine.soundness import blaming_tables
-from replicator.errors import ChangedMeanwhile, ConstraintViolation, DatabaseBusy, PeerFault, SpoolLoss, UnfitTable
+from replicator.engine.working import Silence
+from replicator.errors import (
+    ChangedMeanwhile,
+    ConstraintViolation,
+    DatabaseBusy,
+    GoesWhole,
+    PeerFault,
+    SpoolLoss,
+    UnfitTable,
+)
 from replicator.protocol import link as links
 from replicator.store import batches, notices, parcels
 from replicator.store.parcels import Parked
@@ -116,15 +130,18 @@ def _note_busy(node: Node, parked: Parked, busy: DatabaseBusy) -> None:
 
 def _persist(node: Node, parked: Parked, applied: Applied, progress: Progress) -> bool:
     """Apply the batch; again where the application changed meanwhile what was decided on, which is collected then."""
-    careful, tries = False, TRIES
+    care: Care | None = None
+    tries = TRIES
     while True:
         try:
-            return _apply(node, parked, applied, progress, careful=careful)
+            return _apply(node, parked, applied, progress, care)
+        except GoesWhole:
+            continue  # with what is known now; each time of one transaction more
         except ConstraintViolation:
-            if careful:
+            if care is not None:
                 raise
-            # Decided on in sets, a key was hit that could not be foreseen; change by change it is.
-            careful = True
+            # Decided on in sets, the database refuses something: narrowed down to what it is.
+            care = Care()
         except ChangedMeanwhile:
             tries -= 1
             if not tries:
@@ -137,7 +154,7 @@ def _next(unit: Unit, peer: int) -> Parked | None:
     return found if found is not None and found.complete else None
 
 
-def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, *, careful: bool) -> bool:
+def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, care: Care | None) -> bool:
     with node.unit() as unit:
         state = unit.link(parked.peer)
         try:
@@ -148,7 +165,7 @@ def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, *, 
             if not links.chains(state.link, batch.manifest.previous):
                 links.refuse(state.link)
                 return _drop(unit, state, parked, None)
-            _run(unit, parked, batch, progress, careful)
+            _run(unit, parked, batch, progress, care)
         state = unit.link(parked.peer)
         links.applied(state.link, parked.n, batch.digest)
         batches.remember_digest(unit.connection, parked.peer, "in", parked.n, batch.digest)
@@ -159,11 +176,26 @@ def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, *, 
     return True
 
 
-def _run(unit: Unit, parked: Parked, batch: InboundBatch, progress: Progress, careful: bool) -> None:
-    if unit.is_host:
-        judge_batch(unit, unit.peers[parked.peer], batch, progress, careful=careful)
-    else:
-        replay_batch(unit, batch, progress, careful=careful)
+def _run(unit: Unit, parked: Parked, batch: InboundBatch, progress: Progress, care: Care | None) -> None:
+    # What was written before is judged, or replayed over, as what it is.
+    collect(unit)
+    with Silence(unit) as silence:
+        if unit.is_host:
+            peer = unit.peers[parked.peer]
+            judging = Judging(unit, peer, silence) if care is None else CarefulJudging(unit, peer, silence, care=care)
+            judge_batch(unit, peer, batch, progress, judging)
+            changed = care is not None
+        else:
+            content = Content(batch)
+            replaying = (
+                Replaying(unit, silence, content, progress, batch.rows)
+                if care is None
+                else CarefulReplaying(unit, silence, content, progress, batch.rows, care=care)
+            )
+            replay_batch(unit, batch, replaying)
+            changed = replaying.aside
+    if changed:
+        tell(unit)
 
 
 def _drop(unit: Unit, state: LinkState, parked: Parked, reason: str | None) -> bool:

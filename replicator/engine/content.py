@@ -16,13 +16,14 @@ from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.number_requests import apply_ledger
+from replicator.engine.unrolling import Step
 from replicator.errors import PeerFault, UnfitTable
 from replicator.protocol.control_bodies import rewind_body, rule_body, snapshot_body
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
-from replicator.store import catalogue, rows, scope_keys, timelines
+from replicator.store import catalogue, quarantine, rows, scope_keys, timelines
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NO_RULE, Image, Key, Kinds, Position, Rule, Table
 
@@ -62,7 +63,7 @@ class Content:
                     yield block.rows
 
 
-def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
+def apply_snapshot(replaying: Replaying, content: Content, position: Position, body: Any) -> None:
     """The first record of a new epoch of the host's stream: everything in scope at one position."""
     unit = replaying.unit
     link = unit.link(HOST_PEER)
@@ -76,7 +77,7 @@ def apply_snapshot(replaying: Replaying, position: Position, body: Any) -> None:
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     apply_ledger(unit, told.numbers)
-    _change(replaying, position, version, old, rules, sorted(rules), told.rule.content)
+    _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content)
 
 
 def apply_rewind(link: LinkState, body: Any) -> None:
@@ -87,7 +88,7 @@ def apply_rewind(link: LinkState, body: Any) -> None:
     link.number = told.number
 
 
-def apply_rule(replaying: Replaying, position: Position, body: Any) -> None:
+def apply_rule(replaying: Replaying, content: Content, position: Position, body: Any) -> None:
     """A rule changes from here on; its version is the record's position."""
     unit = replaying.unit
     told = rule_body(body)
@@ -95,11 +96,12 @@ def apply_rule(replaying: Replaying, position: Position, body: Any) -> None:
     _make_tables(replaying, told.tables)
     for table, rule in told.rules.items():
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, position, rule)
-    _change(replaying, position, position, old, told.rules, told.scope, told.content)
+    _change(replaying, content, position, position, old, told.rules, told.scope, told.content)
 
 
 def _change(
     replaying: Replaying,
+    content: Content,
     position: Position,
     version: Position,
     old: dict[int, Rule],
@@ -114,10 +116,10 @@ def _change(
     unit.forget_catalogue()
     replaying.working = None
     replaying.look_for_pending()
-    entries = replaying.content.take(count)
+    entries = content.take(count)
     wanted = [unit.tables[number] for number in scope if number in unit.tables]
     if wanted:
-        _replace_scope(replaying, position, wanted, entries)
+        _replace_scope(replaying, content, position, wanted, entries)
     widened = {
         table: rule.to_host & ~old.get(table, NO_RULE).to_host for table, rule in rules.items() if table in unit.tables
     }
@@ -176,25 +178,41 @@ def _check_tables(known: dict[int, Table], tables: list[Table]) -> None:
                 raise PeerFault(f"a foreign key of table {table.name} names columns that {key.parent} does not have")
 
 
-def _replace_scope(replaying: Replaying, position: Position, tables: list[Table], entries: list[SegmentEntry]) -> None:
+def _replace_scope(
+    replaying: Replaying, content: Content, position: Position, tables: list[Table], entries: list[SegmentEntry]
+) -> None:
     """Make ours what the host has now, as far as rules and pending changes let us."""
     unit, ordered = replaying.unit, parents_first(tables)
     late = may_come_late(ordered)
     for table in reversed(ordered):
-        if late or not _is_new(unit, table):
-            _note_content(replaying, entries, table)
+        if late or replaying.aside or not _is_new(unit, table):
+            _note_content(replaying, content, entries, table)
     for table in reversed(ordered):
         if not _is_new(unit, table):
             _remove_missing(replaying, position, table)
     for table in ordered:
         pack_key = key_packer(table.definition)
-        for images in replaying.content.images(entries, table):
+        for images in content.images(entries, table):
             for start in range(0, len(images), PAGE):
                 page = images[start : start + PAGE]
                 records = [Record(position, table.id, "C", pack_key(image), image, False) for image in page]
                 _replay(replaying, records, late=late)
             replaying.count(len(images))
+    if replaying.aside:
+        for table in tables:
+            _leave_quarantine(unit, position, table)
     scope_keys.clear(unit.connection)
+
+
+def _leave_quarantine(unit: Unit, position: Position, table: Table) -> None:
+    """protocol.md 5.14: what was set aside before has come with the content, or it is gone at the host."""
+    number = 0
+    while held := quarantine.page(unit.connection, peer=HOST_PEER, table=table.id, after=number, limit=PAGE):
+        number = held[-1].id
+        keys = [entry.key for entry in held]
+        there = scope_keys.there(unit.database, unit.connection, scope_keys.CONTENT, table.id, keys)
+        gone = [entry.id for entry in held if entry.group < position and entry.key not in there]
+        quarantine.drop(unit.connection, gone)
 
 
 def _is_new(unit: Unit, table: Table) -> bool:
@@ -204,9 +222,9 @@ def _is_new(unit: Unit, table: Table) -> bool:
     )
 
 
-def _note_content(replaying: Replaying, entries: list[SegmentEntry], table: Table) -> None:
+def _note_content(replaying: Replaying, content: Content, entries: list[SegmentEntry], table: Table) -> None:
     unit, pack_key = replaying.unit, key_packer(table.definition)
-    for images in replaying.content.images(entries, table):
+    for images in content.images(entries, table):
         scope_keys.add(unit.database, unit.connection, scope_keys.CONTENT, table.id, map(pack_key, images))
 
 
@@ -232,9 +250,4 @@ def _delete(replaying: Replaying, position: Position, table: Table, keys: list[K
 
 
 def _replay(replaying: Replaying, records: list[Record], *, late: bool) -> None:
-    if not records:
-        return
-    replay = replaying.replay(records, late=late)
-    for record in records:
-        replay.record(record)
-    replaying.write(replay)
+    replaying.piece(list[Step](records), late=late)

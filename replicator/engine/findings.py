@@ -19,7 +19,7 @@ from replicator.engine.packing import present_rows
 from replicator.engine.recipients import Recipients
 from replicator.protocol.comparing import listed_buckets
 from replicator.protocol.order import parents_first
-from replicator.store import comparisons, rows
+from replicator.store import comparisons, quarantine, rows
 from replicator.store.comparisons import ComparedTable, Comparison, Finding, State
 from replicator.types import NOWHERE, Key, Kinds, Rule, Table
 
@@ -120,9 +120,13 @@ class _Look:
         number, table = self._comparison.id, self._table.id
         with self._node.unit() as unit:
             versions = rows.load_versions(unit.database, unit.connection, table, keys)
+            # What was set aside of this station's here is on record already, and comes right with that.
+            held = quarantine.held(unit.connection, self._comparison.peer, table, keys)
             # What has changed behind the position at which the station looked is on its way, or was its own change.
             told = [
-                key for key in keys if (version := versions.get(key)) is None or version.position <= self._compared.at
+                key
+                for key in keys
+                if key not in held and ((version := versions.get(key)) is None or version.position <= self._compared.at)
             ]
             if finding is Finding.MISSING:
                 unnamed = [(key, b"") for key in told]

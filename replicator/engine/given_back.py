@@ -13,6 +13,7 @@ from replicator.databases.weighing import weight
 from replicator.engine.node import Unit
 from replicator.engine.segmenting import Entry, upward_blocks
 from replicator.protocol.codec import encode_segment, raw_size
+from replicator.protocol.codec_plain import unpack_rows
 from replicator.protocol.edits import read_edit
 from replicator.protocol.images import lay_back
 from replicator.protocol.keys import pack_key
@@ -20,9 +21,9 @@ from replicator.protocol.messages import Segment, SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.timelines import Timelines
 from replicator.protocol.working_set import Version
-from replicator.store import journal, journal_reading, rows
+from replicator.store import journal, journal_reading, quarantine, rows
 from replicator.store.journal_reading import JournalChange
-from replicator.types import Image, Key, Position, Table, Tie
+from replicator.types import HOST_PEER, Image, Key, Position, Table, Tie
 
 PAGE = 2000
 
@@ -78,6 +79,15 @@ def _of_table(unit: Unit, table: Table, timelines: Timelines, originals: _Origin
     while skipped := rows.skipped_of_table(unit.connection, table.id, after, PAGE):
         after = skipped[-1][0]
         yield [(table.id, key, image, at) for key, at, image in skipped if timelines.is_lost(at)]
+    number = 0
+    while held := quarantine.page(unit.connection, peer=HOST_PEER, table=table.id, after=number, limit=PAGE):
+        number = held[-1].id
+        images = [None if entry.image is None else unpack_rows([entry.image])[0] for entry in held]
+        yield [
+            (table.id, entry.key, image, entry.group)
+            for entry, image in zip(held, images, strict=True)
+            if timelines.is_lost(entry.group)
+        ]
 
 
 def _standing(unit: Unit, table: Table, versions: list[Version], originals: _Originals) -> Iterator[Lost]:

@@ -49,6 +49,8 @@ class Journal:
     """The group under way stands in the database already: a slice was cut in its middle."""
     _torn: int = 0
     """The last slice, if it was cut in the middle of a group."""
+    _torn_whole: int = 0
+    """Number of that group, if it is a transaction."""
     _entries: list[Entry] = field(default_factory=list)
     _controls: dict[int, list[ControlRecord]] = field(default_factory=dict)
     _contents: list[tuple[int, int]] = field(default_factory=list)
@@ -77,13 +79,14 @@ class Journal:
         self.close()
         self.group, self._written = group, True
         self._torn = slices.next_slice_id(self.unit.connection) - 1
+        self._torn_whole = 0 if group.merged else group.n
 
     def pause(self) -> None:
         """The group under way goes on in a later unit. Nothing more may be journalled in this one."""
         self._cut(whole=False)
         if self.group is not None:
             journal.update_entries(self.unit.connection, self.group)
-        self.group, self._written, self._torn = None, False, 0
+        self.group, self._written, self._torn, self._torn_whole = None, False, 0, 0
 
     def add(
         self,
@@ -145,9 +148,10 @@ class Journal:
             unit.database.upsert(unit.connection, tables.journal_key, list(keys))
         first = min([group.n for group in self._begun] + [entry.n for entry in entries[:1]], default=unit.state.last_n)
         last = unit.state.last_n
+        going_on = 0 if whole or self.group is None or self.group.merged else self.group.n
         cutter = Cutter(unit, slices.next_slice_id(unit.connection))
         if unit.is_host:
-            cutter.for_stations(self._begun, entries, self._controls, self._contents)
+            cutter.for_stations(self._begun, entries, self._controls, self._contents, {self._torn_whole, going_on})
         else:
             cutter.for_host(self._begun, entries)
         size = sum(segment.size + len(segment.detail or b"") for segment in cutter.made)
@@ -155,3 +159,4 @@ class Journal:
         slices.insert_slice(unit.connection, slice_, cutter.made)
         self._begun, self._entries, self._controls, self._contents, self._size = [], [], {}, [], 0
         self._torn = 0 if whole else slice_.id
+        self._torn_whole = going_on

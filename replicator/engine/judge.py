@@ -6,14 +6,14 @@ segment: load a working set, decide with `protocol.judging`, write rows, version
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from replicator.engine import comparing, working
-from replicator.engine.collect import collect
+from replicator.engine.causes import Causes
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.marking import heard_of_station, tell_of_forgotten
 from replicator.engine.node import Unit
@@ -28,12 +28,11 @@ from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.coming import is_kept
-from replicator.protocol.control_bodies import born_body
+from replicator.protocol.control_bodies import born_body, refresh_body
 from replicator.protocol.images import lay_over
 from replicator.protocol.judging import judge, last_verdicts, record_forgotten
-from replicator.protocol.keys import checked_key
 from replicator.protocol.leaving import is_alone
-from replicator.protocol.messages import GroupHead, Segment, SegmentKind
+from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
 from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.rules import RuleBook
 from replicator.protocol.salvaging import take_back
@@ -42,34 +41,29 @@ from replicator.protocol.working_set import TableState, WorkingSet
 from replicator.store import conflicts, retention, rows
 from replicator.store.journal import Group
 from replicator.store.state import LinkState, Peer
-from replicator.types import NOWHERE, Image, Key, Position, Table
-
-CAREFUL = 1
-"""Changes at a time when a piece has hit a key that could not be foreseen."""
+from replicator.types import NOWHERE, Image, Key, Position
 
 
-def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
-    """Apply a station's batch at the host. Raises PeerFault where it breaks the protocol."""
-    collect(unit)
-    opener = batch.manifest.opener if batch.manifest.n == 1 else None
-    if opener is not None:
+def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress, judging: Judging) -> None:
+    """Apply a station's batch at the host, behind a collect. Raises PeerFault where it breaks the protocol."""
+    judging.opener = batch.manifest.opener if batch.manifest.n == 1 else None
+    if judging.opener is not None:
         # A new epoch numbers anew.
         unit.link(peer.id).applied_n = -1
-    with working.Silence(unit) as silence:
-        judging = _Judging(unit, peer, silence, careful, opener=opener)
-        done, total = 0, batch.rows
-        for segment in batch.segments(SegmentKind.LOG):
-            judging.segment(segment)
-            done += sum(len(block.classes) for block in segment.blocks)
-            progress.applied(peer.name, done, total)
+    done, total = 0, batch.rows
+    for segment in batch.segments(SegmentKind.LOG):
+        judging.segment(segment)
+        done += sum(len(block.classes) for block in segment.blocks)
+        progress.applied(peer.name, done, total)
 
 
-@dataclass(slots=True)
-class _Judging:
+@dataclass
+class Judging:
+    """A batch decided on in sets, a segment at a time; `CarefulJudging` is for one with what the database refuses."""
+
     unit: Unit
     peer: Peer
     silence: working.Silence
-    careful: bool
     working: WorkingSet = field(init=False)
     recipients: Recipients = field(init=False)
     group: Group | None = None
@@ -87,6 +81,7 @@ class _Judging:
     """The group under way begins an epoch: its rows are what this host has forgotten. True: it asked for them; False:
     it has them by now."""
     timelines: Timelines = field(init=False)
+    causes: Causes = field(init=False)
     forgotten: bool = False
     """The open group is older than any that is remembered: it may have been seen, so it is not applied either."""
     horizon: Position = NOWHERE
@@ -96,6 +91,7 @@ class _Judging:
         self.working = working.new_working_set(self.unit)
         self.recipients = Recipients(self.unit)
         self.timelines = of_link(self.unit, self.peer.id)
+        self.causes = Causes(self.unit, self.peer.id)
         copied = self.unit.link(self.peer.id).copy_of
         self.horizon = max(
             retention.horizon(self.unit.connection, peer).heard_born for peer in (self.peer.id, copied or self.peer.id)
@@ -104,11 +100,10 @@ class _Judging:
     # --- one segment -------------------------------------------------------------------------------------------------
 
     def segment(self, segment: Segment) -> None:
-        changes = proposals(self.unit, segment.blocks)
+        changes = self._proposals(segment.blocks)
         heads = {head.number: head for head in segment.groups}
         seen = self._seen([head.uid for head in segment.groups])
-        if not self.careful:
-            self._load(changes, segment.groups)
+        self._prepare(changes, segment.groups)
         self._check_order(heads, changes)
         by_group = {n: [change for _, change in found] for n, found in groupby(changes, key=itemgetter(0))}
         if self.group is not None and self.group.origin_n in by_group and self.group.origin_n not in heads:
@@ -123,6 +118,12 @@ class _Judging:
         if self.opener is not None:
             raise PeerFault("a batch begins a new epoch without saying what its station knows")
         self._flush()
+
+    def _proposals(self, blocks: list[TableBlock]) -> list[Numbered]:
+        return proposals(self.unit, blocks)
+
+    def _prepare(self, changes: list[Numbered], heads: list[GroupHead]) -> None:
+        self.load(changes, heads)
 
     def _seen(self, uids: list[bytes]) -> set[bytes]:
         """Groups that were judged before, those of a copy under the old name as well."""
@@ -167,7 +168,7 @@ class _Judging:
             at=head.at,
         )
         unit.journal.open(self.group)
-        rules, version = self._rules(head, position)
+        rules, version = self.rules_at(head.rule_version, position)
         self.context = GroupContext(
             position=position,
             origin=self.peer.id,
@@ -183,72 +184,71 @@ class _Judging:
             if link.copy_of and head.number <= link.resent_until:
                 self.copied.append((head.uid, head.born))
 
-    def _rules(self, head: GroupHead, position: Position) -> tuple[RuleBook, Position]:
+    def rules_at(self, version: Position, position: Position) -> tuple[RuleBook, Position]:
         """The rules that a group goes by, and their version. What a copy wrote before it had rules of its own goes by
         those of the station that it was; if that is gone, by its own of now."""
         books, link = self.unit.books, self.unit.link(self.peer.id)
         own = books[self.peer.id]
-        if not link.copy_of or head.rule_version >= (own.first or position):
-            return own, head.rule_version
+        if not link.copy_of or version >= (own.first or position):
+            return own, version
         former = books.get(link.copy_of)
-        return (own, position) if former is None else (former, head.rule_version)
+        return (own, position) if former is None else (former, version)
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
     def _changes(self, changes: list[Proposal]) -> None:
-        context = self.context
-        if context is None:
-            if changes:
-                raise PeerFault("a batch begins in the middle of a group")
-            return
+        if self.context is not None:
+            self._take(changes, self.context)
+        elif changes:
+            raise PeerFault("a batch begins in the middle of a group")
+
+    def _take(self, changes: list[Proposal], context: GroupContext) -> None:
+        """These changes of the open group, which may be all of it."""
+        self._write(self.decide(changes, context))
+
+    def decide(self, changes: list[Proposal], context: GroupContext, *, ahead: bool = True) -> Outcome:
+        """Decide on changes that are loaded. `ahead`: with a look at what follows among them.
+
+        Raises ConstraintViolation where what was expected to follow did not come, Dependent where the outcome rests on
+        a row that can't be as its station wrote it.
+        """
         outcome = Outcome()
         if self.gives_back is not None:
             if self.gives_back:
-                self._take_back(changes, context, outcome)
-        elif self.repeated:
+                self._take_back(changes, context, outcome, ahead=ahead)
+            return outcome
+        if self.repeated:
             for change in changes:
-                if self.careful:
-                    self._load([(0, change)], [])
                 if self.forgotten:
                     record_forgotten(self.working[change.table], change, outcome)
                 self._answer(change.table, change.key, outcome)
                 self._note_other_key(change, context, outcome)
-        else:
-            if self.timelines:
-                changes = [change._replace(base=self.timelines.common(change.base)) for change in changes]
-            if not self.careful:
-                context.begin(changes)
-            for change in changes:
-                if self.careful:
-                    self._load([(0, change)], [])
-                self._note_other_key(change, context, outcome)
-                judge(self.working[change.table], change, context, outcome, pack_row)
-                if self.careful:
-                    self._write(outcome)
-                    outcome = Outcome()
-            if not is_kept(self.working, context):
-                raise ConstraintViolation("a row came to stand whose parent did not")
-            if not is_alone(context):
-                raise ConstraintViolation("a row stayed whose parent went")
-        if self.repeated or context.answered:
             last_verdicts(outcome)
-        self._write(outcome)
+            return outcome
+        if self.timelines:
+            changes = [change._replace(base=self.timelines.common(change.base)) for change in changes]
+        context.begin(changes if ahead else ())
+        for change in changes:
+            self._note_other_key(change, context, outcome)
+            judge(self.working[change.table], change, context, outcome, pack_row)
+        if not is_kept(self.working, context):
+            raise ConstraintViolation("a row came to stand whose parent did not")
+        if not is_alone(context):
+            raise ConstraintViolation("a row stayed whose parent went")
+        self.causes.require_none(self.working, changes, outcome.conflicts)
+        if context.answered:
+            last_verdicts(outcome)
+        return outcome
 
-    def _take_back(self, changes: list[Proposal], context: GroupContext, outcome: Outcome) -> None:
+    def _take_back(
+        self, changes: list[Proposal], context: GroupContext, outcome: Outcome, *, ahead: bool = True
+    ) -> None:
         """Rows of lost versions; the station has them, whatever comes of them here."""
         taking = TakingBack(self.unit, of_link(self.unit, self.peer.id), changes)
-        if not self.careful:
-            context.begin(changes)
+        context.begin(changes if ahead else ())
         for change in changes:
-            if self.careful:
-                self._load([(0, change)], [])
             take_back(self.working[change.table], change, taking.salvage, context, outcome, pack_row)
             self.recipients.note_at(self.peer.id, change.table, change.key, change.image is not None)
-            if self.careful:
-                taking.forget_told(outcome)
-                self._write(outcome)
-                outcome.records.clear()
-                outcome.conflicts.clear()
         taking.forget_told(outcome)
         taking.keep(context.position)
 
@@ -290,15 +290,13 @@ class _Judging:
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
-        table, key = _refresh(body, self.unit.tables)
-        # Nothing of a table that the station had no rule for when it asked is handed out.
         assert self.context is not None  # noqa: S101 - set by _begin
-        if table in self.unit.tables and self.context.rules.at(table, self.context.rule_version):
-            if self.careful:
-                self._load([], [head])
-            outcome = Outcome()
-            self._answer(table, key, outcome)
-            self._write(outcome)
+        outcome = Outcome()
+        for table, key in refresh_body(body, self.unit.tables):
+            # Nothing of a table that the station had no rule for when it asked is handed out.
+            if table in self.unit.tables and self.context.rules.at(table, self.context.rule_version):
+                self._answer(table, key, outcome)
+        self._write(outcome)
 
     def _answer(self, table: int, key: Key, outcome: Outcome) -> None:
         """The present row goes back to the station as a verdict."""
@@ -323,8 +321,6 @@ class _Judging:
             if clean or verdict:
                 self.recipients.note_at(peer, table, key, image is not None)
         self.lost += [(group.position, group.uid, conflict) for conflict in outcome.conflicts]
-        if self.careful:
-            self._flush()
 
     def _flush(self) -> None:
         working.flush(self.unit, self.working, self.silence)
@@ -339,15 +335,15 @@ class _Judging:
 
     # --- loading -----------------------------------------------------------------------------------------------------
 
-    def _load(self, changes: list[Numbered], heads: list[GroupHead]) -> None:
+    def load(self, changes: list[Numbered], heads: list[GroupHead]) -> None:
         """All that deciding on these changes may need, in sets."""
         keys: dict[int, dict[Key, None]] = {}
         for _, change in changes:
             keys.setdefault(change.table, {})[change.key] = None
         for head in heads:
             if head.control is not None and head.control[0] == "refresh":
-                table, key = _refresh(head.control[1], self.unit.tables)
-                keys.setdefault(table, {})[key] = None
+                for table, key in refresh_body(head.control[1], self.unit.tables):
+                    keys.setdefault(table, {})[key] = None
         for table, wanted in keys.items():
             if table in self.working.tables:
                 working.load_versions(self.unit, self.working, {table: wanted})
@@ -390,17 +386,7 @@ class _Judging:
 
 
 _OPENERS: dict[str, Callable[[Unit, LinkState, Any], bool | None]] = {"open": take_open, COPY: take_copy}
-"""What begins a stream; see `_Judging.gives_back` for what they return."""
-
-
-def _refresh(body: object, tables: Mapping[int, Table]) -> tuple[int, Key]:
-    """(table, key) of a request. Raises PeerFault; of a table that isn't replicated here the key is taken as it is."""
-    if isinstance(body, (list, tuple)) and len(body) == 2:
-        number, key = body
-        if isinstance(number, int) and isinstance(key, bytes):
-            table = tables.get(number)
-            return number, key if table is None else checked_key(key, table.definition)
-    raise PeerFault("a station's request for a row is malformed")
+"""What begins a stream; see `Judging.gives_back` for what they return."""
 
 
 def _candidates(state: TableState, changes: Iterable[Proposal]) -> Iterator[Image]:

@@ -22,7 +22,8 @@ _Item = TypeVar("_Item")
 
 
 def proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
-    """A segment's changes. Raises PeerFault where a block lacks what upward blocks carry, or doesn't fit its table."""
+    """A segment's changes. Raises PeerFault where a block lacks what upward blocks carry, or doesn't fit its table, and
+    ConstraintViolation for a value that its column can't hold here."""
     found: list[Numbered] = []
     for block in blocks:
         table = unit.tables.get(block.table)
@@ -31,11 +32,27 @@ def proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
         else:
             found += zip(block.numbers, _as_stored_here(unit, table, _of_block(table, block)), strict=True)
     if len(blocks) > 1:
-        found.sort(key=_place)
+        found.sort(key=place)
     return found
 
 
-def _place(numbered: Numbered) -> tuple[int, int]:
+def numbered(unit: Unit, blocks: list[TableBlock]) -> Iterator[tuple[int, list[Numbered]]]:
+    """The same as their station wrote them: (table, changes) of each block."""
+    for block in blocks:
+        table = unit.tables.get(block.table)
+        if table is None:
+            _pass_over(unit, block)
+        else:
+            yield table.id, list(zip(block.numbers, _of_block(table, block), strict=True))
+
+
+def as_stored_here(unit: Unit, table: int, changes: list[Proposal]) -> list[Proposal]:
+    """What `proposals` makes of them. Raises ConstraintViolation for a value that its column can't hold."""
+    return _as_stored_here(unit, unit.tables[table], changes)
+
+
+def place(numbered: Numbered) -> tuple[int, int]:
+    """In the order of the station's stream."""
     return numbered[0], numbered[1].order
 
 

@@ -18,8 +18,8 @@ from replicator.engine.marking import heard_of_host
 from replicator.engine.node import Unit
 from replicator.engine.number_requests import apply_grant
 from replicator.engine.progress import Progress
-from replicator.engine.unrolling import Step, windows
-from replicator.engine.unsettled import Unsettled, row_of, sought_parents
+from replicator.engine.unrolling import Step, Window, windows
+from replicator.engine.unsettled import Held, Unsettled, rows_of, sought_parents
 from replicator.errors import PeerFault
 from replicator.protocol.codec_plain import pack
 from replicator.protocol.control_bodies import acknowledgement_body, horizon_body
@@ -28,39 +28,37 @@ from replicator.protocol.messages import ControlRecord
 from replicator.protocol.questions import Questions
 from replicator.protocol.replaying import Record, Replay
 from replicator.protocol.working_set import WorkingSet
-from replicator.store import conflicts, journal, rows, scope_keys
+from replicator.store import conflicts, journal, quarantine, rows, scope_keys
 from replicator.types import HOST_PEER, Key
 
 CHUNK = 4000
 """Records decided on together. Groups may be cut here: all becomes visible at the commit."""
 
 
-def replay_batch(unit: Unit, batch: InboundBatch, progress: Progress, *, careful: bool = False) -> None:
+def replay_batch(unit: Unit, batch: InboundBatch, replaying: Replaying) -> None:
     """Apply a batch of the host at this station. Raises PeerFault where it breaks the protocol."""
     if batch.manifest.opener == "resync":
         take_resync(unit, batch)  # the position rises only with its data
         return
-    collect(unit)
-    content = Content(batch)
-    with working.Silence(unit) as silence:
-        replaying = Replaying(unit, silence, content, progress, batch.rows)
-        size = 1 if careful else CHUNK
-        for window in windows(unit, batch):
-            for start in range(0, len(window), size):
-                replaying.steps(window[start : start + size])
-            replaying.count(len(window))
-        replaying.finish()
+    for window in windows(unit, batch):
+        replaying.window(window)
+        replaying.count(len(window.steps))
+    replaying.finish()
     link = unit.link(HOST_PEER)
     link.seen = max(link.seen, batch.manifest.high)
 
 
-@dataclass(slots=True)
+@dataclass
 class Replaying:
-    """One batch under replay at a station."""
+    """One batch under replay at a station, in sets; `CarefulReplaying` is for one with what the database refuses.
+
+    To be made behind a collect.
+    """
 
     unit: Unit
     silence: working.Silence
-    content: Content
+    content: Content | None
+    """None: there is no batch, records are tried."""
     progress: Progress
     total: int
     """Rows of the batch."""
@@ -70,8 +68,11 @@ class Replaying:
     """Own changes await a verdict."""
     questions: Questions = field(default_factory=Questions)
     working: WorkingSet | None = None
+    aside: bool = False
+    """Some of the host's records were set aside."""
 
     def __post_init__(self) -> None:
+        self.aside = not quarantine.is_empty(self.unit.connection)
         self.judged = self.unit.link(HOST_PEER).judged_n
         self.look_for_pending()
 
@@ -81,31 +82,43 @@ class Replaying:
         unit.journal.finish()
         self.pending = journal.has_pending(unit.connection, self.judged)
         requests = journal.open_requests(unit.connection, unit.link(HOST_PEER).judged_n, "refresh")
-        self.questions = Questions.of((n, row_of(body)) for n, body in requests)
+        self.questions = Questions.of((n, where) for n, body in requests for where in rows_of(body))
 
     def count(self, rows: int) -> None:
         """So many more are applied: records, or rows of a content."""
         self.done = min(self.done + rows, self.total)
         self.progress.applied(self.unit.peers[HOST_PEER].name, self.done, self.total)
 
+    def window(self, window: Window) -> None:
+        steps = window.steps
+        for start in range(0, len(steps), CHUNK):
+            self.steps(steps[start : start + CHUNK])
+
     def steps(self, steps: list[Step]) -> None:
         """Decide on a run of records; a rule or a snapshot in between is a step of its own."""
         chunk: list[Step] = []
         for step in steps:
             if isinstance(step, ControlRecord) and step.kind != "ack":
-                self._chunk(chunk)
+                self.piece(chunk)
                 chunk = []
                 self._control(step)
             else:
                 chunk.append(step)
-        self._chunk(chunk)
+        self.piece(chunk)
+
+    def piece(self, steps: list[Step], *, late: bool = False) -> None:
+        """Records and acknowledgements that may be decided on together. `late`: see `replay`."""
+        if steps:
+            self.decide_and_write(steps, late=late)
 
     def _control(self, record: ControlRecord) -> None:
-        position = (self.content.host_epoch, record.number)
+        content = self.content
+        assert content is not None  # noqa: S101 - control records come in batches only
+        position = (content.host_epoch, record.number)
         if record.kind == "rule":
-            apply_rule(self, position, record.body)
+            apply_rule(self, content, position, record.body)
         elif record.kind == "snap":
-            apply_snapshot(self, position, record.body)
+            apply_snapshot(self, content, position, record.body)
         elif record.kind == "grant":
             apply_grant(self.unit, record.body)
         elif record.kind == "rewind":
@@ -137,6 +150,8 @@ class Replaying:
         }
         replay = Replay(self.working, unit.flags_down, pending, self.judged, questions=self.questions)
         replay.unsettled_rows = Unsettled(unit, self.questions).rows
+        if self.aside:
+            replay.held = Held(unit)
         replay.unanswerable = {table for table in unit.tables if not unit.current_rule(HOST_PEER, table)}
         for table, wanted in keys.items():
             working.load_versions(unit, self.working, {table: wanted})
@@ -200,11 +215,11 @@ class Replaying:
                         if value is not None:
                             link.index.holders.setdefault(value, key)
 
-    def _chunk(self, steps: list[Step]) -> None:
-        if not steps:
-            return
+    def decide_and_write(self, steps: list[Step], *, late: bool = False) -> None:
+        """Raises ConstraintViolation where the database refuses something, Dependent where something waits for what was
+        set aside."""
         records = [step for step in steps if isinstance(step, Record)]
-        replay = self.replay(records)
+        replay = self.replay(records, late=late)
         epoch = self.unit.link(HOST_PEER).link.out.epoch
         for step in steps:
             if isinstance(step, Record):
@@ -215,6 +230,10 @@ class Replaying:
                     replay.acknowledge(sequence)
         self.judged = replay.judged
         self.write(replay)
+        if self.aside:
+            # What was set aside of these rows is over: this is later, and whole.
+            done = {(record.table, record.key) for record in records} - replay.withheld
+            quarantine.drop_rows(self.unit.connection, HOST_PEER, done)
 
     def write(self, replay: Replay) -> None:
         """Write what was planned, and put on record what gave way."""
@@ -252,7 +271,7 @@ class Replaying:
         unit = self.unit
         open_now = set()
         for _, body in journal.open_requests(unit.connection, self.judged, "refresh"):
-            open_now.add(row_of(body))
+            open_now.update(rows_of(body))
         settled = []
         for table, key in rows.skipped_keys(unit.connection):
             if (table, key) not in open_now and not journal.pending(unit.connection, self.judged, table, [key]):

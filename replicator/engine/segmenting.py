@@ -7,6 +7,7 @@ verdicts, rules) is a segment of its own (protocol.md 4, Segments; 5.2).
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.codec_detail import Detail, encode_details
 from replicator.protocol.codec_plain import unpack
+from replicator.protocol.control_bodies import WHOLE, plain_whole
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord, GroupHead, Segment, SegmentKind, TableBlock
 from replicator.store import slices
@@ -67,7 +69,9 @@ class Cutter:
         entries: list[Entry],
         controls: dict[int, list[ControlRecord]],
         contents: list[tuple[int, int]],
+        torn: Set[int] = frozenset(),
     ) -> None:
+        """`torn`: numbers of transactions that go over from the slice before, or into the next."""
         epoch = self.unit.state.host_epoch
         shared: defaultdict[tuple[int | None, int], list[Entry]] = defaultdict(list)
         verdicts: defaultdict[int, list[Entry]] = defaultdict(list)
@@ -76,17 +80,20 @@ class Cutter:
                 shared[entry.recipients, entry.origin].append(entry)
             if entry.must:
                 verdicts[entry.must].append(entry)
+        whole = {group.n for group in begun if not group.merged and group.entries > 1} | torn
         for (recipients, origin), found in shared.items():
             by_table = _by_table(found)
             blocks = [_block(table, rows) for table, rows in by_table.items()]
             details = [_detail(rows) for rows in by_table.values()]
-            self._add(Segment(epoch, origin, blocks=blocks), details, recipients=recipients)
+            together = _together(found, whole)
+            self._add(Segment(epoch, origin, blocks=blocks, controls=together), details, recipients=recipients)
         private = self._acknowledgements(begun, entries, controls)
         for peer in sorted({*private, *verdicts}):
             by_table = _by_table(verdicts[peer])
             blocks = [_block(table, rows, verdict=True) for table, rows in by_table.items()]
             details = [_detail(rows) for rows in by_table.values()]
-            self._add(Segment(epoch, blocks=blocks, controls=private.get(peer, [])), details, peer=peer)
+            together = _together(verdicts[peer], whole)
+            self._add(Segment(epoch, blocks=blocks, controls=[*private.get(peer, ()), *together]), details, peer=peer)
         for peer, n in contents:
             for known in slices.take_content(self.unit.connection, n):
                 self.made.append(
@@ -170,6 +177,12 @@ class Cutter:
             for record in records:
                 targets[record.number].add(peer)
         return targets
+
+
+def _together(entries: list[Entry], whole: Set[int]) -> list[ControlRecord]:
+    """Says of which transactions these are changes, so that a station never takes a part of one (protocol.md 5.14)."""
+    numbers = {entry.n for entry in entries} & whole if whole else ()
+    return [ControlRecord(entries[-1].n, entries[-1].order, WHOLE, plain_whole(numbers))] if numbers else []
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------

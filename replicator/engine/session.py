@@ -24,6 +24,7 @@ from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.purging import Purged, purge_a_little
 from replicator.engine.receive import Received, receive
+from replicator.engine.releasing import release_due
 from replicator.engine.restarting import rewind_links
 from replicator.engine.routing import note_away, settle_routes
 from replicator.engine.send import send
@@ -41,6 +42,8 @@ class Summary:
 
     received: Received = field(default_factory=Received)
     applied: Applied = field(default_factory=Applied)
+    released: int = 0
+    """Changes that left quarantine, or that the host was asked for again."""
     collected: int = 0
     snapshots: int = 0
     batches: int = 0
@@ -73,6 +76,7 @@ def _run(node: Node, resend_now: bool, show: Progress) -> Summary:
             look_after_numbers(node)  # what it asks for travels ahead of its changes
         summary.received = receive(node, progress=show, away=away)
         summary.collected = collect_gently(node)
+        summary.released = release_due(node)
         summary.applied = apply_ready(node, show)
         summary.collected += collect_gently(node)
         with node.unit() as unit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from typing import TypeAlias
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.errors import PeerFault
-from replicator.protocol.control_bodies import rule_body
+from replicator.protocol.control_bodies import WHOLE, rule_body, whole_body
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import ControlRecord, Segment, SegmentKind, TableBlock
 from replicator.protocol.replaying import Record
@@ -21,7 +22,15 @@ Place: TypeAlias = tuple[int, int]
 """(n, order) of a record in the host's log."""
 
 
-def windows(unit: Unit, batch: InboundBatch) -> Iterator[list[Step]]:
+@dataclass(slots=True)
+class Window:
+    """Records in stream order, and which groups among them are transactions that belong together (`n`)."""
+
+    steps: list[Step]
+    whole: frozenset[int] = frozenset()
+
+
+def windows(unit: Unit, batch: InboundBatch) -> Iterator[Window]:
     """Records in stream order, a slice of the host's log at a time.
 
     A slice comes as several segments (by recipients, and what is private to this link), the next slice's after it: a
@@ -51,10 +60,15 @@ def _ends(segment: Segment) -> list[Place]:
     return ends
 
 
-def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
+def _in_order(unit: Unit, window: list[Segment]) -> Window:
     """The records of one slice. A rule in it may bring a table whose rows stand in it already."""
     tables = dict(unit.tables)
-    controls = [record for segment in window for record in segment.controls]
+    controls, whole = [], set[int]()
+    for record in (record for segment in window for record in segment.controls):
+        if record.kind == WHOLE:
+            whole.update(whole_body(record.body))
+        else:
+            controls.append(record)
     for record in controls:
         if record.kind == "rule":
             tables.update((table.id, table) for table in rule_body(record.body).tables)
@@ -67,13 +81,13 @@ def _in_order(unit: Unit, window: list[Segment]) -> list[Step]:
         if block.table in tables  # else a table whose definition never came: it has no rule here
     ]
     if len(blocks) == 1 and not controls:
-        return list(blocks[0][1])
+        return Window(list(blocks[0][1]), frozenset(whole))
     # An ack precedes the rows of its group.
     steps: list[tuple[int, int, int, Step]] = [(record.number, record.order, 0, record) for record in controls]
     for block, records in blocks:
         steps.extend(zip(block.numbers, block.orders, repeat(1), records, strict=False))
     steps.sort(key=itemgetter(0, 1, 2))
-    return [step for _, _, _, step in steps]
+    return Window([step for _, _, _, step in steps], frozenset(whole))
 
 
 def _records(table: Table, block: TableBlock, epoch: int, *, own: bool) -> list[Record]:

@@ -11,18 +11,38 @@ from dataclasses import dataclass
 from replicator.engine.node import Unit
 from replicator.protocol.codec_plain import unpack
 from replicator.protocol.questions import Questions, Where
-from replicator.protocol.replaying import Record
+from replicator.protocol.replaying import NoneHeld, Record
 from replicator.protocol.working_set import WorkingSet
-from replicator.store import journal, rows
-from replicator.types import Image, Key, Tie
+from replicator.store import journal, quarantine, rows
+from replicator.types import HOST_PEER, Image, Key, Tie
 
 PAGE = 1000
 
 
-def row_of(body: bytes) -> Where:
-    """The row that one of our own requests is about."""
-    table, key = unpack(body)
-    return table, key
+def rows_of(body: bytes) -> list[Where]:
+    """The rows that one of our own requests is about."""
+    plain = unpack(body)
+    return list(zip(plain[::2], plain[1::2], strict=True))
+
+
+@dataclass(slots=True)
+class Held(NoneHeld):
+    """Rows of which the host's version was set aside. Looked up only where a record breaks a key."""
+
+    unit: Unit
+
+    def row(self, where: Where) -> int | None:
+        table, key = where
+        return quarantine.held(self.unit.connection, HOST_PEER, table, [key]).get(key)
+
+    def rows(self, table: int) -> Iterator[tuple[Key, Image | None, int]]:
+        unit, after = self.unit, b""
+        while page := quarantine.held_keys(unit.connection, HOST_PEER, table, after, PAGE):
+            after = page[-1][0]
+            present = {}
+            if table in unit.tables:
+                present = unit.database.read_images(unit.connection, unit.tables[table], [key for key, _ in page])
+            yield from ((key, present.get(key), number) for key, number in page)
 
 
 @dataclass(slots=True)

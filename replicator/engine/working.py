@@ -233,11 +233,12 @@ def flush_versions(unit: Unit, state: TableState) -> None:
 
 
 def forget(working: WorkingSet) -> None:
-    """After a flush: memory stays flat, and the next chunk is loaded afresh from what stands in the database."""
+    """After a flush, or where it was undone: memory stays flat, the next chunk is loaded afresh from what stands."""
     for state in working.tables.values():
         state.rows.clear()
         state.versions.clear()
         state.dirty_rows.clear()
+        state.dirty_versions.clear()
         for index in (*state.unique, *state.referenced):
             index.holders.clear()
         for count in state.children:

@@ -10,6 +10,7 @@ from replicator.config_values import checked_address, checked_name
 from replicator.databases.elsewhere import KINDS
 from replicator.engine import fitness, number_ledgers
 from replicator.engine.node import Node, Unit
+from replicator.engine.releasing import drop_all_of
 from replicator.engine.rule_changes import set_rules
 from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
@@ -176,6 +177,7 @@ def remove_station(node: Node, name: str) -> None:
     require_host(node, "stations are removed")
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, name)
+        drop_all_of(unit, peer.id)
         digests, parked = _empty_link(unit, peer.id)
         comparisons.delete_of_peer(unit.connection, peer.id)
         number_ledgers.station_removed(unit, peer.id, peer.name)

@@ -17,7 +17,7 @@ from replicator.errors import UnknownName
 from replicator.operations.numbers_admin import running_out
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
-from replicator.store import batches, conflicts, notices, parcels, routes, slices, state
+from replicator.store import batches, conflicts, notices, parcels, quarantine, routes, slices, state
 from replicator.store.catalogue import load_rule_books, load_tables
 from replicator.store.outgoing import MAIN
 from replicator.store.routes import Route
@@ -134,6 +134,8 @@ class Status:
     groups_uncut: int
     """Groups in the journal that no run has made into batches yet."""
     conflicts: int
+    quarantined: int
+    """Changes that the database here refuses, with what waits for them."""
     links: list[LinkStatus]
     needs: list[Need]
 
@@ -162,6 +164,7 @@ def status_of(view: View) -> Status:
         changes_captured=not view.database.outbox_is_empty(view.connection),
         groups_uncut=slices.groups_uncut(view.connection, node.last_n),
         conflicts=conflicts.count(view.connection),
+        quarantined=sum(count.changes for count in quarantine.counts(view.connection)),
         links=links,
         needs=_needs(view),
     )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from replicator.errors import PeerFault
 from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.definitions import table_from_plain
+from replicator.protocol.keys import checked_key
 from replicator.protocol.number_bodies import held_body, held_plain
 from replicator.protocol.numbers import Block
 from replicator.protocol.tape import COUNT
-from replicator.types import Epoch, Kinds, Position, Rule, Table
+from replicator.types import Epoch, Key, Kinds, Position, Rule, Table
 
 _MOST_TABLES = 2**31 - 1
 _DIGEST = 32
+
+WHOLE = "whole"
+"""Kind of the record that tells which groups of its segment were transactions: none of their changes stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,47 @@ class RewindBody:
 
     def plain(self) -> dict[str, Any]:
         return {"position": list(self.position), "number": self.number}
+
+
+def plain_whole(numbers: Iterable[int]) -> list[int]:
+    """The body of a `whole` record: runs of group numbers, each as its first number and how many there are."""
+    runs: list[int] = []
+    for n in sorted(numbers):
+        if runs and runs[-2] + runs[-1] == n:
+            runs[-1] += 1
+        else:
+            runs += (n, 1)
+    return runs
+
+
+def whole_body(body: Any) -> set[int]:
+    """Numbers of the groups that belong together. Raises PeerFault."""
+    found: set[int] = set()
+    try:
+        numbers = [_integer(number, 0, COUNT) for number in _list(body)]
+        for first, count in zip(numbers[::2], numbers[1::2], strict=True):
+            if len(found) + count > BOUNDS.entries:
+                raise ValueError("more groups than a segment has")
+            found.update(range(first, first + count))
+    except (TypeError, ValueError) as error:
+        raise PeerFault("a record of the groups that belong together is malformed") from error
+    return found
+
+
+def refresh_body(body: Any, tables: Mapping[int, Table]) -> list[tuple[int, Key]]:
+    """(table, key) of each row that a station asks for: pairs in a row, which are answered as one group.
+
+    Raises PeerFault; of a table that isn't replicated here the key is taken as it is.
+    """
+    if not isinstance(body, (list, tuple)) or not body or len(body) % 2:
+        raise PeerFault("a station's request for a row is malformed")
+    found = []
+    for number, key in zip(body[::2], body[1::2], strict=True):
+        if not isinstance(number, int) or not isinstance(key, bytes):
+            raise PeerFault("a station's request for a row is malformed")
+        table = tables.get(number)
+        found.append((number, key if table is None else checked_key(key, table.definition)))
+    return found
 
 
 def rewind_body(body: Any) -> RewindBody:

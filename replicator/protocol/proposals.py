@@ -48,6 +48,7 @@ class ConflictKind(StrEnum):
     MOVED_ASIDE = "moved-aside"
     GIVEN_BACK = "given-back"
     """After a restore of the host: what a station gave back, or what it would have taken the place of."""
+    DROPPED = "dropped-from-quarantine"
 
 
 class Conflict(NamedTuple):
@@ -126,6 +127,13 @@ class GroupContext:
         self._of_children.clear()
         self.promised.clear()
         self.left.clear()
+
+    def remember(self) -> tuple[set[tuple[int, Key]], ...]:
+        """What is known of the group's rows, to come back to where some of its changes are undone."""
+        return tuple(set(known) for known in (self.altered, self.unfounded, self.forbidden, self.answered))
+
+    def back_to(self, known: tuple[set[tuple[int, Key]], ...]) -> None:
+        self.altered, self.unfounded, self.forbidden, self.answered = (set(each) for each in known)
 
     def coming(self, table: int, key: Key) -> Sequence[Proposal]:
         """The inserts of a row that these changes begin with one and do not delete in the end; none else."""

@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replicator.errors import Dependent
 from replicator.protocol.key_indexes import ChildCount, KeyIndex
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.questions import Where
@@ -159,6 +160,8 @@ class KeyKeeper:
     def _ask_or_give_up(self) -> None:
         """Ask for all that was not asked for yet, and for what waits for something that is open."""
         replay = self._replay
+        for refusal in self._refusals:
+            self._require_free(refusal)
         left = []
         for refusal in self._refusals:
             if replay.questions.is_answered(refusal.where, replay.judged):
@@ -173,6 +176,21 @@ class KeyKeeper:
             left = [refusal for refusal in left if refusal not in waiting]
         for refusal in left:
             self._give_up(refusal)
+
+    def _require_free(self, refusal: _Refusal) -> None:
+        """What waits for a row whose version was set aside goes with it (protocol.md 5.14). Raises Dependent."""
+        held = self._replay.held
+        causes: list[int | None] = [held.row(where) for where in refusal.waits_for]
+        causes += [number for state in refusal.parents for _, _, number in held.rows(state.table.id)]
+        for count, value in refusal.children:
+            for key, stored, number in held.rows(count.child.id):
+                child = self._replay.working_set.tables[count.child.id]
+                image = child.rows.get(key) if key in child.rows or key in child.dirty_rows else stored
+                if image is not None and count.of_child(image) == value:
+                    causes.append(number)
+        for cause in causes:
+            if cause is not None:
+                raise Dependent(f"it waits for change {cause} in quarantine", cause)
 
     def _ask(self, refusal: _Refusal) -> None:
         planned = refusal.planned

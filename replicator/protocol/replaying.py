@@ -64,6 +64,17 @@ def _no_rows(_table: int, _judged: int) -> Iterable[tuple[Key, Image]]:
     return ()
 
 
+class NoneHeld:
+    """Rows of which the host's version was set aside, each with its number (protocol.md 5.14): there are none."""
+
+    def row(self, _where: Where) -> int | None:
+        return None
+
+    def rows(self, _table: int) -> Iterable[tuple[Key, Image | None, int]]:
+        """Of a table, as they stand here; None: there is no row."""
+        return ()
+
+
 @dataclass(slots=True)
 class Replay:
     """One chunk of records under replay."""
@@ -85,6 +96,9 @@ class Replay:
     sought: Container[Where] = ()
     """Parents that rows which were skipped wait for: one that was deleted here comes back."""
     unsettled_rows: UnsettledRows = _no_rows
+    held: NoneHeld = field(default_factory=NoneHeld)
+    withheld: set[Where] = field(default_factory=set)
+    """Rows of which the rules let a record not pass, no answer: what was set aside of them is still wanted."""
 
     def acknowledge(self, sequence: int) -> None:
         self.judged = max(self.judged, sequence)
@@ -126,6 +140,8 @@ class Replay:
             restored = verdict and image is not None and tie == _HIDDEN and (table, key) in self.sought
             if not restored:
                 self.dropped += 1
+                if not verdict:
+                    self.withheld.add((table, key))
                 return
             what = receive_row(_NO_TIE, True, change, verdict, _NONE)
         epoch, n = position

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from replicator.protocol.codec import decode_segment
 from replicator.protocol.codec_detail import Detail, decode_details
+from replicator.protocol.control_bodies import WHOLE
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.store import sql
 from replicator.types import Image, Key, TableDefinition, Value
@@ -72,7 +73,7 @@ def changes_of_slice(
         for change in _of_segment(segment, detail, peer or None, definitions):
             changes.setdefault((change.n, change.order), change)
         for record in segment.controls:
-            if record.kind != "ack":
+            if record.kind not in ("ack", WHOLE):
                 changes[record.number, record.order] = JournalChange(
                     record.number, record.order, 0, record.kind, (), None, 0, None, None, peer, record.body
                 )

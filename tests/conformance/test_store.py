@@ -210,6 +210,7 @@ _MODULES = (
     "outgoing",
     "parcels",
     "purging",
+    "quarantine",
     "retention",
     "routes",
     "rows",

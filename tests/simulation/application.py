@@ -85,12 +85,17 @@ class Application:
         return True
 
     def do(self, deed: Callable[[Application], None]) -> None:
-        """One deed in the open transaction; what a key forbids is left out."""
-        before = self._present()
+        """One deed in the open transaction; one that a key or a check forbids is left out."""
+        before, made = self._present(), self._made.copy()
+        self.raw.execute("SAVEPOINT deed")
         try:
             deed(self)
         except sqlite3.IntegrityError:
+            self.raw.execute("ROLLBACK TO deed")
+            self._made = made
             return
+        finally:
+            self.raw.execute("RELEASE deed")
         self._made.update(self._present() - before)
 
     def work(self, statements: int) -> None:
@@ -213,7 +218,7 @@ class Application:
     def new_item(self) -> None:
         parent = self._some("cust")
         if parent is not None:
-            self.raw.execute("INSERT INTO item VALUES (?, ?, ?)", (self.unique(), *parent, self.unique()))
+            self.raw.execute("INSERT INTO item (id, cust, x) VALUES (?, ?, ?)", (self.unique(), *parent, self.unique()))
 
     def change_item(self) -> None:
         key = self._some("item")
@@ -234,14 +239,15 @@ class Application:
         who, value = f"{self.node}{self.dice.randint(0, 1)}", self.unique()
         for place in (0, 1):
             self.raw.execute(
-                "INSERT INTO pair VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET v = excluded.v", (who, place, value)
+                "INSERT INTO pair (node, place, v) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET v = excluded.v",
+                (who, place, value),
             )
 
     def put_option(self) -> None:
         number = self.dice.randint(0, 3)
         columns = [column for column in ("x", "y") if self.dice.random() < 0.6] or ["x"]
         if self.raw.execute("SELECT 1 FROM opt WHERE id = ?", (number,)).fetchone() is None:
-            self.raw.execute("INSERT INTO opt VALUES (?, ?, ?)", (number, self.unique(), self.unique()))
+            self.raw.execute("INSERT INTO opt (id, x, y) VALUES (?, ?, ?)", (number, self.unique(), self.unique()))
         for column in columns:
             self.raw.execute(f"UPDATE opt SET {column} = ? WHERE id = ?", (self.unique(), number))
 
@@ -252,7 +258,7 @@ class Application:
         key = self._some("opt")
         if key is not None:
             self.raw.execute("DELETE FROM opt WHERE id = ?", key)
-            self.raw.execute("INSERT INTO opt VALUES (?, ?, ?)", (*key, self.unique(), self.unique()))
+            self.raw.execute("INSERT INTO opt (id, x, y) VALUES (?, ?, ?)", (*key, self.unique(), self.unique()))
             self._made["opt", key] += 1
 
     def write_misc(self) -> None:
@@ -280,7 +286,7 @@ class Application:
     def write_stock(self) -> None:
         """y follows x: by the application's trigger where it is there, by hand where the replicator made the table."""
         number, value = self.dice.randint(1, 2), self.unique()
-        self.raw.execute("INSERT OR IGNORE INTO stock VALUES (?, ?, ?)", (number, value, value))
+        self.raw.execute("INSERT OR IGNORE INTO stock (id, x, y) VALUES (?, ?, ?)", (number, value, value))
         value = self.unique()
         self.raw.execute("UPDATE stock SET x = ? WHERE id = ?", (value, number))
         self.raw.execute("UPDATE stock SET y = ? WHERE id = ? AND y IS NOT ?", (value, number, value))

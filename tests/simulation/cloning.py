@@ -43,7 +43,7 @@ def clone(world: World, node: SimulatedNode) -> None:
     (folder / "home" / "identity.key").chmod(0o600)
     twin = world.add_node(name, node.settings)
     twin.station, twin.backup, twin.images = node.station, node.backup, node.images
-    twin.was_set_back, twin.announced = node.was_set_back, node.announced
+    twin.was_set_back, twin.announced, twin.whole = node.was_set_back, node.announced, node.whole
     if twin.archive is not None and node.archive is not None:
         twin.archive.put_back(node.archive.saved())
     twin.application.busy_with = node.application.busy_with

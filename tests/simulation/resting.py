@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from replicator.engine.apply import apply_ready
 from replicator.engine.receive import receive
-from tests.simulation import cloning
+from tests.simulation import cloning, poisoning
 from tests.simulation.clockwork import HOUR, MINUTE
 from tests.simulation.disturbing import ALL, change_rules
 from tests.simulation.schema import SPECS
@@ -41,11 +41,17 @@ def settle(world: World) -> bool:
         if world.chance(0.4):
             # With all kinds both ways a table must become equal.
             change_rules(world, station.station, dict.fromkeys(SPECS, ALL))
+    return come_to_rest(world)
+
+
+def come_to_rest(world: World) -> bool:
     if not _comes_to_rest(world):
         world.expect(False, "no rest", lambda: "; ".join(restless(world)))
         return False
-    world.strangers.verify(world)
+    if not world.silent:
+        world.strangers.verify(world)
     _falls_silent(world)
+    world.silent = True
     return True
 
 
@@ -102,8 +108,13 @@ def _falls_silent(world: World) -> None:
 
 
 def restless(world: World) -> list[str]:
-    """What has not come to rest, in words."""
+    """What has not come to rest, in words. What waits in quarantine may, as long as its cause is there."""
     found = []
+    found += [
+        f"{node.name} quarantine {len(held)}"
+        for node in world.nodes
+        if (held := poisoning.held(node)) and not poisoning.poisoned(node)
+    ]
     host = world.host.application.raw
     peers = dict(host.execute("SELECT name, id FROM replicator_peer").fetchall())
     for node in world.nodes:

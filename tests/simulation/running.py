@@ -16,11 +16,11 @@ from typing import Any
 
 from replicator.engine.node import Settings
 from replicator.protocol.link import DAY
-from tests.simulation import comparing, template
+from tests.simulation import comparing, poisoning, template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import HOUR, Clockwork, Crash
 from tests.simulation.disturbing import USUAL, change_rules, random_policy, some_rule
-from tests.simulation.resting import replay_everything, settle
+from tests.simulation.resting import come_to_rest, replay_everything, settle
 from tests.simulation.sizes import small_sizes
 from tests.simulation.verifying import verify
 from tests.simulation.world import FAULTS, LATER, World
@@ -172,6 +172,8 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
     busy = list(tables) or busy
     if "item" in busy and "cust" not in busy:
         busy.append("cust")
+    if "poison" in world.faults:
+        poisoning.prepare(world)
     for node in world.nodes:
         node.application.busy_with = busy
         if world.chance(0.3):
@@ -191,7 +193,9 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
         world.step()
     full, compared = world.chance(0.05), "compare" in world.faults
     if settle(world):
-        verify(world)
+        verify(world)  # L3: what can't be applied holds up nothing else
+        if not world.bad and poisoning.heal(world) and come_to_rest(world):
+            verify(world)  # L4
         comparing.verify(world)
         if world.numbering is not None:
             world.numbering.verify()

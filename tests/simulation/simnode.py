@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -79,6 +79,8 @@ class SimulatedNode:
         """There is no backup that the other side has not heard of."""
         self.images = 0
         """How often the whole computer was set back."""
+        self.whole = False
+        """What one collect finds counts as a transaction, of which no part stands alone."""
         self.was_set_back = False
         """And no run has begun since: single steps of one follow upon its beginning only."""
         self.halted = False
@@ -106,6 +108,8 @@ class SimulatedNode:
             )
             further = (self.stick.box(self._clockwork, self._faults, self.runtime),) if self.stick else ()
             self._process = open_process(self.station, self.folder, mailbox, further, self.settings, self.runtime)
+            database = self._process.database
+            database.capabilities = replace(database.capabilities, transactions_are_groups=self.whole)
         return self._process
 
     @property

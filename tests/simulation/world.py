@@ -20,7 +20,7 @@ from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
 from replicator.errors import DatabaseBusy, Halted, MailboxTrouble
 from replicator.store import catalogue
-from tests.simulation import cloning, comparing, disturbing, restoring
+from tests.simulation import cloning, comparing, disturbing, poisoning, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
@@ -68,6 +68,7 @@ LATER = (
     "horizon",
     "compare",
     "numbers",
+    "poison",
 )
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
@@ -111,6 +112,11 @@ class World:
         self.table_numbers = self._table_numbers()
         self.at_first = self.host.application.content()
         self.ledger.begin(self.at_first)
+        self.whole = False
+        """What one collect finds is a transaction that stays together."""
+        self.was_poisoned = False
+        self.silent = False
+        """All has come to rest once."""
         self.fresh = False
         """Stations begin with an invitation that nobody has used."""
         self.snapshots: dict[int, list[int]] = {}
@@ -411,6 +417,8 @@ class World:
             disturbing.wrong_clock(self, node)
         if "report" in faults and chance(0.08):
             disturbing.report(self, node)
+        if "poison" in faults:
+            poisoning.happenings(self, node)
         if "clone" in faults:
             cloning.happenings(self, node)
         if "compare" in faults and chance(0.06):

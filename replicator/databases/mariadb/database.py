@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pymysql
 from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
+from replicator.databases.attempts import attempt
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.mariadb import (
     apply,
@@ -106,6 +108,10 @@ class MariadbDatabase(Database):
             finally:
                 connection.invalidate()
                 connection.close()
+
+    def attempt(self, connection: Connection) -> AbstractContextManager[None]:
+        raw = driver(connection)
+        return attempt(partial(execute, raw), lambda: raw.open, translated(self._opener.where))
 
     def prepare(self) -> list[str]:
         with translated(self._opener.where):

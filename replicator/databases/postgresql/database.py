@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
+from replicator.databases.attempts import attempt
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.postgresql import (
     apply,
@@ -100,6 +102,10 @@ class PostgresqlDatabase(Database):
             if not raw.closed:
                 execute(raw, "ROLLBACK")
             connection.close()
+
+    def attempt(self, connection: Connection) -> AbstractContextManager[None]:
+        raw = driver(connection)
+        return attempt(partial(execute, raw), lambda: not raw.closed, translated(self._opener.where))
 
     def prepare(self) -> list[str]:
         with translated(self._opener.where):

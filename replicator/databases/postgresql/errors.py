@@ -20,8 +20,9 @@ _BUSY = {
     "55006": "another program uses what we need",
     "57014": "a statement was cancelled",
 }
-_CONSTRAINT_CLASSES = {"22", "23"}
-"""Data that a column can't hold, and integrity."""
+_CONSTRAINT_CLASSES = {"09", "21", "22", "23", "27", "2F", "38", "39", "P0"}
+"""Data that a column can't hold, and integrity; what a trigger of the application's says (RAISE is P0001), or fails
+with."""
 _CONSTRAINT = {"44000"}
 """A view's check."""
 _TOO_LONG = "54000"

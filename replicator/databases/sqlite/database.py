@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
+from replicator.databases.attempts import attempt
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, numbers, own_tables, tables
 from replicator.databases.sqlite.connections import Opener
@@ -129,6 +130,10 @@ class SqliteDatabase(Database):
             if raw.in_transaction:
                 raw.execute("ROLLBACK")
             connection.close()
+
+    def attempt(self, connection: Connection) -> AbstractContextManager[None]:
+        raw = driver(connection)
+        return attempt(raw.execute, lambda: raw.in_transaction, translated(self.path))
 
     def prepare(self) -> list[str]:
         if sqlite3.sqlite_version_info < _OLDEST:

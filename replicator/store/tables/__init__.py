@@ -27,6 +27,7 @@ from replicator.store.tables.retention import horizon, mark, mark_link, retentio
 from replicator.store.tables.rows import (
     conflict,
     link_row,
+    quarantine,
     row_version,
     rule,
     salvaged,
@@ -65,6 +66,7 @@ __all__ = [
     "outbox_control",
     "part_in",
     "peer",
+    "quarantine",
     "recipients",
     "retention",
     "route",

@@ -1,10 +1,10 @@
-"""Tables, rules and rows: versions, ties, what was skipped, conflicts."""
+"""Tables, rules and rows: versions, ties, what was skipped, conflicts, quarantine."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
 
-from replicator.store.column_types import BYTES, NUMBER, TEXT, short_bytes
+from replicator.store.column_types import BYTES, FLAG, LARGE_BYTES, NUMBER, TEXT, short_bytes
 from replicator.store.tables.columns import metadata, position
 
 table = Table(
@@ -119,5 +119,29 @@ conflict = Table(
     Column("settled_at", BigInteger),  # when a person decided on it
     Column("settled_by", String(10)),  # whose row was taken: host, station or file
     Index("replicator_conflict_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+# Changes that the database refuses, and what depends on them (protocol.md 5.14). At a station: the host's records.
+quarantine = Table(
+    "replicator_quarantine",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("peer", Integer, nullable=False),  # whose: a station's number; at a station 0, the host
+    *position("group"),  # in the host's log
+    Column("place", BigInteger, nullable=False),  # within the group
+    Column("whole", FLAG, nullable=False),  # the group was a transaction, and stays together
+    Column("table_id", Integer, nullable=False),
+    Column("row_key", short_bytes(3000), nullable=False),
+    Column("change_class", String(1), nullable=False),  # N, C or D
+    Column("image", LARGE_BYTES),  # the row that can't stand; NULL: a delete
+    Column("proposal", LARGE_BYTES),  # host: the rest of what judging it anew needs
+    Column("cause", BigInteger),  # the one that it waits for; NULL: it is refused itself
+    Column("error", TEXT, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),  # when it is tried again
+    Column("asked", FLAG, nullable=False),  # station: the host is asked for the row
+    Index("replicator_quarantine_row", "peer", "table_id", "row_key"),
     sqlite_autoincrement=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from replicator.engine import content, replay
+from replicator.engine import apply, content, replay
 from replicator.engine.journalling import Journal
 from replicator.protocol import questions, replay_keys
 from replicator.protocol.replaying import Record
@@ -38,7 +38,7 @@ def _rowbase() -> None:
 
 @mutation("collectfirst", "a station applies before it has collected")
 def _collectfirst() -> None:
-    original = replay.replay_batch
+    original, before = replay.replay_batch, apply.collect
 
     def replay_batch(*arguments: Any, **named: Any) -> None:
         known, replay.collect = replay.collect, nothing
@@ -47,9 +47,8 @@ def _collectfirst() -> None:
         finally:
             replay.collect = known
 
-    from replicator.engine import apply
-
     apply.replay_batch = replay_batch
+    apply.collect = lambda unit: before(unit) if unit.is_host else 0
 
 
 @mutation("refresh", "what was skipped or moved aside is not asked for again")
