@@ -128,6 +128,10 @@ class Numbering:
                 expect(fate.get(number) == ("held", holder), "number drawn from that the ledger does not know")
                 in_hand[number] = node.name
         if self.strict:
+            # S7: what a node holds by the ledger is issued, or it has it in hand.
+            held = {number for number, (state, _) in fate.items() if state == "held"}
+            unknown = held - self.issued.keys() - in_hand.keys()
+            expect(not unknown, "number held by nobody", lambda: str(sorted(unknown)))
             expect(not free & self.issued.keys(), "issued number still free", lambda: str(free & self.issued.keys()))
         rows = host.execute(f"SELECT id, number FROM {TABLE} ORDER BY id").fetchall()
         numbers = [number for _, number in rows]
