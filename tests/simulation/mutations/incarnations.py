@@ -11,7 +11,7 @@ from replicator.engine.node import Node
 from replicator.operations import recovering
 from replicator.protocol import link
 from replicator.protocol.messages import Echo
-from replicator.store import rows, slices
+from replicator.store import parcels, rows, slices
 from replicator.store.side_file import SideFile, SideState
 from replicator.types import HOST_PEER, NOWHERE
 from tests.simulation.mutations.registry import mutation, nothing
@@ -107,11 +107,17 @@ def _partname() -> None:
     original = receive._place
 
     def place(unit: Any, found: Any, peer: Any, opened: Any, *rest: Any) -> Any:
-        part = opened.header.part
-        if part is not None:
-            header = replace(opened.header, part=replace(part, digest=b"\0\0\0\0"))
-            opened = replace(opened, header=header)
-        return original(unit, found, peer, opened, *rest)
+        part, parked = opened.header.part, parcels.parked
+
+        def of_any(*arguments: Any) -> Any:
+            there = parked(*arguments)
+            return there if there is None or part is None else there._replace(digest=part.digest)
+
+        parcels.parked = of_any
+        try:
+            return original(unit, found, peer, opened, *rest)
+        finally:
+            parcels.parked = parked
 
     receive._place = place
 
@@ -137,12 +143,6 @@ def _rewound() -> None:
             state.rewound_slice = kept
 
     publish._is_for = is_for
-
-
-@mutation("uid", "a group that was judged before is not known again", ("restore", "loss"))
-def _uid() -> None:
-    rows.seen_groups = lambda *_: set()
-    rows.remember_groups = nothing
 
 
 @mutation("resent", "a group that is sent anew gets its verdict only where it differs", ("restore", "loss"))

@@ -23,6 +23,8 @@ MUTATIONS: dict[str, Mutation] = {}
 
 def mutation(name: str, what: str, faults: tuple[str, ...] = ()) -> Callable[[Patch], Patch]:
     def note(patch: Patch) -> Patch:
+        if name in MUTATIONS:
+            raise ValueError(f"two mutations {name}")
         MUTATIONS[name] = Mutation(what, patch, faults)
         return patch
 
