@@ -11,7 +11,7 @@ from replicator.protocol import link as links
 from replicator.protocol import salvaging
 from replicator.protocol.link import Heard, Placement
 from replicator.protocol.timelines import Timelines
-from replicator.store import rows
+from replicator.store import batches, rows
 from replicator.types import Role
 from tests.simulation.mutations.registry import mutation
 
@@ -48,6 +48,8 @@ def _hostepoch() -> None:
             unit.state.run = max(unit.state.run, side.run)
             for peer in unit.peers:
                 state = unit.link(peer)
+                batches.drop_batches(unit.connection, peer, state.link.out.n)
+                batches.forget_digests(unit.connection, peer, "out")
                 links.new_outbound_epoch(state.link, (unit.state.host_epoch, state.link.out.epoch[1] + 100))
                 state.mode = "snapshot"
 
