@@ -28,7 +28,7 @@ from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
 from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.coming import is_kept
-from replicator.protocol.control_bodies import born_body, refresh_body
+from replicator.protocol.control_bodies import backed_up_body, refresh_body
 from replicator.protocol.images import lay_over
 from replicator.protocol.judging import judge, last_verdicts, record_forgotten
 from replicator.protocol.leaving import is_alone
@@ -276,7 +276,7 @@ class Judging:
             self.gives_back = _OPENERS[kind](self.unit, self.unit.link(self.peer.id), body)
             return
         if kind == "horizon":
-            heard_of_station(self.unit, self.peer.id, born_body(body))
+            heard_of_station(self.unit, self.peer.id, *backed_up_body(body))
             return
         if kind in ("compare", "compared"):
             take = comparing.take_request if kind == "compare" else comparing.take_answer

@@ -15,7 +15,7 @@ from replicator.protocol.proposals import ConflictKind
 from replicator.store import purging, retention, slices
 from replicator.store.retention import Horizon, JudgedOf, Mark
 from replicator.store.state import Peer
-from replicator.types import HOST_PEER, NOWHERE
+from replicator.types import HOST_PEER, NOWHERE, Position
 
 MARKS = 90
 """In the time that is kept: one a day in three months."""
@@ -44,7 +44,7 @@ def add_mark(unit: Unit) -> Mark:
                 links.append(JudgedOf(peer, link.link.inbound.epoch, link.applied_n))
     else:
         link = unit.link(HOST_PEER)
-        reached, known = min(link.link.out.high[1], link.judged_n), NOWHERE
+        reached, known = min(link.link.out.high[1], link.judged_n), link.seen
         born = purging.born_of_oldest(connection) or (link.link.out.epoch[1], state.last_n + 1)
     mark = Mark(unit.now, state.last_n, reached, *known, *born, *forgotten)
     retention.add_mark(connection, mark, links)
@@ -93,18 +93,21 @@ def _announce_to_stations(unit: Unit, mark: Mark) -> list[Horizon]:
 
 def _announce_to_host(unit: Unit, mark: Mark) -> list[Horizon]:
     horizon = retention.horizon(unit.connection, HOST_PEER)
-    if mark.born <= horizon.told_born:
+    if mark.born <= horizon.told_born and mark.settled <= horizon.told_forgotten:
         return []
-    horizon.told_born = mark.born
-    request(unit, "horizon", pack(list(mark.born)))
+    horizon.told_born = max(horizon.told_born, mark.born)
+    horizon.told_forgotten = max(horizon.told_forgotten, mark.settled)
+    request(unit, "horizon", pack([list(horizon.told_born), list(horizon.told_forgotten)]))
     return [horizon]
 
 
-def heard_of_station(unit: Unit, peer: int, born: tuple[int, int]) -> None:
-    """Host: no group of the station that was born before is in a backup of it that will be put back."""
+def heard_of_station(unit: Unit, peer: int, born: Position, seen: Position) -> None:
+    """Host: no group of the station that was born before is in a backup of it that will be put back, and each of these
+    has the log up to `seen`."""
     horizon = retention.horizon(unit.connection, peer)
-    if born > horizon.heard_born:
-        horizon.heard_born = born
+    if born > horizon.heard_born or seen > horizon.heard_forgotten:
+        horizon.heard_born = max(born, horizon.heard_born)
+        horizon.heard_forgotten = max(seen, horizon.heard_forgotten)
         retention.save_horizons(unit.connection, [horizon])
 
 

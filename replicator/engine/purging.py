@@ -121,7 +121,7 @@ def limits_of(unit: Unit) -> Limits:
             for peer, horizon in retention.horizons(connection).items()
             if peer in unit.peers and horizon.heard_born > NOWHERE
         }
-        deleted = min(mark.settled, holding.settled(unit))
+        deleted = min(mark.settled, holding.settled(unit), _backed_up(unit))
     else:
         horizon, link = retention.horizon(connection, HOST_PEER), unit.link(HOST_PEER)
         backed_up = horizon.heard_n if horizon.heard_epoch == link.link.out.epoch else 0
@@ -129,6 +129,15 @@ def limits_of(unit: Unit) -> Limits:
         through = min(_old(unit, n), link.cut_slice, newest)
         seen, deleted = {}, horizon.heard_forgotten
     return Limits(purging.last_whole(connection, through), seen, deleted)
+
+
+def _backed_up(unit: Unit) -> Position:
+    """Behind this in the log no station will be set back. A row that it had captured and not numbered when its backup
+    was made comes up once more then, under another uid: only that the host knows of its delete keeps it away."""
+    known = retention.horizons(unit.connection)
+    joined = [peer for peer in unit.peers.values() if peer.public_key is not None]
+    heard = (known[peer.id].heard_forgotten if peer.id in known else NOWHERE for peer in joined)
+    return min(heard, default=holding.ENDLESS)
 
 
 def _old(unit: Unit, n: int) -> int:

@@ -232,10 +232,12 @@ def horizon_body(body: Any) -> HorizonBody:
         raise PeerFault("a record that tells of a backup is malformed") from error
 
 
-def born_body(body: Any) -> Position:
-    """Of a station's request `horizon`: groups born before are in no backup of it. Raises PeerFault."""
+def backed_up_body(body: Any) -> tuple[Position, Position]:
+    """Of a station's request `horizon`: groups born before the first are in no backup of it that will be put back, and
+    each of them has the host's log up to the second. Raises PeerFault."""
     try:
-        return _pair(body)
+        born, seen = _list(body)
+        return _pair(born), _pair(seen)
     except (TypeError, ValueError) as error:
         raise PeerFault("a station's request that tells of a backup is malformed") from error
 

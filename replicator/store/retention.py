@@ -143,7 +143,8 @@ class Horizon:
     heard_born: Position = NOWHERE
     """Host: groups of the station born before are in no backup of it that will be put back."""
     heard_forgotten: Position = NOWHERE
-    """Station: the host no longer knows of rows that were deleted up to here."""
+    """Station: the host no longer knows of rows that were deleted up to here. Host: every backup of the station that
+    will be put back has the host's log up to here, so that what was deleted by then need not be known for its sake."""
     told_epoch: Epoch = NOWHERE
     told_n: int = 0
     told_born: Position = NOWHERE

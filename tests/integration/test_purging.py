@@ -91,8 +91,9 @@ def test_what_all_have_goes_after_three_months(new_place: NewPlace, kind: str) -
     # The host forgets; by the clock both announce what held three months ago, and then the station forgets as well.
     later(93, office, station)
     assert count(office, "journal") < held
-    assert count(office, "row_version", "deleted <> 0") == count(office, "tombstone") == 0
+    assert count(office, "tombstone") == 1, "the station might be put back to before the delete"
     later(97, office, station)
+    assert count(office, "row_version", "deleted <> 0") == count(office, "tombstone") == 0
     assert count(station, "journal") < 3
     for place in (office, station):
         backed_up(place, 98)

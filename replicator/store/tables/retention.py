@@ -48,7 +48,7 @@ horizon = Table(
     *position("heard_epoch"),  # station: of its own stream
     count("heard_n"),  # station: its journal up to here is in a backup of the host's
     *position("heard_born"),  # host: groups of the station born before are in none of its backups
-    *position("heard_forgotten"),  # station: deletes that the host no longer knows of
+    *position("heard_forgotten"),  # station: deletes that the host no longer knows of; host: what its backups have seen
     *position("told_epoch"),  # the same, as it was told to the peer last
     count("told_n"),
     *position("told_born"),
