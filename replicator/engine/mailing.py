@@ -10,7 +10,7 @@ from replicator.engine.mailbox_limits import Budget, learn_size
 from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress
-from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge
+from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge, SpoolLoss
 from replicator.protocol.codec import encode_header
 from replicator.protocol.envelope import OVERHEAD, seal
 from replicator.protocol.messages import PREFIX_SIZE, Acknowledgement, Header, PartPlace
@@ -118,7 +118,7 @@ def mail_all(node: Node, errand: Errand, box: NodeMailbox, budget: Budget, sent:
         except MailTooLarge as refused:
             _have_gone(node, errand, box, gone, budget)
             learn_size(node, refused, due.weight, box.number, several=len(due.items) > 1)
-        except (MailboxTrouble, ConfigurationError):
+        except (MailboxTrouble, ConfigurationError, SpoolLoss):
             _have_gone(node, errand, box, gone, budget)
             raise
         else:

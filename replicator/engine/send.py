@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from replicator.engine.lost_content import begin_stream_anew
 from replicator.engine.mail_packing import mails_waiting
 from replicator.engine.mailbox_limits import (
     Budget,
@@ -23,7 +24,7 @@ from replicator.engine.mailing import Errand, Letter, Sent, mail_all
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.routing import queue_parts
-from replicator.errors import RecipientLater, RecipientRefused
+from replicator.errors import RecipientLater, RecipientRefused, SpoolLoss
 from replicator.protocol import link as links
 from replicator.protocol.hello import DatabaseTold, database_notice
 from replicator.protocol.messages import Acknowledgement, Direction, Header
@@ -61,6 +62,8 @@ def send(node: Node, *, resend_now: bool = False, progress: Progress | None = No
         for box in boxes:
             run.mail(errand, box)
     run.end(peers)
+    for lost in run.lost:
+        begin_stream_anew(node, lost)
     if run.put_off:
         raise next(iter(run.put_off.values()))
     return run.sent
@@ -78,6 +81,8 @@ class _Run:
     """Those that send."""
     budgets: dict[int, Budget] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    lost: list[int] = field(default_factory=list)
+    """Peers of whose batches something is no longer in the spool."""
     put_off: dict[str, RecipientLater] = field(default_factory=dict)
     """Peers that no mailbox could send to for now, with the reason."""
 
@@ -110,12 +115,14 @@ class _Run:
     def mail(self, errand: Errand, box: NodeMailbox) -> None:
         """All that waits there for this peer. A mailbox that fails is left out from now on."""
         peer = errand.letter.peer
-        if box in self.away:
+        if box in self.away or peer.id in self.lost:
             return
         try:
             went = mail_all(self.node, errand, box, self.budgets[box.number], self.sent, self.progress)
         except RecipientRefused as refused:
             note_refused(self.node, peer, box, refused)  # the others get theirs
+        except SpoolLoss:
+            self.lost.append(peer.id)
         except TROUBLE as trouble:
             with self.node.unit() as unit:
                 # The acknowledgement has not gone this way.

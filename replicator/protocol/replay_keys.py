@@ -164,10 +164,10 @@ class KeyKeeper:
             self._require_free(refusal)
         left = []
         for refusal in self._refusals:
-            if replay.questions.is_answered(refusal.where, replay.judged):
+            if refusal.state.table.id in replay.unanswerable:
+                self._give_up(refusal)  # also what would wait for another row: nothing brings it again
+            elif replay.questions.is_answered(refusal.where, replay.judged):
                 left.append(refusal)
-            elif refusal.state.table.id in replay.unanswerable:
-                self._give_up(refusal)
             else:
                 self._ask(refusal)
         while waiting := [refusal for refusal in left if self._is_open(refusal)]:

@@ -244,3 +244,42 @@ def lose_a_row(station: Place) -> None:
     station.sql("DELETE FROM customers WHERE id = 2")
     for _, sql in triggers:
         station.sql(sql)
+
+
+# --- a database of before, and nothing was sent since -----------------------------------------------------------------
+
+
+def test_a_station_that_has_to_send_what_is_no_longer_there(new_place: NewPlace) -> None:
+    """Put back to before an acknowledgement, with nothing sent since: no counter tells of it."""
+    office, station = joined(new_place)
+    station.sql("INSERT INTO customers VALUES (10, 'Cordes', 'Köln')")
+    station.done("restored")
+    station.run()
+    station.back_up()
+    office.run()
+    assert station.run().received.mails
+    station.put_back()
+    assert not list((station.home / "spool" / "segments").rglob("*/?*")), "the request to begin anew was acknowledged"
+    told = " ".join(station.done("remote-run", "--resend-now").out.split())
+    assert "a file is gone of what was to be sent" in told + " ".join(station.done("remote-run").out.split())
+    exchange(station, office)
+    assert station.sql(ROWS) == office.sql(ROWS)
+    assert len(office.sql(ROWS)) == 3
+    assert station.call("status").code == office.call("status").code == 0
+
+
+def test_a_host_that_has_to_send_what_is_no_longer_there(new_place: NewPlace) -> None:
+    office, station = joined(new_place)
+    office.done("station", "reload", "koeln")
+    office.run()
+    office.back_up()
+    station.run()
+    assert office.run().received.mails
+    office.put_back()
+    told = " ".join(office.done("host-run", "--resend-now").out.split())
+    assert "gets everything in its rules anew" in told + " ".join(office.call("host-run").out.split())
+    office.sql("INSERT INTO customers VALUES (3, 'Dierks', 'Emden')")
+    exchange(station, office)
+    assert station.sql(ROWS) == office.sql(ROWS)
+    assert len(office.sql(ROWS)) == 3
+    assert station.call("status").code == office.call("status").code == 0

@@ -18,5 +18,7 @@ SEEDS: dict[int, str] = {
     18733: "of a group's insert that knew nothing of the host's row the rest overwrote it without a record",
     5071: "a row whose insert was forbidden came in by the change that followed it, as its policy let the station win",
     758: "a restored station's row that the host had deleted since came back without a record, by way of a snapshot",
+    948: "an answer of a table without a rule waited for a parent, and went without a record when that had come",
+    550: "a batch whose content was acknowledged before its station was set back could never be sent",
     6729: "a row went that a table of the application alone referred to",
 }

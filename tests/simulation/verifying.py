@@ -11,6 +11,7 @@ from replicator.engine import (
     forwarding,
     holding,
     incarnation,
+    lost_content,
     restarting,
     setting_aside,
     timelines,
@@ -72,6 +73,8 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
             continue
         if kind == setting_aside.KIND and poisoning.held(node):
             continue
+        if kind == lost_content.KIND and node.backup:
+            continue  # likewise
         if kind == "dropped-batch" and (node.backup or world.host.backup or node.is_copied):
             continue  # what a database of before names in the spool is applied and gone: it is sent again
         if kind == "capture" and "anew" in message:

@@ -182,6 +182,16 @@ def test_nothing_is_asked_of_a_table_without_a_rule(family: Place) -> None:
     assert replayed.conflicts == [("parent-missing", key_of(11), (11, 99, 7), None)]
 
 
+def test_an_answer_of_a_table_without_a_rule_by_now_waits_for_nothing(family: Place) -> None:
+    """Its parent is asked for, and nothing would bring the child again when that has come (seed 948)."""
+    questions = Questions.of([(5, SON), (9, (1, key_of(99)))])
+    replayed = Replayed(
+        family, changed(CHILD, 10, 99, 7, verdict=True), questions=questions, judged=5, unanswerable={2}
+    )
+    assert replayed.conflicts == [("parent-missing", key_of(10), (10, 99, 7), (10, 1, 0))]
+    assert not replayed.skipped
+
+
 def test_a_shared_row_that_is_moved_aside_for_good_is_on_record(family: Place) -> None:
     assert not Replayed(family, new(PARENT, 2, 100)).conflicts, "it comes right by itself"
     family.has(PARENT, 3, 300, tie=S)
