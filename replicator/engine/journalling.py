@@ -62,7 +62,8 @@ class Journal:
         """Begin a group; the one before is whole."""
         self.close()
         if len(self._begun) >= MOST_GROUPS or self._size > 0.75 * self.unit.node.settings.slice_bytes:
-            self._cut(whole=True)
+            # The new group has its number already, and nothing of it stands in this slice.
+            self._cut(whole=True, last=group.n - 1)
         self.group = group
         self._begun.append(group)
         self._size += len(group.body or b"")
@@ -131,7 +132,8 @@ class Journal:
 
     # --- slices ------------------------------------------------------------------------------------------------------
 
-    def _cut(self, *, whole: bool) -> None:
+    def _cut(self, *, whole: bool, last: int | None = None) -> None:
+        """`last`: number of the slice's last group, where it is not the last that was given."""
         unit, entries = self.unit, self._entries
         if not self._begun and not entries and not self._controls:
             if whole and self._torn:
@@ -147,7 +149,7 @@ class Journal:
             keys = dict.fromkeys([(entry[2], entry[4], entry[0]) for entry in entries])
             unit.database.upsert(unit.connection, tables.journal_key, list(keys))
         first = min([group.n for group in self._begun] + [entry.n for entry in entries[:1]], default=unit.state.last_n)
-        last = unit.state.last_n
+        last = unit.state.last_n if last is None else last
         going_on = 0 if whole or self.group is None or self.group.merged else self.group.n
         cutter = Cutter(unit, slices.next_slice_id(unit.connection))
         if unit.is_host:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from replicator.engine import (
@@ -42,6 +43,7 @@ def verify(world: World) -> None:
     host = world.host.application.content()
     for node in world.nodes:
         world.watcher.check_rows(node, node.application.content())
+        _slices(world, node)
         _no_complaints(world, node)
     sent = accounts(world)
     for node in world.stations:
@@ -53,6 +55,17 @@ def verify(world: World) -> None:
         _private(world, node, sent[node.station])
     _writes(world, host)
     _forbidden(world, host)
+
+
+def _slices(world: World, node: SimulatedNode) -> None:
+    """A position in the journal is the end of one slice: links are begun anew behind it."""
+    query = "SELECT first_n, last_n, whole FROM replicator_slice ORDER BY id"
+    for (_, last, whole), (first, _, _) in pairwise(node.application.raw.execute(query).fetchall()):
+        world.expect(
+            first > last or (not whole and first == last),
+            "journal: a slice goes on where another one has ended",
+            lambda last=last, first=first: f"{node.name}: one to {last}, the next from {first}",
+        )
 
 
 def _no_complaints(world: World, node: SimulatedNode) -> None:
