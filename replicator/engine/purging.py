@@ -15,7 +15,7 @@ from replicator.errors import PeerFault
 from replicator.protocol.codec import decode_segment
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import SegmentEntry, SegmentKind
-from replicator.store import purging, retention, rows, slices
+from replicator.store import purging, quarantine, retention, rows, slices
 from replicator.types import HOST_PEER, NOWHERE, Position, Tie
 
 STEPS = 60
@@ -134,6 +134,8 @@ def limits_of(unit: Unit) -> Limits:
 def _backed_up(unit: Unit) -> Position:
     """Behind this in the log no station will be set back. A row that it had captured and not numbered when its backup
     was made comes up once more then, under another uid: only that the host knows of its delete keeps it away."""
+    if not quarantine.is_empty(unit.connection):
+        return NOWHERE  # what was set aside is judged later, by what it knew then
     known = retention.horizons(unit.connection)
     joined = [peer for peer in unit.peers.values() if peer.public_key is not None]
     heard = (known[peer.id].heard_forgotten if peer.id in known else NOWHERE for peer in joined)

@@ -110,6 +110,9 @@ def set_back(world: World, node: SimulatedNode) -> None:
     """The whole computer: nothing tells it."""
     assert node.backup is not None
     world.tell("%s: its COMPUTER is set back", node.name)
+    world.former_letters |= {
+        id(letter) for post in world.posts for letter in post.sent if letter.sender == node.station
+    }
     node.images += 1
     _put_back(world, node, node.backup)
     home = node.folder / "home"

@@ -126,6 +126,8 @@ class World:
         self.read_before = OnRecord()
         """What the host had on record before it was set back."""
         self.numbering = Numbering(self) if "numbers" in faults else None
+        self.former_letters: set[int] = set()
+        """Identities of letters that were sent before their sender's whole computer was set back."""
         self.forgotten_since: int | None = None
         """How many writes there had been at the oldest backup that the host was set back to."""
 
