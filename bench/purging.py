@@ -92,7 +92,7 @@ def _fill(raw: sqlite3.Connection, count: int, *, at_host: bool) -> None:
     if at_host:
         uids = ((n.to_bytes(16), n) for n in range(1, count + 1))
         raw.executemany("INSERT INTO replicator_seen_group VALUES (1, ?, 1, ?)", uids)
-        raw.execute("INSERT INTO replicator_horizon (peer, heard_born_epoch) VALUES (1, 9)")
+        raw.execute("INSERT INTO replicator_horizon (peer, heard_born_epoch, heard_forgotten_epoch) VALUES (1, 9, 9)")
         keys = [(b"\xcf" + n.to_bytes(8), last + n) for n in range(1, count // 10 + 1)]
         raw.executemany(f"INSERT INTO replicator_tombstone VALUES (1, ?2, {table}, ?1)", keys)
         raw.executemany(
