@@ -21,7 +21,7 @@ from replicator.engine.packing import present_rows
 from replicator.errors import WrongUse
 from replicator.protocol.comparing import CompareBody, ResultBody, answer_body, check_keys, tables_body
 from replicator.protocol.keys import pack_key
-from replicator.store import comparisons, journal_reading, rows
+from replicator.store import compared_rows, comparisons, journal_reading, rows
 from replicator.store.comparisons import OPEN, Comparison, State
 from replicator.store.state import Peer
 from replicator.types import Key, Kinds, Position, Rule, Table
@@ -195,8 +195,8 @@ def take_answer(unit: Unit, peer: Peer, body: object) -> None:
         return
     size = digests.SHORT
     named = [(key, answer.digests[place * size : (place + 1) * size]) for place, key in enumerate(answer.keys)]
-    comparisons.add_rows(unit.database, unit.connection, comparison.id, table.id, named)
-    comparisons.add_rows(unit.database, unit.connection, comparison.id, table.id, [(key, b"") for key in answer.open])
+    compared_rows.add_rows(unit.database, unit.connection, comparison.id, table.id, named)
+    compared_rows.add_rows(unit.database, unit.connection, comparison.id, table.id, [(key, b"") for key in answer.open])
     comparisons.count_piece(unit.connection, comparison.id, table.id, last=answer.last)
     if all(each.answered for each in comparisons.compared_tables(unit.connection, comparison.id)):
         comparisons.set_state(unit.connection, comparison.id, State.ANSWERED)

@@ -19,8 +19,9 @@ from replicator.engine.packing import present_rows
 from replicator.engine.recipients import Recipients
 from replicator.protocol.comparing import listed_buckets
 from replicator.protocol.order import parents_first
-from replicator.store import comparisons, quarantine, rows
-from replicator.store.comparisons import ComparedTable, Comparison, Finding, State
+from replicator.store import compared_rows, comparisons, quarantine, rows
+from replicator.store.compared_rows import Finding
+from replicator.store.comparisons import ComparedTable, Comparison, State
 from replicator.types import NOWHERE, Key, Kinds, Rule, Table
 
 PAGE = 2000
@@ -59,7 +60,7 @@ def _look(node: Node, comparison: Comparison) -> None:
                 if compared.table in unit.tables
             ]
             for table, _ in tables:
-                comparisons.forget_findings(unit.connection, comparison.id, table.id)
+                compared_rows.forget_findings(unit.connection, comparison.id, table.id)
             reader = stack.enter_context(node.database.snapshot(unit.connection))
         for table, compared in tables:
             if compared.listed:
@@ -100,7 +101,7 @@ class _Look:
 
     def _page(self, after: Key) -> list[tuple[Key, bytes]]:
         with self._node.database.transaction(write=False) as connection:
-            return comparisons.named_rows(connection, self._comparison.id, self._table.id, after, PAGE)
+            return compared_rows.named_rows(connection, self._comparison.id, self._table.id, after, PAGE)
 
     def _unnamed(self) -> None:
         """Rows of ours that it should have."""
@@ -109,7 +110,7 @@ class _Look:
             keys = [row.key for row in self._digester.rows(images) if row.bucket in self._listed]
             if keys:
                 with self._node.database.transaction(write=False) as connection:
-                    named = comparisons.named(
+                    named = compared_rows.named(
                         self._node.database, connection, self._comparison.id, self._table.id, keys
                     )
                 self._note(Finding.MISSING, [key for key in keys if key not in named])
@@ -130,15 +131,15 @@ class _Look:
             ]
             if finding is Finding.MISSING:
                 unnamed = [(key, b"") for key in told]
-                comparisons.add_rows(unit.database, unit.connection, number, table, unnamed, finding.value)
+                compared_rows.add_rows(unit.database, unit.connection, number, table, unnamed, finding.value)
             else:
-                comparisons.note(unit.connection, number, table, finding, told)
+                compared_rows.note(unit.connection, number, table, finding, told)
 
 
 def _conclude(unit: Unit, comparison: Comparison) -> None:
     total = 0
     for compared in comparisons.compared_tables(unit.connection, comparison.id):
-        found = comparisons.count_findings(unit.connection, comparison.id, compared.table)
+        found = compared_rows.count_findings(unit.connection, comparison.id, compared.table)
         counts = [found.get(finding.value, 0) for finding in (Finding.CHANGED, Finding.MISSING, Finding.EXTRA)]
         comparisons.set_counts(unit.connection, comparison.id, compared.table, *counts)
         total += sum(counts)
@@ -173,7 +174,7 @@ def _repair_page(node: Node, comparison: Comparison) -> bool:
         table, keys = found
         collect(unit)
         send_rows(unit, comparison.peer, table, keys)
-        comparisons.set_repaired(unit.connection, comparison.id, table.id, keys)
+        compared_rows.set_repaired(unit.connection, comparison.id, table.id, keys)
         return True
 
 
@@ -185,7 +186,9 @@ def _to_repair(unit: Unit, comparison: Comparison) -> Iterator[tuple[Table, list
         (ordered, (Finding.CHANGED, Finding.MISSING)),
     ):
         for table in tables:
-            page = comparisons.found_rows(unit.connection, comparison.id, table.id, b"", PAGE, findings, only_open=True)
+            page = compared_rows.found_rows(
+                unit.connection, comparison.id, table.id, b"", PAGE, findings, only_open=True
+            )
             if page:
                 yield table, [row.key for row in page]
 

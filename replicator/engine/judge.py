@@ -6,13 +6,13 @@ segment: load a working set, decide with `protocol.judging`, write rows, version
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from replicator.engine import comparing, working
+from replicator.engine import comparing, judge_loading, working
 from replicator.engine.causes import Causes
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.marking import heard_of_station, tell_of_forgotten
@@ -26,10 +26,9 @@ from replicator.engine.taking_back import TakingBack
 from replicator.engine.timelines import of_link
 from replicator.engine.twin import COPY, take_copy
 from replicator.errors import ConstraintViolation, PeerFault
-from replicator.protocol.codec_plain import pack_row, unpack_rows
+from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.coming import is_kept
 from replicator.protocol.control_bodies import backed_up_body, refresh_body
-from replicator.protocol.images import lay_over
 from replicator.protocol.judging import judge, last_verdicts, record_forgotten
 from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
@@ -37,11 +36,11 @@ from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Prop
 from replicator.protocol.rules import RuleBook
 from replicator.protocol.salvaging import take_back
 from replicator.protocol.timelines import Timelines
-from replicator.protocol.working_set import TableState, WorkingSet
+from replicator.protocol.working_set import WorkingSet
 from replicator.store import conflicts, retention, rows
 from replicator.store.journal import Group
 from replicator.store.state import LinkState, Peer
-from replicator.types import NOWHERE, Image, Key, Position
+from replicator.types import NOWHERE, Key, Position
 
 
 def judge_batch(unit: Unit, peer: Peer, batch: InboundBatch, progress: Progress, judging: Judging) -> None:
@@ -333,70 +332,9 @@ class Judging:
         conflicts.record(unit.connection, self.peer.id, unit.now, self.lost, unit.tables)
         self.judged, self.copied, self.lost = [], [], []
 
-    # --- loading -----------------------------------------------------------------------------------------------------
-
     def load(self, changes: list[Numbered], heads: list[GroupHead]) -> None:
-        """All that deciding on these changes may need, in sets."""
-        keys: dict[int, dict[Key, None]] = {}
-        for _, change in changes:
-            keys.setdefault(change.table, {})[change.key] = None
-        for head in heads:
-            if head.control is not None and head.control[0] == "refresh":
-                for table, key in refresh_body(head.control[1], self.unit.tables):
-                    keys.setdefault(table, {})[key] = None
-        for table, wanted in keys.items():
-            if table in self.working.tables:
-                working.load_versions(self.unit, self.working, {table: wanted})
-                working.load_rows(self.unit, self.working, table, wanted)
-        for table in keys:
-            state = self.working.tables.get(table)
-            if state is not None and (state.unique or state.parents or state.children):
-                self._load_keys(state, [change for _, change in changes if change.table == table])
-
-    def _load_keys(self, state: TableState, changes: list[Proposal]) -> None:
-        images = list(_candidates(state, changes))
-        for index in state.unique:
-            holders = working.load_holders(self.unit, state, index, images)
-            working.load_rows(self.unit, self.working, state.table.id, holders)
-            working.load_places(self.unit, state, index, working.rivals(state, index, images))
-        self._load_parents(state, images, depth=0)
-        if state.children:
-            parents = [state.rows[change.key] for change in changes if change.key in state.rows]
-            working.load_children(self.unit, state, parents)
-
-    def _load_parents(self, state: TableState, images: list[Image], depth: int) -> None:
-        """Parents, and where one is gone its tombstone, with what bringing it back would need."""
-        working.load_parents(self.unit, state, images)
-        if depth > 8:
-            return
-        for table, keys in working.missing_parents(state, images).items():
-            parent = self.working[table]
-            working.load_versions(self.unit, self.working, {table: keys})
-            tombstones = [
-                unpack_rows([version.image])[0]
-                for key in keys
-                if (version := parent.versions.get(key)) is not None and version.deleted and version.image is not None
-            ]
-            if tombstones:
-                for index in parent.unique:
-                    holders = working.load_holders(self.unit, parent, index, tombstones)
-                    working.load_rows(self.unit, self.working, table, holders)
-                    working.load_places(self.unit, parent, index, working.rivals(parent, index, tombstones))
-                self._load_parents(parent, tombstones, depth + 1)
+        judge_loading.load(self.unit, self.working, changes, heads)
 
 
 _OPENERS: dict[str, Callable[[Unit, LinkState, Any], bool | None]] = {"open": take_open, COPY: take_copy}
 """What begins a stream; see `Judging.gives_back` for what they return."""
-
-
-def _candidates(state: TableState, changes: Iterable[Proposal]) -> Iterator[Image]:
-    """Rows that may come to stand: as the station sent them, and laid over what stands here."""
-    for change in changes:
-        if change.image is None:
-            continue
-        yield change.image
-        current = state.rows.get(change.key)
-        if current is not None and change.change == "C":
-            laid = lay_over(current, change.image, change.mask)
-            if laid is not change.image:
-                yield laid

@@ -14,8 +14,9 @@ from replicator.operations.opening import View, require_host
 from replicator.operations.table_admin import ALL
 from replicator.protocol.codec_plain import pack
 from replicator.protocol.keys import unpack_key
-from replicator.store import catalogue, comparisons, notices, state
-from replicator.store.comparisons import Comparison, Finding, State
+from replicator.store import catalogue, compared_rows, comparisons, notices, state
+from replicator.store.compared_rows import Finding, FoundRow
+from replicator.store.comparisons import Comparison, State
 from replicator.types import HOST_PEER, Role, Table, Value
 
 PAGE = 1000
@@ -142,9 +143,9 @@ def _unrepaired(unit: Unit, number: int) -> int:
     )
 
 
-def _rows(at: Unit | View, number: int, table: int) -> Iterator[comparisons.FoundRow]:
+def _rows(at: Unit | View, number: int, table: int) -> Iterator[FoundRow]:
     after = b""
-    while page := comparisons.found_rows(at.connection, number, table, after, PAGE):
+    while page := compared_rows.found_rows(at.connection, number, table, after, PAGE):
         after = page[-1].key
         yield from page
 

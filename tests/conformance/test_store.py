@@ -199,6 +199,7 @@ def test_notices(store: Store) -> None:
 _MODULES = (
     "batches",
     "catalogue",
+    "compared_rows",
     "comparisons",
     "conflicts",
     "journal",

@@ -8,8 +8,9 @@ import pytest
 
 from replicator.errors import UnknownName
 from replicator.protocol.working_set import Version
-from replicator.store import comparisons, rows
-from replicator.store.comparisons import Finding, FoundRow, State
+from replicator.store import compared_rows, comparisons, rows
+from replicator.store.compared_rows import Finding, FoundRow
+from replicator.store.comparisons import State
 from replicator.types import Key
 
 if TYPE_CHECKING:
@@ -74,28 +75,28 @@ def test_rows_that_a_station_names(store: Store) -> None:
     with store.transaction() as connection:
         number = comparisons.add(connection, PEER, [CUSTOMERS], at=NOW)
         named = [(first, b"12345678"), (second, b"abcdefgh"), (third, b"")]
-        comparisons.add_rows(store.database, connection, number, CUSTOMERS, named)
-        assert comparisons.named_rows(connection, number, CUSTOMERS, b"", 2) == named[:2]
-        assert comparisons.named_rows(connection, number, CUSTOMERS, second, 2) == named[2:]
-        assert comparisons.named(store.database, connection, number, CUSTOMERS, KEYS) == {first, second, third}
-        comparisons.note(connection, number, CUSTOMERS, Finding.CHANGED, [first])
-        comparisons.note(connection, number, CUSTOMERS, Finding.EXTRA, [second])
-        comparisons.add_rows(store.database, connection, number, CUSTOMERS, [(fourth, b"")], Finding.MISSING.value)
-        assert comparisons.count_findings(connection, number, CUSTOMERS) == {"C": 1, "X": 1, "M": 1}
-        comparisons.set_repaired(connection, number, CUSTOMERS, [first])
-        found = comparisons.found_rows(connection, number, CUSTOMERS, b"", 9)
+        compared_rows.add_rows(store.database, connection, number, CUSTOMERS, named)
+        assert compared_rows.named_rows(connection, number, CUSTOMERS, b"", 2) == named[:2]
+        assert compared_rows.named_rows(connection, number, CUSTOMERS, second, 2) == named[2:]
+        assert compared_rows.named(store.database, connection, number, CUSTOMERS, KEYS) == {first, second, third}
+        compared_rows.note(connection, number, CUSTOMERS, Finding.CHANGED, [first])
+        compared_rows.note(connection, number, CUSTOMERS, Finding.EXTRA, [second])
+        compared_rows.add_rows(store.database, connection, number, CUSTOMERS, [(fourth, b"")], Finding.MISSING.value)
+        assert compared_rows.count_findings(connection, number, CUSTOMERS) == {"C": 1, "X": 1, "M": 1}
+        compared_rows.set_repaired(connection, number, CUSTOMERS, [first])
+        found = compared_rows.found_rows(connection, number, CUSTOMERS, b"", 9)
         assert found == [
             FoundRow(CUSTOMERS, first, "C", True),
             FoundRow(CUSTOMERS, second, "X", False),
             FoundRow(CUSTOMERS, fourth, "M", False),
         ]
-        left = comparisons.found_rows(connection, number, CUSTOMERS, b"", 9, [Finding.CHANGED, "M"], only_open=True)
+        left = compared_rows.found_rows(connection, number, CUSTOMERS, b"", 9, [Finding.CHANGED, "M"], only_open=True)
         assert [row.key for row in left] == [fourth]
-        comparisons.forget_unnamed(connection, number)
-        assert comparisons.named(store.database, connection, number, CUSTOMERS, KEYS) == {first, second, fourth}
-        comparisons.forget_findings(connection, number, CUSTOMERS)
-        assert comparisons.named(store.database, connection, number, CUSTOMERS, KEYS) == {first, second}
-        assert comparisons.count_findings(connection, number, CUSTOMERS) == {}
+        compared_rows.forget_unnamed(connection, number)
+        assert compared_rows.named(store.database, connection, number, CUSTOMERS, KEYS) == {first, second, fourth}
+        compared_rows.forget_findings(connection, number, CUSTOMERS)
+        assert compared_rows.named(store.database, connection, number, CUSTOMERS, KEYS) == {first, second}
+        assert compared_rows.count_findings(connection, number, CUSTOMERS) == {}
 
 
 def test_rows_that_may_be_otherwise_at_a_station(store: Store) -> None:
