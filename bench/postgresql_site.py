@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from bench.data import Row, Work
-from bench.sites import NewSite, Site
+from bench.sites import NewSite, ProbedSite
 from tests.servers.postgresql import PostgresqlServer
 
 _AS_IT_COMES = """
@@ -19,7 +19,7 @@ max_wal_size = 1GB
 """The tests' servers are smaller."""
 
 
-class PostgresqlSite(Site):
+class PostgresqlSite(ProbedSite):
     def __init__(self, server: PostgresqlServer) -> None:
         self.server = server
         self.database = server.create_database()

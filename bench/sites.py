@@ -104,16 +104,6 @@ class Site(ABC):
     def update_one(self, work: Work) -> str:
         return f"UPDATE {work.table} SET {', '.join(f'{name} = %s' for name in work.changed)} WHERE id = %s"
 
-    def copy_changes(self, work: Work) -> None:
-        """From now on the application writes down its one-row changes by itself, by the statement that makes them: as
-        little as any capture into a table can cost. PostgreSQL only."""
-        raise NotImplementedError
-
-    def delay_commits(self, microseconds: int) -> None:
-        """Each commit of the application waits so long before it syncs, as it would for a slower disk; 0: none does.
-        PostgreSQL only."""
-        raise NotImplementedError
-
     @abstractmethod
     def empty(self, table: str) -> None:
         """Take the rows away, and what was captured."""
@@ -129,6 +119,19 @@ class Site(ABC):
     @abstractmethod
     def close(self) -> None:
         """The database goes as well."""
+
+
+class ProbedSite(Site):
+    """One at which it can be told what a one-row transaction costs whoever captures it."""
+
+    @abstractmethod
+    def copy_changes(self, work: Work) -> None:
+        """From now on the application writes down its one-row changes by itself, by the statement that makes them: as
+        little as any capture into a table can cost."""
+
+    @abstractmethod
+    def delay_commits(self, microseconds: int) -> None:
+        """Each commit of the application waits so long before it syncs, as it would for a slower disk; 0: none does."""
 
 
 def _as_sqlite(value: Any) -> Any:

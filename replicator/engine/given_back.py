@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from replicator.databases.weighing import weight
+from replicator.engine import streams
 from replicator.engine.node import Unit
 from replicator.engine.segmenting import Entry, upward_blocks
-from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.codec_plain import unpack_rows
 from replicator.protocol.edits import read_edit
 from replicator.protocol.images import lay_back
@@ -41,16 +41,10 @@ def segments(unit: Unit, number: int, timelines: Timelines, judged: int) -> Iter
         waiting.append(Entry(number, order, table, change, key, image, 0, None, base, 0, None, 0, 0))
         size += len(key) + (0 if image is None else 8 * len(image) + weight([image]))
         if size >= unit.node.settings.slice_bytes or len(waiting) >= PAGE:
-            yield _pack(unit, waiting)
+            yield streams.spool(unit.node, Segment(blocks=upward_blocks(waiting)))
             waiting, size = [], 0
     if waiting:
-        yield _pack(unit, waiting)
-
-
-def _pack(unit: Unit, entries: list[Entry]) -> SegmentEntry:
-    digest, frame = encode_segment(Segment(blocks=upward_blocks(entries)))
-    size = unit.node.spool.add_segment(digest, frame)
-    return SegmentEntry(digest, size, raw_size(frame), rows=len(entries))
+        yield streams.spool(unit.node, Segment(blocks=upward_blocks(waiting)))
 
 
 Lost = tuple[int, Key, Image | None, Position]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from replicator.engine import given_back
+from replicator.engine import given_back, streams
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.marking import tell_of_gap
@@ -19,11 +19,10 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
 from replicator.errors import PeerFault
 from replicator.protocol import link as links
-from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import OpenBody, ResyncBody, resync_body
-from replicator.protocol.messages import GroupHead, Segment, SegmentEntry, SegmentKind
+from replicator.protocol.messages import SegmentKind
 from replicator.protocol.timelines import Timelines
-from replicator.store import batches, notices, numbers, parcels, slices, spool, timelines
+from replicator.store import batches, notices, numbers, spool, timelines
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER
 
@@ -116,38 +115,25 @@ def _renew(unit: Unit, epoch: int, *, keeps_numbers: bool = False) -> list[spool
     collect(unit)
     unit.journal.finish()
     connection, state = unit.connection, unit.link(HOST_PEER)
-    link = state.link
-    gone = [parked.place for parked in parcels.all_parked(connection, HOST_PEER)]
-    for batch in gone:
-        parcels.drop(connection, batch)
-    batches.drop_batches(connection, HOST_PEER, link.out.n)
-    batches.forget_digests(connection, HOST_PEER, "out")
-    links.new_outbound_epoch(link, (0, epoch))
+    gone = streams.void_parked(unit)
+    streams.begin_stream(unit, state, (0, epoch))
     numbers.forget_requests(connection)
     if not keeps_numbers:
         numbers.retire_all(connection)
         numbers.stop(connection, stopped=False)
-    judged, state.cut_slice = state.judged_n, slices.last_through(connection, link.out.high)
-    # What the host has not acknowledged awaits its verdict, again perhaps: from the first group of a slice on.
-    again = slices.first_behind(connection, state.cut_slice)
-    state.judged_n = link.out.high[1] if again is None else min(again - 1, link.out.high[1])
+    judged = state.judged_n
+    streams.send_again(unit, state)
     _open(unit, state, judged)
     return gone
 
 
 def _open(unit: Unit, state: LinkState, judged: int) -> None:
-    """The first batch: a request by itself, numbered as the last group that the host is known to have.
+    """The first batch: what this station knows of the host's log.
 
     As long as nothing has come of a host's new timeline, the rows that it lost go with it.
     """
-    link, n = state.link, state.judged_n
-    body = OpenBody(link.inbound.epoch, state.seen, unit.state.last_n, numbers.in_hand(unit.connection))
-    head = GroupHead(
-        n, unit.node.runtime.random(16), link.out.epoch, state.rule, unit.now, control=("open", body.plain())
-    )
-    digest, frame = encode_segment(Segment(groups=[head]))
-    size = unit.node.spool.add_segment(digest, frame)
-    entries = [SegmentEntry(digest, size, raw_size(frame))]
-    lost = Timelines(link.inbound.epoch[0], timelines.load(unit.connection, HOST_PEER))
-    entries += given_back.segments(unit, n, lost, judged)
+    stream, n = state.link.inbound.epoch, state.judged_n
+    body = OpenBody(stream, state.seen, unit.state.last_n, numbers.in_hand(unit.connection))
+    lost = Timelines(stream[0], timelines.load(unit.connection, HOST_PEER))
+    entries = [streams.request(unit, state, "open", body.plain()), *given_back.segments(unit, n, lost, judged)]
     freeze(unit, state, [(entry, False) for entry in entries], (0, n), opener="open")

@@ -274,18 +274,8 @@ class Judging:
             self.opener = None
             self.gives_back = _OPENERS[kind](self.unit, self.unit.link(self.peer.id), body)
             return
-        if kind == "horizon":
-            heard_of_station(self.unit, self.peer.id, *backed_up_body(body))
-            return
-        if kind in ("compare", "compared"):
-            take = comparing.take_request if kind == "compare" else comparing.take_answer
-            take(self.unit, self.peer, body)
-            return
-        if kind == "req":
-            take_request(self.unit, self.peer.id, body)
-            return
-        if kind == "ret":
-            take_return(self.unit, self.peer.id, body)
+        if kind in _REQUESTS:
+            _REQUESTS[kind](self.unit, self.peer, body)
             return
         if kind != "refresh":
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
@@ -338,3 +328,12 @@ class Judging:
 
 _OPENERS: dict[str, Callable[[Unit, LinkState, Any], bool | None]] = {"open": take_open, COPY: take_copy}
 """What begins a stream; see `Judging.gives_back` for what they return."""
+
+_REQUESTS: dict[str, Callable[[Unit, Peer, Any], None]] = {
+    "horizon": lambda unit, peer, body: heard_of_station(unit, peer.id, *backed_up_body(body)),
+    "compare": comparing.take_request,
+    "compared": comparing.take_answer,
+    "req": lambda unit, peer, body: take_request(unit, peer.id, body),
+    "ret": lambda unit, peer, body: take_return(unit, peer.id, body),
+}
+"""What a station asks for or tells that has nothing to do with the rows of its batch."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from replicator.engine import streams
 from replicator.engine.node import Node, Unit
 from replicator.engine.number_ledgers import correct
 from replicator.engine.publish import freeze
-from replicator.protocol import link as links
-from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import OpenBody, RewindBody, open_body
-from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry
-from replicator.store import batches, slices
+from replicator.store import slices
 from replicator.store.state import LinkState
 from replicator.types import NOWHERE
 
@@ -91,14 +89,9 @@ def rewind_links(node: Node) -> int:
 
 def _rewind(unit: Unit, state: LinkState) -> None:
     unit.journal.finish()
-    link, connection = state.link, unit.connection
-    position = slices.end_of(connection, state.cut_slice)
-    record = ControlRecord(position[1], 0, REWIND, RewindBody(position, state.peer).plain())
-    digest, frame = encode_segment(Segment(position[0], controls=[record]))
-    size = unit.node.spool.add_segment(digest, frame)
-    batches.drop_batches(connection, state.peer, link.out.n)
-    batches.forget_digests(connection, state.peer, "out")
-    links.new_outbound_epoch(link, (unit.state.host_epoch, link.out.epoch[1] + 1))
+    position = slices.end_of(unit.connection, state.cut_slice)
+    first = streams.record(unit.node, position, REWIND, RewindBody(position, state.peer).plain())
+    streams.begin_stream(unit, state, streams.following(unit, state))
     # The station's own clean records up to here name an epoch that is over: it has to be told.
-    state.mode, state.rewound_slice = "", slices.next_slice_id(connection)
-    freeze(unit, state, [(SegmentEntry(digest, size, raw_size(frame)), False)], position, opener=REWIND)
+    state.mode, state.rewound_slice = "", slices.next_slice_id(unit.connection)
+    freeze(unit, state, [(first, False)], position, opener=REWIND)

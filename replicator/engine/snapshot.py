@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from replicator.engine import fitness
+from replicator.engine import fitness, streams
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.number_ledgers import ledger_of
@@ -20,12 +20,10 @@ from replicator.engine.packing import pack_table
 from replicator.engine.progress import Progress
 from replicator.engine.publish import freeze
 from replicator.engine.soundness import blaming_tables
-from replicator.protocol import link as links
-from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.definitions import table_to_plain
-from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry, SegmentKind
+from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
-from replicator.store import batches, slices
+from replicator.store import slices
 from replicator.types import Epoch, Position, Rule, Table
 
 
@@ -126,13 +124,8 @@ def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
         "numbers": plan.numbers,
         "content": len(content),
     }
-    record = ControlRecord(plan.position[1], 0, "snap", body)
-    digest, frame = encode_segment(Segment(plan.position[0], controls=[record]))
-    size = unit.node.spool.add_segment(digest, frame)
-    control = SegmentEntry(digest, size, raw_size(frame), SegmentKind.LOG)
-    batches.drop_batches(unit.connection, plan.peer, link.link.out.n)
-    batches.forget_digests(unit.connection, plan.peer, "out")
-    links.new_outbound_epoch(link.link, (unit.state.host_epoch, link.link.out.epoch[1] + 1))
+    first = streams.record(unit.node, plan.position, "snap", body)
+    streams.begin_stream(unit, link, streams.following(unit, link))
     link.mode, link.cut_slice = "", plan.cut_slice
-    freeze(unit, link, [(entry, False) for entry in (control, *content)], plan.position, opener="snap")
+    freeze(unit, link, [(entry, False) for entry in (first, *content)], plan.position, opener="snap")
     return True

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from replicator.engine import streams
 from replicator.engine.collect import finish_open_group
 from replicator.engine.node import Node, Unit
 from replicator.engine.number_ledgers import host_restored
 from replicator.engine.publish import freeze
 from replicator.engine.restarting import RESYNC
-from replicator.protocol import link as links
-from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import ResyncBody
 from replicator.protocol.link import MINUTE
-from replicator.protocol.messages import ControlRecord, Segment, SegmentEntry
 from replicator.protocol.timelines import Timelines
 from replicator.store import batches, notices, timelines
 from replicator.store.state import LinkState
@@ -109,12 +107,7 @@ def ask(unit: Unit, state: LinkState) -> None:
         link.inbound.digest,
         max(state.applied_n, 0),
     )
-    record = ControlRecord(position[1], 0, RESYNC, body.plain())
-    digest, frame = encode_segment(Segment(position[0], controls=[record]))
-    size = unit.node.spool.add_segment(digest, frame)
-    batches.drop_batches(connection, peer, link.out.n)
-    batches.forget_digests(connection, peer, "out")
-    number = link.out.epoch[1] + 1 if link.out.epoch[0] == unit.state.host_epoch else 1
-    links.new_outbound_epoch(link, (unit.state.host_epoch, number))
+    first = streams.record(unit.node, position, RESYNC, body.plain())
+    streams.begin_stream(unit, state, streams.following(unit, state))
     state.mode = RESYNC
-    freeze(unit, state, [(SegmentEntry(digest, size, raw_size(frame)), False)], position, opener=RESYNC)
+    freeze(unit, state, [(first, False)], position, opener=RESYNC)

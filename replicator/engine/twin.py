@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replicator.engine import compared
+from replicator.engine import compared, streams
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
 from replicator.engine.timelines import ask
 from replicator.errors import Halted
 from replicator.protocol import link as links
-from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.control_bodies import CopyBody, copy_body
 from replicator.protocol.link import InboundStream
-from replicator.protocol.messages import GroupHead, Segment, SegmentEntry
-from replicator.store import batches, journal, notices, numbers, parcels, slices, state, timelines
+from replicator.store import batches, journal, notices, numbers, state, timelines
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NOWHERE
@@ -86,36 +84,22 @@ def become(node: Node, new: NewName, run: int) -> int:
 def _begin_stream(unit: Unit, new: NewName) -> list[InboundBatch]:
     """A link that nothing was heard on yet; its first batch says what this database knows of the host."""
     connection, link = unit.connection, unit.link(HOST_PEER)
-    gone = [parked.place for parked in parcels.all_parked(connection, HOST_PEER)]
-    for batch in gone:
-        parcels.drop(connection, batch)
-    batches.drop_batches(connection, HOST_PEER, link.link.out.n)
-    for direction in ("out", "in"):
-        batches.forget_digests(connection, HOST_PEER, direction)
-    known, seen = link.link.out.high, link.seen
-    links.new_outbound_epoch(link.link, (0, new.epoch))
+    gone = streams.void_parked(unit)
+    streams.begin_stream(unit, link, (0, new.epoch))
+    batches.forget_digests(connection, HOST_PEER, "in")
     # Its blocks are the other one's.
     numbers.retire_all(connection)
     numbers.forget_requests(connection)
     numbers.stop(connection, stopped=False)
-    link.link.out.peak = links.OutboundStream(NOWHERE).peak
+    links.forget_peak(link.link)
     link.link.inbound = InboundStream(NOWHERE)
-    link.judged_n = known[1]
-    link.cut_slice = slices.last_through(connection, known)
     link.number = 0
-    _first_batch(unit, link, known[1], CopyBody(seen, unit.state.last_n))
+    streams.send_again(unit, link)
+    first = streams.request(unit, link, COPY, CopyBody(link.seen, unit.state.last_n).plain())
+    freeze(unit, link, [(first, False)], (0, link.judged_n), opener=COPY)
     # Of the new link's log nothing is applied yet: its snapshot says where it begins.
     link.seen = NOWHERE
     return gone
-
-
-def _first_batch(unit: Unit, link: LinkState, n: int, body: CopyBody) -> None:
-    """The request by itself, numbered as the last group that the host is known to have."""
-    epoch = link.link.out.epoch
-    head = GroupHead(n, unit.node.runtime.random(16), epoch, link.rule, unit.now, control=(COPY, body.plain()))
-    digest, frame = encode_segment(Segment(groups=[head]))
-    size = unit.node.spool.add_segment(digest, frame)
-    freeze(unit, link, [(SegmentEntry(digest, size, raw_size(frame)), False)], (0, n), opener=COPY)
 
 
 # --- at the host ------------------------------------------------------------------------------------------------------

@@ -68,25 +68,20 @@ def groups(connection: Connection, first: int, last: int) -> dict[int, Group]:
 
 def pending(connection: Connection, judged: int, table: int, keys: Collection[Key]) -> dict[Key, int]:
     """Own changes of these rows that await a verdict: key to the highest sequence number."""
-    waiting: dict[Key, int] = {}
-    for chunk in sql.in_chunks(list(keys)):
-        found = sql.rows(
-            connection,
-            "SELECT row_key, max(n) FROM replicator_journal_key"
-            f" WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))}) AND n > ? GROUP BY row_key",
-            (table, *chunk, judged),
-        )
-        waiting.update((key, n) for key, n in found)
-    return waiting
+    return _waiting(connection, "max", judged, table, keys)
 
 
 def first_pending(connection: Connection, judged: int, table: int, keys: Collection[Key]) -> dict[Key, int]:
     """Own changes of these rows that await a verdict: key to the lowest sequence number."""
+    return _waiting(connection, "min", judged, table, keys)
+
+
+def _waiting(connection: Connection, which: str, judged: int, table: int, keys: Collection[Key]) -> dict[Key, int]:
     waiting: dict[Key, int] = {}
     for chunk in sql.in_chunks(list(keys)):
         found = sql.rows(
             connection,
-            "SELECT row_key, min(n) FROM replicator_journal_key"
+            f"SELECT row_key, {which}(n) FROM replicator_journal_key"
             f" WHERE table_id = ? AND row_key IN ({sql.marks(len(chunk))}) AND n > ? GROUP BY row_key",
             (table, *chunk, judged),
         )

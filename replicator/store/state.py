@@ -159,7 +159,8 @@ class LinkState:
     link: Link
     mode: str = ""
     """At the host: 'snapshot' or 'rewind' where it is to be begun anew, with everything in its scope or with the log
-    from where the station stands; 'resync' while the station is asked for what this host has forgotten."""
+    from where the station stands; 'resync' while the station is asked for what this host has forgotten, 'away' while
+    one that was let go is not heard of."""
     cut_slice: int = 0
     applied_n: int = 0
     judged_n: int = 0

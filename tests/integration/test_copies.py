@@ -13,21 +13,9 @@ from replicator.runtime import Runtime
 from replicator.store import machine
 from replicator.store.files import Files
 from replicator.store.home import Home
-from tests.integration.command_line import Place, enrol, exchange
+from tests.integration.command_line import Place, exchange
 from tests.integration.conftest import NewPlace
-
-ROWS = "SELECT id, name, city FROM customers ORDER BY id"
-
-
-def joined(new_place: NewPlace, kind: str = "sqlite") -> tuple[Place, Place]:
-    office, station = new_place("sqlite", "office"), new_place(kind, "koeln")
-    office.sql("CREATE TABLE customers (id INTEGER PRIMARY KEY, name VARCHAR(50), city VARCHAR(50))")
-    office.sql("INSERT INTO customers VALUES (1, 'Ahlers', 'Bremen'), (2, 'Brandt', 'Bonn')")
-    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
-    office.done("table", "add", "customers")
-    enrol(office, station)
-    exchange(office, station)
-    return office, station
+from tests.integration.test_restores import ROWS, joined
 
 
 def copied(station: Place, twin: Place) -> None:

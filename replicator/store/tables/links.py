@@ -12,7 +12,7 @@ link = Table(
     "replicator_link",
     metadata,
     Column("peer", Integer, primary_key=True, autoincrement=False),
-    Column("mode", String(10), nullable=False, server_default=""),  # '' or 'snapshot' (host: to be started anew)
+    Column("mode", String(10), nullable=False, server_default=""),  # host: how it is to be begun anew; '': it isn't
     *position("out_epoch"),
     count("out_n"),
     count("out_acknowledged"),
