@@ -239,3 +239,17 @@ def test_a_table_that_was_added_after_the_backup(new_place: NewPlace) -> None:
     for _ in range(2):
         exchange(office, koeln)
     assert office.sql("SELECT id, name FROM goods ORDER BY id") == [(1, "bolts"), (2, "nuts")]
+
+
+def test_what_it_asks_with_is_no_longer_there(new_place: NewPlace) -> None:
+    """Somebody has tidied up in the home folder: it asks anew."""
+    office, koeln, trier = joined(new_place)
+    office.back_up()
+    live_on(office, koeln, trier)
+    office.put_back()
+    office.run()
+    for path in (office.home / "spool" / "segments").rglob("*/?*"):
+        path.unlink()
+    told = " ".join(office.done("host-run", "--resend-now").out.split())
+    assert "a file is gone of what was to be sent" in told + " ".join(office.call("host-run").out.split())
+    all_equal(office, koeln, trier)
