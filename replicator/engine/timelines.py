@@ -110,4 +110,5 @@ def ask(unit: Unit, state: LinkState) -> None:
     first = streams.record(unit.node, position, RESYNC, body.plain())
     streams.begin_stream(unit, state, streams.following(unit, state))
     state.mode = RESYNC
-    freeze(unit, state, [(first, False)], position, opener=RESYNC)
+    # It brings nothing of the log: who acknowledges it knows no more of that than before.
+    freeze(unit, state, [(first, False)], state.link.out.high, opener=RESYNC)
