@@ -5,6 +5,8 @@ SEEDS ?= 1000
 SOAK_SEEDS ?= 20000
 MEGABYTES ?= 200
 MINUTES ?= 30
+# Two more than there are processors: tests with servers wait for them half of their time.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)")
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -16,7 +18,7 @@ WHEEL := build/wheel
 
 help:
 	@echo "make demo        a day at a small company, in a temporary folder"
-	@echo "make test        all tests"
+	@echo "make test        all tests, by $(WORKERS) processes (WORKERS=n)"
 	@echo "make wheel-test  unit and command tests against the installed wheel, away from the sources"
 	@echo "make lint        format, style, types and the direction of imports"
 	@echo "make sim         the simulation, $(SEEDS) seeds (SEEDS=n)"
@@ -30,7 +32,7 @@ demo: .venv/installed-test
 	@$(BIN)/replicator demo
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n auto -q tests
+	$(BIN)/python -m pytest -n $(WORKERS) -q tests
 
 # The wheel in an environment of its own, and the tests in a folder where no source can be imported by mistake.
 wheel-test:
