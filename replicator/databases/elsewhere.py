@@ -24,6 +24,12 @@ def title_of(kind: str) -> str:
     return _TITLES.get(kind, kind)
 
 
+def counts_on_its_own(kind: str | None) -> bool:
+    """Keys that a database of this kind counts go on from the last one that it gave, whatever stands in the table; else
+    they go on from the highest one there."""
+    return kind == "postgresql"
+
+
 def outlook(kind: str, definition: TableDefinition, others: Others) -> Outlook:
     """What a database of this kind refuses and alters of the table. One that is not known here refuses nothing: the
     station looks for itself."""

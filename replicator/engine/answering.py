@@ -24,7 +24,7 @@ from replicator.engine.unsettled import rows_of
 from replicator.protocol.codec_plain import pack, unpack_rows
 from replicator.protocol.comparing import AnswerBody, listed_bits
 from replicator.protocol.edits import read_edit
-from replicator.protocol.images import columns_of
+from replicator.protocol.images import lay_back
 from replicator.protocol.keys import pack_key
 from replicator.store import catalogue, comparisons, journal, journal_reading, quarantine, rows
 from replicator.store.comparisons import ComparedTable, Comparison, State
@@ -178,7 +178,7 @@ class _Answering:
                     yield each.key, None if each.tie == Tie.DETACHED else UNKNOWN
                 elif each.key in edits:
                     image = images.get(each.key)
-                    yield each.key, UNKNOWN if image is None else _with_old_values(image, *edits[each.key])
+                    yield each.key, UNKNOWN if image is None else lay_back(image, *edits[each.key])
 
     def _skipped(self, connection: Connection) -> Iterator[tuple[Key, Known]]:
         """The host's versions that were not applied."""
@@ -216,7 +216,8 @@ class _Answering:
                     continue
                 key = pack_key(change.key_values)
                 if key not in found:
-                    found[key] = _before(change)
+                    known, image = journal_reading.stood_before(change, self.table.definition)
+                    found[key] = image if known else UNKNOWN
             if count > MOST_PENDING:
                 return {}
         return found
@@ -248,21 +249,3 @@ class _Answering:
             b"".join(digest for _, digest in lot),
             tuple(key for key, digest in lot if not digest),
         )
-
-
-def _before(change: journal_reading.JournalChange) -> Known:
-    """What stood before this change, as far as the journal tells."""
-    if change.change == "N":
-        return None
-    if change.change == "D":
-        return change.before if change.before is not None else UNKNOWN
-    if change.image is None or change.before is None or (change.mask and not change.before):
-        return UNKNOWN
-    return _with_old_values(change.image, change.mask, change.before)
-
-
-def _with_old_values(image: Image, mask: int, before: tuple[object, ...]) -> Image:
-    values = list(image)
-    for place, value in zip(columns_of(mask), before, strict=True):
-        values[place] = value
-    return tuple(values)

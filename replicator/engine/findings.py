@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from sqlalchemy import Connection
 
-from replicator.databases.digests import Digester
+from replicator.databases.digests import SIZE, Digester
 from replicator.engine.collect import collect, open_group
 from replicator.engine.comparing import finish, review
 from replicator.engine.node import Node, Unit
@@ -78,7 +78,7 @@ class _Look:
         self._node, self._reader, self._table = node, reader, table
         self._comparison, self._compared = comparison, compared
         self._listed = listed_buckets(compared.listed or b"")
-        self._digester = Digester(table.definition, len(compared.sums or b"") // 16 or 1, compared.without)
+        self._digester = Digester(table.definition, len(compared.sums or b"") // SIZE or 1, compared.without)
         self._kinds = Kinds(compared.to_remote)
 
     def all(self) -> None:

@@ -22,7 +22,7 @@ from replicator.protocol.order import parents_first
 from replicator.protocol.timelines import Timelines
 from replicator.protocol.working_set import Version
 from replicator.store import journal, journal_reading, quarantine, rows
-from replicator.store.journal_reading import JournalChange
+from replicator.store.journal_reading import JournalChange, stood_before
 from replicator.types import HOST_PEER, Image, Key, Position, Table, Tie
 
 PAGE = 2000
@@ -123,7 +123,8 @@ class _Originals:
         for slice_id in journal_reading.slices_of(self.unit.connection, n):
             change = self._changes(slice_id).get((n, table.id, key))
             if change is not None:
-                return _undone(change)
+                # Of a row that was made anew here nothing can be told: the host may have had one that was hidden here.
+                return (False, None) if change.change == "N" else stood_before(change, table.definition)
         return False, None
 
     def _changes(self, slice_id: int) -> dict[tuple[int, int, Key], JournalChange]:
@@ -138,14 +139,3 @@ class _Originals:
                     found.setdefault((change.n, change.table, pack_key(change.key_values)), change)
             self._slices[slice_id] = found
         return self._slices[slice_id]
-
-
-def _undone(change: JournalChange) -> tuple[bool, Image | None]:
-    """Of a row that was made anew here nothing can be told: the host may have had one that was hidden here."""
-    if change.change == "N":
-        return False, None
-    if change.change == "D":
-        return change.before is not None, change.before
-    if change.image is None or change.before is None:
-        return False, None
-    return True, lay_back(change.image, change.mask, change.before)

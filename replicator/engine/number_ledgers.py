@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from replicator.databases.elsewhere import counts_on_its_own
 from replicator.engine import numbers as own
 from replicator.engine.collect import open_group
 from replicator.engine.node import Unit
@@ -181,8 +182,8 @@ def take_own(unit: Unit, stored: StoredRange, blocks: list[Block]) -> None:
 
 def _leapfrog(unit: Unit, stored: StoredRange, peer: int, share: Share) -> None:
     table = unit.tables.get(stored.range.table)
-    if table is None or unit.peers[peer].database_kind == "postgresql":
-        return  # a sequence goes its own way
+    if table is None or counts_on_its_own(unit.peers[peer].database_kind):
+        return
     spans = number_spans.held(unit.connection, stored.range.id, peer)
     top = max((span.highest for span in spans), default=0)
     last = unit.database.highest_number(unit.connection, table, stored.range, top + 1, stored.highest)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from replicator.protocol.codec import decode_segment
 from replicator.protocol.codec_detail import Detail, decode_details
 from replicator.protocol.control_bodies import WHOLE
+from replicator.protocol.images import lay_back
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.store import sql
 from replicator.types import Image, Key, TableDefinition, Value
@@ -32,6 +33,22 @@ class JournalChange:
     at: int | None
     verdict_for: int | None
     body: object = None
+
+
+def stood_before(change: JournalChange, definition: TableDefinition) -> tuple[bool, Image | None]:
+    """Whether the journal tells how the row stood before one of a station's changes, and the row; None: there was none.
+
+    Of an insert over a row nobody saw the old values: they are NULLs, those of the key as well.
+    """
+    if change.change == "N":
+        return True, None
+    if change.change == "D":
+        return change.before is not None, change.before
+    if change.image is None or change.before is None or len(change.before) != change.mask.bit_count():
+        return False, None
+    image = lay_back(change.image, change.mask, change.before)
+    known = tuple(image[place] for place in definition.key_indexes) == change.key_values
+    return known, image if known else None
 
 
 def slices_backward(connection: Connection, before: int | None, limit: int) -> list[int]:
