@@ -111,8 +111,8 @@ def passphrase_needed(home: Home, invitation_file: Path) -> bool:
 def _require_station(role: Role) -> None:
     if role is not Role.STATION:
         raise WrongUse(
-            "this is a host, and a copy of one can't be a station: leave it switched off, or if it is to take the host's place, "
-            "say: replicator moved"
+            "this is a host, and a copy of a host can't be a station: leave it switched off, or if it is to take the "
+            "host's place, say: replicator moved"
         )
 
 
