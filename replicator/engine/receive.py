@@ -27,6 +27,7 @@ from replicator.protocol import link as links
 from replicator.protocol.envelope import MAGIC
 from replicator.protocol.link import Heard, InboundStream, Placement
 from replicator.protocol.messages import Acknowledgement, Header, PartPlace
+from replicator.protocol.repeating import to_repeat
 from replicator.store import aside, batches, parcels, slices, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
@@ -226,7 +227,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         # Nothing of the present epoch has reached the peer when it said this, not even its first batch.
         acknowledgement = Acknowledgement(link.out.epoch, 0, None, 0, probe=acknowledgement.probe)
     if acknowledgement.epoch == link.out.epoch:
-        repeats = links.to_repeat(acknowledgement, batches.unacknowledged(connection, peer))
+        repeats = to_repeat(acknowledgement, batches.unacknowledged(connection, peer))
         if repeats:
             links.repeated(link, unit.now, wait)
         for repeat in repeats:

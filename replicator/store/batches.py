@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from replicator.protocol.codec import decode_manifest
-from replicator.protocol.link import Unacknowledged
 from replicator.protocol.messages import Manifest
+from replicator.protocol.repeating import Unacknowledged
 from replicator.store import sql, tables
 from replicator.types import Epoch, Position
 

@@ -15,8 +15,9 @@ from replicator.protocol import link as links
 from replicator.protocol.bounds import Bounds
 from replicator.protocol.codec import decode_header, encode_header
 from replicator.protocol.envelope import open_envelope, peek, seal
-from replicator.protocol.link import InboundStream, Link, OutboundStream, Unacknowledged
+from replicator.protocol.link import InboundStream, Link, OutboundStream
 from replicator.protocol.messages import Header
+from replicator.protocol.repeating import Unacknowledged, to_repeat
 from replicator.runtime import Runtime
 from replicator.types import Role
 from tests.fuzzing.mutating import some_bytes, some_tape
@@ -96,7 +97,7 @@ def _hear(header: Header) -> None:
 def _repeat(header: Header) -> None:
     """However many ranges are named, no byte is sent more than once."""
     batches = [Unacknowledged(n, 6_000, 2, False) for n in range(40, 46)]
-    for repeat in links.to_repeat(header.acknowledgement, batches):
+    for repeat in to_repeat(header.acknowledgement, batches):
         demand(sum(length for _, length in repeat.ranges) <= 6_000, "more is sent again than there is")
         demand(all(start >= 0 and length > 0 for start, length in repeat.ranges), "a range that is none")
 

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass, field, replace
 
 from replicator.protocol import link as links
-from replicator.protocol.link import Heard, InboundStream, Link, OutboundStream, Placement, Unacknowledged
+from replicator.protocol.link import Heard, InboundStream, Link, OutboundStream, Placement
 from replicator.protocol.messages import Acknowledgement, Direction, Header, MissingParts, PartPlace
+from replicator.protocol.repeating import Unacknowledged, to_repeat
 from replicator.types import Epoch, Role
 
 NOW = 1_000_000
@@ -150,7 +151,7 @@ class End:
         if heard.epoch < epoch:  # nothing of the present epoch had come when this was said
             heard = Acknowledgement(epoch, 0, None, 0, probe=heard.probe)
         open_ = [Unacknowledged(b.n, len(b.content), b.sent_probe, b.repeated) for b in self.batches.values()]
-        repeats = links.to_repeat(heard, open_)
+        repeats = to_repeat(heard, open_)
         if repeats:
             links.repeated(self.link, now, WAIT)
         for repeat in repeats:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.protocol.link import Unacknowledged, to_repeat
 from replicator.protocol.messages import Acknowledgement, MissingParts
+from replicator.protocol.repeating import Unacknowledged, to_repeat
 
 
 def ack(n: int, high: int, *missing: MissingParts, probe: int = 0) -> Acknowledgement:
