@@ -8,6 +8,7 @@ import typer
 
 from replicator.cli.console import AsJson, Column, print_json, print_listing
 from replicator.cli.formats import counted, say
+from replicator.cli.numbers_audit import audit
 from replicator.cli.session import session_of
 from replicator.errors import WrongUse
 from replicator.operations import numbers_admin
@@ -172,6 +173,9 @@ def _row(part: RangePart) -> dict[str, Any]:
         "left": "" if part.left is None else f"{part.left:,}",
         "blocks": _blocks(shown),
     }
+
+
+app.command("audit")(audit)
 
 
 def join(program: typer.Typer) -> None:

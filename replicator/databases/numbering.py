@@ -8,20 +8,25 @@ names the range and what to do, the range first, as MariaDB cuts off sentences b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from replicator.protocol.numbers import Empty, NumberRange, Way
-from replicator.types import Table, TypeKind
+from replicator.types import Table, TypeKind, Value
 
 RANGES, STOCK = "replicator_number_range", "replicator_number_stock"
 """Our tables, see store/tables/numbers.py."""
 
 MOST_DIGITS = 18
 """Of a number within a text: it fits 64 bits."""
+
+NumberedRow = tuple[int, tuple[Value, ...]]
+"""(number, key of the row that has it)."""
+NUMBERED_ROWS = 5_000
+"""Read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,13 @@ class Numbering(ABC):
         self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
     ) -> int | None:
         """The highest number of the range between these two that stands in the table."""
+
+    @abstractmethod
+    def numbered_rows(self, connection: Connection, table: Table, known: NumberRange) -> Iterator[list[NumberedRow]]:
+        """All rows that have a number of the range, by number, in chunks, flat in memory.
+
+        The connection is a snapshot's; it is asked nothing else until all is read.
+        """
 
     @abstractmethod
     def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:

@@ -273,10 +273,14 @@ class _HostClassifier:
         self._recipients_of = cache(self._recipients.of)
         self._add = unit.journal.add
         self._epoch = unit.state.host_epoch
+        self._uses = unit.number_uses
+        self._numbered = unit.number_uses.tables
 
     def classify(self, change: Change, version: Version | None, grouping: Grouping) -> Version | None:
         _, table, operation, key, image, mask, before, at, _ = change
         n = grouping.n or grouping.number()
+        if table in self._numbered:
+            self._uses.changed(table, key, image, mask, before, 0, at)
         mark = ""
         if version is None:
             # A row that stood here before its table was replicated: the trigger's operation tells.

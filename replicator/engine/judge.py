@@ -299,8 +299,11 @@ class Judging:
         """Records to the journal's entries, what the station has to the link rows, conflicts on record."""
         assert self.group is not None  # noqa: S101 - set by _begin
         peer, group = self.peer.id, self.group
-        of, add = self.recipients.of, self.unit.journal.add
+        of, add, uses = self.recipients.of, self.unit.journal.add, self.unit.number_uses
+        numbered, restored = uses.tables, bool(self.gives_back)
         for table, change, key, image, mask, at, shared, clean, verdict, before, made in outcome.records:
+            if shared and table in numbered:
+                uses.changed(table, key, image, mask, before, peer, 0 if restored else at, restored=restored)
             wanted = MADE_AND_DELETED if made else change
             recipients = of(table, wanted, peer if verdict else 0) if shared else None
             origin, must = (peer if clean else 0), (peer if verdict else 0)
@@ -320,6 +323,7 @@ class Judging:
         if self.copied:
             rows.remember_groups(unit.connection, unit.link(self.peer.id).copy_of, self.copied)
         conflicts.record(unit.connection, self.peer.id, unit.now, self.lost, unit.tables)
+        unit.number_uses.refused(self.peer.id, (conflict for _, _, conflict in self.lost))
         self.judged, self.copied, self.lost = [], [], []
 
     def load(self, changes: list[Numbered], heads: list[GroupHead]) -> None:

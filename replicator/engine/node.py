@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from replicator.databases.base import Database
 from replicator.engine.journalling import Journal
 from replicator.engine.mailboxes import NodeMailbox
+from replicator.engine.number_uses import NumberUses
 from replicator.errors import Halted
 from replicator.protocol.link import DAY, MINUTE
 from replicator.protocol.rules import RuleBook
@@ -178,7 +179,9 @@ class Unit:
 
     def forget_catalogue(self) -> None:
         """Tables or rules have changed in this transaction."""
-        for name in ("tables", "books", "flags_up", "flags_down"):
+        if "number_uses" in self.__dict__:
+            self.number_uses.flush()
+        for name in ("tables", "books", "flags_up", "flags_down", "number_uses"):
             self.__dict__.pop(name, None)
 
     def link(self, peer: int) -> LinkState:
@@ -235,6 +238,10 @@ class Unit:
     def journal(self) -> Journal:
         return Journal(self)
 
+    @cached_property
+    def number_uses(self) -> NumberUses:
+        return NumberUses.of(self)
+
     def _mark_granted(self) -> None:
         """protocol.md 3.4: the side file has the high-water marks before a grant is committed."""
         side = self.node.side()
@@ -247,6 +254,8 @@ class Unit:
     def save(self) -> None:
         if "journal" in self.__dict__:
             self.journal.finish()
+        if "number_uses" in self.__dict__:
+            self.number_uses.flush()
         for peer, link in self._links.items():
             # A link that nothing happened to is not written: an idle run leaves the disk alone.
             if state.link_values(link) != self._stored[peer]:

@@ -16,7 +16,7 @@ from replicator.engine.node import Unit
 from replicator.protocol.number_bodies import Grant, request_body, return_body
 from replicator.protocol.number_ledger import Exhausted, Ledger
 from replicator.protocol.numbers import Block, Share, Way
-from replicator.store import number_spans, numbers
+from replicator.store import number_spans, number_uses, numbers
 from replicator.store.numbers import StoredRange
 
 
@@ -136,7 +136,8 @@ def begin_anew(unit: Unit, peer: int, reason: str) -> None:
 
 
 def station_removed(unit: Unit, peer: int, name: str) -> None:
-    """What it has not used, as far as its rows have come, is granted next."""
+    """What it has not used, as far as its rows have come, is granted next. The audit goes on naming it."""
+    number_uses.keep_name(unit.connection, peer, name)
     for number, stored in numbers.load_ranges(unit.connection).items():
         reason = f"station {name} was removed"
         if stored.range.way is Way.KEYS:
@@ -147,8 +148,12 @@ def station_removed(unit: Unit, peer: int, name: str) -> None:
 
 def _free_unused(unit: Unit, stored: StoredRange, peer: int, reason: str) -> None:
     known, table = stored.range, unit.tables.get(stored.range.table)
-    spans = number_spans.held(unit.connection, known.id, peer)
-    used = {span.lowest: own.first_unused(unit, table, known, span.block) - 1 for span in spans}
+    unit.number_uses.flush()
+    used = {}
+    for span in number_spans.held(unit.connection, known.id, peer):
+        drawn = number_uses.last_used(unit.connection, known.id, span.lowest, span.highest)
+        # Where its rows have been deleted only the record knows of them.
+        used[span.lowest] = max(own.first_unused(unit, table, known, span.block) - 1, drawn or span.lowest - 1)
     change(unit, known.id, lambda ledger: ledger.leave(peer, used, reason))
 
 

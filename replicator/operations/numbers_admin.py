@@ -84,7 +84,7 @@ def end_numbers(node: Node, station: str, table: str, column: str | None = None)
         peer = _peer(unit, station)
         ended = [
             stored
-            for stored in _ranges_of(unit, table, column)
+            for stored in ranges_of(unit, table, column)
             if (share := numbers.load_shares(unit.connection).get((peer, stored.range.id))) and not share.closed
         ]
         if not ended:
@@ -102,7 +102,7 @@ def give_back(node: Node, table: str | None = None) -> int:
     """
     with node.unit() as unit:
         collect(unit)
-        ranges = [each.range.id for each in _ranges_of(unit, table, None)] if table is not None else None
+        ranges = [each.range.id for each in ranges_of(unit, table, None)] if table is not None else None
         stored = numbers.load_ranges(unit.connection)
         count = 0
         for number, (known, _) in own_shares(unit).items():
@@ -155,7 +155,7 @@ def _peer(unit: Unit, station: str) -> int:
     return 0 if station == unit.state.name else state.find_peer(unit.connection, station).id
 
 
-def _ranges_of(unit: Unit, table: str, column: str | None) -> list[StoredRange]:
+def ranges_of(unit: Unit, table: str, column: str | None) -> list[StoredRange]:
     found = [
         each
         for each in numbers.load_ranges(unit.connection).values()

@@ -37,10 +37,10 @@ def load_ledger(connection: Connection, number: int, *, whole: bool = False) -> 
     left_out = ("", "") if whole else _SETTLED
     found = sql.rows(connection, f"{_SELECT} AND state NOT IN (?, ?)", (number, *left_out))
     high_water, floor, serial, highest = row
-    return Ledger(high_water, floor, serial, highest, {span.lowest: span for span in map(_span, found)})
+    return Ledger(high_water, floor, serial, highest, {span.lowest: span for span in map(span_of, found)})
 
 
-def _span(row: sql.Row) -> Span:
+def span_of(row: sql.Row) -> Span:
     lowest, highest, state, holder, serial, reason = row
     return Span(lowest, highest, State(state), holder, serial, reason)
 
@@ -76,7 +76,7 @@ def note(connection: Connection, number: int, events: list[Event], now: int) -> 
 
 def spans(connection: Connection, number: int) -> list[Span]:
     """All of a range, by number."""
-    return list(map(_span, sql.rows(connection, f"{_SELECT} ORDER BY lowest", (number,))))
+    return list(map(span_of, sql.rows(connection, f"{_SELECT} ORDER BY lowest", (number,))))
 
 
 def held(connection: Connection, number: int, holder: int) -> list[Span]:
@@ -84,7 +84,7 @@ def held(connection: Connection, number: int, holder: int) -> list[Span]:
     found = sql.rows(
         connection, f"{_SELECT} AND state = ? AND holder = ? ORDER BY lowest", (number, str(State.HELD), holder)
     )
-    return list(map(_span, found))
+    return list(map(span_of, found))
 
 
 def events(connection: Connection, number: int) -> list[EventRow]:

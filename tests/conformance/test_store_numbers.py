@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replicator.protocol.number_ledger import Event, Ledger, Span, State
+from replicator.protocol.number_uses import Use, UseKind, read_detail
 from replicator.protocol.numbers import HIGHEST, Block, Empty, Form, NumberRange, Share, Way
-from replicator.store import number_spans, numbers
+from replicator.store import number_spans, number_uses, numbers
 from replicator.store.numbers import IN_HAND, RETIRED, USED_UP, StockBlock, StoredRange
 
 if TYPE_CHECKING:
@@ -121,3 +122,64 @@ def test_the_ledger_and_its_events(store: Store) -> None:
             (NOW + 1, 1, "lost", 150, 199, 4, "ö was restored"),
             (NOW + 2, 1, "voided", 101, 101, 3, ""),
         ]
+
+
+def test_the_record_of_uses(store: Store) -> None:
+    drawn = [Use(UseKind.USED, number, b"key", 3, NOW + number) for number in range(100, 1400)]
+    with store.transaction() as connection:
+        numbers.insert_range(connection, INVOICES, "invoices", 10_000, NOW)
+        ledger = number_spans.load_ledger(connection, 1)
+        ledger.grant(3, 1300)
+        ledger.grant(4, 50)
+        number_spans.save_ledger(connection, 1, ledger, NOW)
+        number_uses.add(connection, 1, drawn, NOW + 5000)
+        gone = [Use(UseKind.VOIDED, number, b"\x00k%d" % number, 0, NOW, "changed") for number in (102, 103)]
+        number_uses.add(connection, 1, gone, NOW + 6000)
+        number_uses.add(connection, 2, drawn[:1], NOW)
+    with store.transaction() as connection:
+        (page,) = number_uses.happenings(connection, 1)
+        assert [(each.at, each.kind, each.lowest, each.highest, each.holder, each.reason) for each in page] == [
+            (NOW, "granted", 100, 1399, 3, ""),
+            (NOW + 5000, "used", 100, 1099, 3, ""),
+            (NOW + 6000, "voided", 102, 103, 0, "changed"),
+            (NOW + 5000, "used", 1100, 1399, 3, ""),
+            (NOW, "granted", 1400, 1449, 4, ""),
+        ]
+        assert page[0].detail is None
+        assert read_detail(page[1].detail or b"") == ([use.at for use in drawn[:1000]], [])
+        assert read_detail(page[2].detail or b"") == ([NOW], [b"\x00k102", b"\x00k103"])
+        assert [(span.lowest, span.highest) for span in number_uses.spans(connection, 1)] == [(100, 1399), (1400, 1449)]
+        assert number_uses.range_end(connection, 1) == 1450
+        assert number_uses.last_used(connection, 1, 100, 1399) == 1399
+        assert number_uses.last_used(connection, 1, 100, 1200) == 1200
+        assert number_uses.last_used(connection, 1, 1400, 1449) is None
+
+
+def test_the_record_is_read_by_number_a_page_at_a_time(store: Store) -> None:
+    """As it comes, it is in order of the time; several things may have happened to one number."""
+    wanted = []
+    with store.transaction() as connection:
+        numbers.insert_range(connection, INVOICES, "invoices", 10_000, NOW)
+        for turn in range(3):
+            numbers_now = range(2 * number_uses.PAGE - 1, 0, -2)
+            uses = [Use(UseKind.USED, number, b"k", turn, NOW) for number in numbers_now]
+            number_uses.add(connection, 1, uses, NOW + turn)
+            wanted += [(number, turn) for number in numbers_now]
+    with store.transaction() as connection:
+        pages = list(number_uses.happenings(connection, 1))
+        assert [len(page) for page in pages] == [number_uses.PAGE] * 3
+        assert [(each.lowest, each.holder) for page in pages for each in page] == sorted(wanted)
+        ledger = number_spans.load_ledger(connection, 1)
+        for _ in range(number_uses.PAGE + 20):
+            ledger.grant(ledger.serial % 2, 1)
+        number_spans.save_ledger(connection, 1, ledger, NOW)
+        assert list(number_uses.spans(connection, 1)) == number_spans.spans(connection, 1)
+
+
+def test_names_of_removed_stations(store: Store) -> None:
+    with store.transaction() as connection:
+        number_uses.keep_name(connection, 3, "köln")
+        number_uses.keep_name(connection, 4, "laptop")
+        number_uses.keep_name(connection, 3, "Köln-Süd")
+    with store.transaction() as connection:
+        assert number_uses.names(connection) == {3: "Köln-Süd", 4: "laptop"}

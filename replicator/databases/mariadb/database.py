@@ -39,6 +39,7 @@ from replicator.databases.mariadb.repeating import repeatable
 from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute, scalar
 from replicator.databases.mariadb.tables import Standing, Standings
 from replicator.databases.mariadb.weights import Weights
+from replicator.databases.numbering import NumberedRow
 from replicator.databases.watching import Watch
 from replicator.errors import DatabaseBusy, DatabaseTrouble
 from replicator.protocol.numbers import NumberRange
@@ -237,6 +238,11 @@ class MariadbDatabase(Database):
         self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
     ) -> int | None:
         return numbers.highest(driver(connection), table, known, lowest, highest)
+
+    def numbered_rows(self, connection: Connection, table: Table, known: NumberRange) -> Iterator[list[NumberedRow]]:
+        standing = self._standing(table)
+        with translated(self._opener.where):
+            yield from numbers.rows(driver(connection), standing, known)
 
     def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:  # noqa: ARG002
         with self._defining() as raw:

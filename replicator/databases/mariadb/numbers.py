@@ -16,8 +16,19 @@ import pymysql
 
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.capture import TRIGGER_MODE
+from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, quoted, scalar
-from replicator.databases.numbering import MOST_DIGITS, RANGES, STOCK, Sentences, empty_condition, is_text
+from replicator.databases.mariadb.tables import Standing
+from replicator.databases.numbering import (
+    MOST_DIGITS,
+    NUMBERED_ROWS,
+    RANGES,
+    STOCK,
+    NumberedRow,
+    Sentences,
+    empty_condition,
+    is_text,
+)
 from replicator.errors import UnfitTable, UnknownName
 from replicator.protocol.numbers import NumberRange, Way
 from replicator.types import Table
@@ -79,6 +90,17 @@ def highest(raw: Driver, table: Table, known: NumberRange, low: int, high: int) 
     sql = f"SELECT max({number}) FROM {quoted(table.name)} WHERE {number} BETWEEN {int(low)} AND {int(high)}"
     found = scalar(raw, sql)
     return None if found is None else int(found)
+
+
+def rows(raw: Driver, standing: Standing, known: NumberRange) -> Iterator[list[NumberedRow]]:
+    """By number, from a cursor of the server's."""
+    table, key = standing.table, standing.table.definition.primary_key
+    number, carrier = _number(table, known, f"t.{quoted(known.column)}"), Carrier(standing.pairs(key))
+    sql = f"SELECT {number}, {standing.select_list(key)} FROM {standing.sql} t WHERE {number} IS NOT NULL ORDER BY 1"
+    with raw.cursor(pymysql.cursors.SSCursor) as cursor:
+        cursor.execute(sql)
+        while page := cursor.fetchmany(NUMBERED_ROWS):
+            yield list(zip([row[0] for row in page], carrier.read([row[1:] for row in page]), strict=True))
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

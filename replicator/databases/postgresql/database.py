@@ -13,6 +13,7 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.numbering import NumberedRow
 from replicator.databases.postgresql import (
     apply,
     capture,
@@ -192,6 +193,10 @@ class PostgresqlDatabase(Database):
         self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
     ) -> int | None:
         return numbers.highest(driver(connection), self._schemas, table, known, lowest, highest)
+
+    def numbered_rows(self, connection: Connection, table: Table, known: NumberRange) -> Iterator[list[NumberedRow]]:
+        with translated(self._opener.where):
+            yield from numbers.rows(driver(connection), self._here(connection, table), known)
 
     def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:
         numbers.set_counter(driver(connection), self._schemas, table, column, following)

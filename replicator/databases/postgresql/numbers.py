@@ -12,7 +12,17 @@ from contextlib import contextmanager
 
 import psycopg
 
-from replicator.databases.numbering import MOST_DIGITS, RANGES, STOCK, Sentences, empty_condition, is_text
+from replicator.databases.numbering import (
+    MOST_DIGITS,
+    NUMBERED_ROWS,
+    RANGES,
+    STOCK,
+    NumberedRow,
+    Sentences,
+    empty_condition,
+    is_text,
+)
+from replicator.databases.postgresql.here import Here
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch, quoted, scalar
 from replicator.errors import UnfitTable
@@ -75,6 +85,19 @@ def highest(raw: Driver, schemas: Schemas, table: Table, known: NumberRange, low
         raw, f"SELECT max({number}) FROM {schemas.table(table.name)} WHERE {number} BETWEEN {int(low)} AND {int(high)}"
     )
     return None if found is None else int(found)
+
+
+def rows(raw: Driver, here: Here, known: NumberRange) -> Iterator[list[NumberedRow]]:
+    """By number, from a cursor of the server's."""
+    table, key = here.table, here.definition.primary_key
+    number, read = _number(table, known, f"t.{quoted(known.column)}"), here.reader(key)
+    # A column of that type as it is: an index on it spares the sorting.
+    order = "1" if is_text(table, known) else f"t.{quoted(known.column)}"
+    sql = f"SELECT {number}, {here.select(key)} FROM {here.place} t WHERE {number} IS NOT NULL ORDER BY {order}"
+    with raw.cursor(name="replicator_numbers") as cursor:
+        cursor.execute(sql.encode())
+        while page := cursor.fetchmany(NUMBERED_ROWS):
+            yield list(zip([row[0] for row in page], read([row[1:] for row in page]), strict=True))
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
 from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.numbering import NumberedRow
 from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, numbers, own_tables, tables
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.converting import Rows, converted, rows_of
@@ -250,6 +251,11 @@ class SqliteDatabase(Database):
         self, connection: Connection, table: Table, known: NumberRange, lowest: int, highest: int
     ) -> int | None:
         return numbers.highest(driver(connection), table, known, lowest, highest)
+
+    def numbered_rows(self, connection: Connection, table: Table, known: NumberRange) -> Iterator[list[NumberedRow]]:
+        rows = self._rows_of(connection, table)
+        with translated(self.path):
+            yield from map(rows.keyed, numbers.rows(driver(connection), table, known))
 
     def set_counter(self, connection: Connection, table: Table, column: str, following: int) -> None:  # noqa: ARG002
         numbers.set_counter(driver(connection), table, following)

@@ -13,10 +13,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from replicator.databases.numbering import MOST_DIGITS, RANGES, STOCK, Sentences, empty_condition, is_text
+from replicator.databases.numbering import (
+    MOST_DIGITS,
+    NUMBERED_ROWS,
+    RANGES,
+    STOCK,
+    Sentences,
+    empty_condition,
+    is_text,
+)
 from replicator.databases.sqlite import capture
 from replicator.databases.sqlite.definitions import read_local
-from replicator.databases.sqlite.statements import literal, quoted, scalar
+from replicator.databases.sqlite.statements import Row, lenient, literal, names, quoted, scalar
 from replicator.databases.sqlite.triggers import OUTBOX
 from replicator.errors import UnfitTable
 from replicator.protocol.numbers import NumberRange, Way
@@ -65,6 +73,24 @@ def highest(raw: sqlite3.Connection, table: Table, known: NumberRange, low: int,
         sql = f"SELECT max({name}) FROM {place} WHERE {name} BETWEEN ? AND ? AND typeof({name}) = 'integer'"
     found = scalar(raw, sql, (low, high))
     return None if found is None else int(found)
+
+
+def rows(raw: sqlite3.Connection, table: Table, known: NumberRange) -> Iterator[list[Row]]:
+    """(number, key's values …), by number."""
+    name, key, place = quoted(known.column), names(table.definition.primary_key), quoted(table.name)
+    if is_text(table, known):
+        number = _number(table, known, name)
+        sql = f"SELECT {number}, {key} FROM {place} WHERE {number} IS NOT NULL ORDER BY 1"
+    else:
+        # By the column itself: an index on it spares the sorting.
+        sql = f"SELECT {name}, {key} FROM {place} WHERE typeof({name}) = 'integer' ORDER BY {name}"
+    raw.text_factory = lenient
+    try:
+        cursor = raw.execute(sql)
+        while page := cursor.fetchmany(NUMBERED_ROWS):
+            yield page
+    finally:
+        raw.text_factory = str
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

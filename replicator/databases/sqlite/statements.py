@@ -68,7 +68,8 @@ def _broken(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _lenient(text: bytes) -> str:
+def lenient(text: bytes) -> str:
+    """For a connection's `text_factory`: text that isn't UTF-8 comes with surrogate escapes."""
     return text.decode("utf-8", "surrogateescape")
 
 
@@ -104,7 +105,7 @@ def _leniently(raw: sqlite3.Connection, read: Callable[[], Read]) -> Read:
     except sqlite3.OperationalError as error:
         if hasattr(error, "sqlite_errorcode"):
             raise
-    raw.text_factory = _lenient
+    raw.text_factory = lenient
     try:
         return read()
     finally:

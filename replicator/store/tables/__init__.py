@@ -22,7 +22,14 @@ from replicator.store.tables.journals import (
 from replicator.store.tables.links import batch_in, batch_out, batch_segment, digest, link, part_in, timeline
 from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
 from replicator.store.tables.nodes import node, notice, peer
-from replicator.store.tables.numbers import number_event, number_range, number_share, number_span, number_stock
+from replicator.store.tables.numbers import (
+    number_event,
+    number_node,
+    number_range,
+    number_share,
+    number_span,
+    number_stock,
+)
 from replicator.store.tables.retention import horizon, mark, mark_link, retention, tombstone
 from replicator.store.tables.rows import (
     conflict,
@@ -59,6 +66,7 @@ __all__ = [
     "node",
     "notice",
     "number_event",
+    "number_node",
     "number_range",
     "number_share",
     "number_span",

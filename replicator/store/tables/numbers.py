@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
 
-from replicator.store.column_types import FLAG, NUMBER, TEXT
+from replicator.store.column_types import BYTES, FLAG, NUMBER, TEXT
 from replicator.store.tables.columns import count, metadata
 
 # Kept for good, also when its table is taken out of replication: the audit has to name what was granted.
@@ -77,6 +77,15 @@ number_event = Table(
     Column("highest", BigInteger, nullable=False),
     Column("holder", Integer, nullable=False),
     Column("reason", TEXT, nullable=False),
+    Column("detail", BYTES),  # protocol.number_uses: the time of each number, keys of rows that went
     Index("replicator_number_event_range", "range_id", "lowest"),
     sqlite_autoincrement=True,
+)
+
+# Names of stations that were removed, for the audit: never purged.
+number_node = Table(
+    "replicator_number_node",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False),
 )
