@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    audit,
     capture,
     comparing,
     conflicts,
@@ -36,7 +37,7 @@ from bench.measuring import QUICK, Figure, Size
 
 NAMES = (
     "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
-    "comparing", "conflicts", "servers", "mixed", "logical", "pgbench",
+    "comparing", "conflicts", "servers", "mixed", "logical", "pgbench", "audit",
 )  # fmt: skip
 SUBJECTS = {
     "capture": capture,
@@ -53,6 +54,7 @@ SUBJECTS = {
     "mixed": mixed,
     "logical": logical,
     "pgbench": pgbench,
+    "audit": audit,
 }
 SHOWN = 0.05
 """Stages below so many microseconds a change are not listed."""

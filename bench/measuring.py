@@ -35,9 +35,12 @@ class Size:
     pgbench_seconds: int = 10
     purged_groups: int = 500_000
     conflicts: int = 50_000
+    audited_numbers: int = 1_000_000
 
 
-QUICK = Size(2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3, 20_000, 5_000)
+QUICK = Size(
+    2, 10_000, 500, 20_000, 5_000, (1, 5), 50_000, 5_000, 100_000, 200, 300, 20_000, 1, 3, 20_000, 5_000, 20_000
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from replicator.engine import session
 from replicator.engine.session import Summary
 from replicator.operations.comparing import compare
 from replicator.operations.node_setup import host_init, remote_init
+from replicator.operations.numbers_admin import Wish, set_numbers
 from replicator.operations.opening import open_node
 from replicator.operations.rules_admin import set_rule
 from replicator.operations.stations import add_station
@@ -102,6 +103,11 @@ class Places:
         """One synchronisation, with opening and closing, as a command of its own would do it."""
         with open_node(self._home(node), self._runtime) as opened:
             return session.run(opened)
+
+    def number(self, node: str, table: str, column: str, block: int) -> None:
+        """The host, by its own name, or a station draws numbers of a column, so many at a time."""
+        with open_node(self._home(HOST), self._runtime) as host:
+            set_numbers(host, host.name if node == HOST else node, table, column, Wish(block=block))
 
     def compare(self, station: str) -> None:
         """Have the station's rows compared by the next runs."""

@@ -187,10 +187,9 @@ def _row(audited: RangeAudit, line: Line) -> dict[str, Any]:
 
 
 def _moments(first: int, last: int) -> Iterator[str]:
-    for at in dict.fromkeys((first, last)):
-        when = moment(at)
-        if when is not None:
-            yield f"{when.astimezone():%Y-%m-%d %H:%M}"
+    """To the minute; one where both are the same."""
+    known = [when for at in (first, last) if (when := moment(at)) is not None]
+    yield from dict.fromkeys(f"{when.astimezone():%Y-%m-%d %H:%M}" for when in known)
 
 
 def _remarks(line: Line) -> Iterator[str]:
