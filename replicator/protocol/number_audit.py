@@ -55,10 +55,6 @@ class Entry(NamedTuple):
     """Voided: at which node."""
     reason: str
 
-    @property
-    def count(self) -> int:
-        return self.highest - self.lowest + 1
-
 
 class Fault(StrEnum):
     """What must not be."""

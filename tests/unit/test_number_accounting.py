@@ -256,7 +256,7 @@ def test_a_hole_in_the_ledger_is_no_part_of_the_sums(lowest: int, highest: int) 
     assert not accounting.adds_up
     assert accounting.faults == {Fault.IN_NO_SPAN: [lowest]}
     assert accounting.fault_counts == {Fault.IN_NO_SPAN: highest - lowest + 1}
-    assert sum(entry.count for entry in entries) == 10 - (highest - lowest + 1)
+    assert sum(entry.highest - entry.lowest + 1 for entry in entries) == 10 - (highest - lowest + 1)
 
 
 def test_a_used_number_in_a_hole_of_the_ledger() -> None:
