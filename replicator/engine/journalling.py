@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from replicator.engine.granting import leapfrog
 from replicator.engine.segmenting import Cutter, Entry
 from replicator.protocol.codec_plain import pack_row
+from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord
-from replicator.store import journal, slices, tables
+from replicator.store import journal, numbers, slices, tables
 from replicator.store.journal import Group
 from replicator.store.slices import Slice
 from replicator.types import NOWHERE, Image, Key, Position, Value
@@ -55,6 +57,14 @@ class Journal:
     _controls: dict[int, list[ControlRecord]] = field(default_factory=dict)
     _contents: list[tuple[int, int]] = field(default_factory=list)
     _size: float = 0
+    _counted: frozenset[int] = frozenset()
+    """At the host: tables of which stations have keys that count."""
+    _highest: dict[int, int] = field(default_factory=dict)
+    """Of these tables, the highest key in the group under way."""
+
+    def __post_init__(self) -> None:
+        if self.unit.is_host:
+            self._counted = numbers.counted_elsewhere(self.unit.connection)
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
@@ -71,6 +81,7 @@ class Journal:
 
     def close(self) -> None:
         """The group under way is whole."""
+        self._leapfrog()
         if self.group is not None and self._written:
             journal.update_entries(self.unit.connection, self.group)
         self.group, self._written = None, False
@@ -84,6 +95,7 @@ class Journal:
 
     def pause(self) -> None:
         """The group under way goes on in a later unit. Nothing more may be journalled in this one."""
+        self._leapfrog()
         self._cut(whole=False)
         if self.group is not None:
             journal.update_entries(self.unit.connection, self.group)
@@ -110,6 +122,9 @@ class Journal:
         group.entries = order + 1
         row = (group.n, order, table, change, key, image, mask, before, base, at, recipients, origin, must)
         entries.append(_entry(Entry, row))
+        if table in self._counted and image is not None:
+            (counted,) = unpack_key(key)
+            self._highest[table] = max(self._highest.get(table, 0), counted if isinstance(counted, int) else 0)
         if not order % SAMPLE or len(entries) == 1:
             self._size += SAMPLE * (len(pack_row(image or ())) + len(pack_row(before or ())) + 8)
             if self._size > self.unit.node.settings.slice_bytes or len(entries) >= MOST_ENTRIES:
@@ -124,6 +139,11 @@ class Journal:
         group.entries += 1
         if content:
             self._contents.append((peer, group.n))
+
+    def _leapfrog(self) -> None:
+        if self._highest:
+            came, self._highest = self._highest, {}
+            leapfrog(self.unit, came)
 
     def finish(self) -> None:
         """All is whole: the rest becomes a slice. Called at the end of the unit."""

@@ -6,51 +6,19 @@ the new high-water marks (`Unit.save`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from replicator.databases.elsewhere import counts_on_its_own
+from replicator.engine import key_counting
 from replicator.engine import numbers as own
 from replicator.engine.collect import open_group
+from replicator.engine.granting import change, grant, grant_of, tell
 from replicator.engine.node import Unit
-from replicator.protocol.number_bodies import Grant, request_body, return_body
-from replicator.protocol.number_ledger import Exhausted, Ledger
+from replicator.protocol.number_bodies import request_body, return_body
+from replicator.protocol.number_ledger import Ledger
 from replicator.protocol.numbers import Block, Share, Way
 from replicator.store import number_spans, number_uses, numbers
 from replicator.store.numbers import StoredRange
-
-
-def change(unit: Unit, number: int, step: Callable[[Ledger], Any]) -> Any:
-    """Do a step on a range's ledger, and store what it changed."""
-    ledger = number_spans.load_ledger(unit.connection, number)
-    done = step(ledger)
-    if ledger.changed:
-        number_spans.save_ledger(unit.connection, number, ledger, unit.now)
-        unit.granted[number] = ledger.high_water - 1
-    return done
-
-
-def grant(unit: Unit, stored: StoredRange, peer: int, count: int, above: int | None = None) -> list[Block]:
-    """Blocks with so many numbers, none where the column is full: then a person is told."""
-    if count <= 0:
-        return []
-    try:
-        blocks: list[Block] = change(unit, stored.range.id, lambda ledger: ledger.grant(peer, count, above))
-    except Exhausted:
-        name = f"{stored.table_name}.{stored.range.column}"
-        unit.notice(own.KIND, f"{name} full", f"{name} has no numbers left that its column could hold", waiting=True)
-        return []
-    return blocks
-
-
-def tell(unit: Unit, stored: StoredRange, peer: int, share: Share, blocks: list[Block]) -> None:
-    """Log for a station what it is to know of a range, with blocks that were granted to it. A group must be open."""
-    unit.journal.add_control(peer, "grant", grant_of(unit, stored, peer, share, blocks).plain())
-
-
-def grant_of(unit: Unit, stored: StoredRange, peer: int, share: Share, blocks: list[Block]) -> Grant:
-    epoch = unit.link(peer).link.inbound.epoch
-    return Grant(stored.range, stored.table_name, stored.highest, share, tuple(blocks), epoch)
 
 
 def ledger_of(unit: Unit, peer: int) -> list[Any]:
@@ -59,6 +27,8 @@ def ledger_of(unit: Unit, peer: int) -> list[Any]:
     found = []
     for (holder, number), share in sorted(numbers.load_shares(unit.connection).items()):
         if holder == peer:
+            if (above := _keys_above(unit, ranges[number], peer, share)) is not None:
+                grant(unit, ranges[number], peer, share.block, above)
             held = [span.block for span in number_spans.held(unit.connection, number, peer)]
             found.append(grant_of(unit, ranges[number], peer, share, held).plain())
     return found
@@ -68,15 +38,21 @@ def ledger_of(unit: Unit, peer: int) -> list[Any]:
 
 
 def take_request(unit: Unit, peer: int, body: Any) -> None:
-    """A station asks for more, and is answered in any case, so that it may ask again. Not where it has no part in the
-    range: a copy of a station brings along what it had asked for under the old name. Raises PeerFault."""
+    """A station asks for more, and may ask again once it has an answer. Where there is nothing to be had it waits for
+    that. Not where it has no part in the range: a copy of a station brings along what it had asked for under the old
+    name. Raises PeerFault."""
     asked = request_body(body)
     stored = numbers.load_ranges(unit.connection).get(asked.range)
     share = numbers.load_shares(unit.connection).get((peer, asked.range))
     if stored is None or share is None:
         return
     above = asked.above if stored.range.way is Way.KEYS else None
-    tell(unit, stored, peer, share, grant(unit, stored, peer, share.wanted(asked.left), above))
+    wanted = share.wanted(asked.left)
+    blocks = grant(unit, stored, peer, wanted, above)
+    if blocks or not wanted:
+        tell(unit, stored, peer, share, blocks)
+    else:
+        numbers.set_requested(unit.connection, asked.range, peer)
 
 
 def take_return(unit: Unit, peer: int, body: Any) -> None:
@@ -135,6 +111,15 @@ def begin_anew(unit: Unit, peer: int, reason: str) -> None:
             grant(unit, ranges[number], peer, share.wanted(0))
 
 
+def begin_as(unit: Unit, peer: int, origin: int) -> None:
+    """A copy of a station gets a part in whatever that has, with blocks of its own, which come with its snapshot."""
+    ranges = numbers.load_ranges(unit.connection)
+    for (holder, number), share in sorted(numbers.load_shares(unit.connection).items()):
+        if holder == origin and not share.closed:
+            numbers.save_share(unit.connection, peer, number, share)
+            grant(unit, ranges[number], peer, share.wanted(0))
+
+
 def station_removed(unit: Unit, peer: int, name: str) -> None:
     """What it has not used, as far as its rows have come, is granted next. The audit goes on naming it."""
     number_uses.keep_name(unit.connection, peer, name)
@@ -167,16 +152,40 @@ def refill(unit: Unit) -> None:
         stored = ranges[number]
         if peer == 0:
             _refill_own(unit, stored, share)
-        elif stored.range.way is Way.KEYS and not share.closed:
+        else:
             _leapfrog(unit, stored, peer, share)
+    for peer, number in numbers.waiting(unit.connection):
+        _serve(unit, ranges[number], peer)
+
+
+def _serve(unit: Unit, stored: StoredRange, peer: int) -> None:
+    """A station that asked for numbers when there were none: somebody may have given some back."""
+    share = numbers.load_shares(unit.connection)[peer, stored.range.id]
+    blocks = grant(unit, stored, peer, share.block)
+    if blocks or share.closed:
+        open_group(unit, control="numbers")
+        tell(unit, stored, peer, share, blocks)
+        numbers.save_share(unit.connection, peer, stored.range.id, share)
 
 
 def _refill_own(unit: Unit, stored: StoredRange, share: Share) -> None:
     known, above = stored.range, None
     left = numbers.left(unit.connection, known.id)
     if known.way is Way.KEYS:
-        left, above = own.keys_left(unit, known)
+        left, above = key_counting.keys_left(unit, known)
     take_own(unit, stored, grant(unit, stored, 0, share.wanted(left), above))
+
+
+def refill_own_keys(unit: Unit, number: int) -> None:
+    """Keys of other places came to the host: its own have to lie above them."""
+    share = numbers.load_shares(unit.connection).get((0, number))
+    if share is not None:
+        _refill_own(unit, numbers.load_ranges(unit.connection)[number], share)
+
+
+def retire_own(unit: Unit, number: int, tails: list[tuple[int, int]]) -> None:
+    """Keys that the host's counter has passed by."""
+    _take_back(unit, numbers.load_ranges(unit.connection)[number], 0, tails)
 
 
 def take_own(unit: Unit, stored: StoredRange, blocks: list[Block]) -> None:
@@ -186,15 +195,23 @@ def take_own(unit: Unit, stored: StoredRange, blocks: list[Block]) -> None:
 
 
 def _leapfrog(unit: Unit, stored: StoredRange, peer: int, share: Share) -> None:
-    table = unit.tables.get(stored.range.table)
-    if table is None or counts_on_its_own(unit.peers[peer].database_kind):
-        return
-    spans = number_spans.held(unit.connection, stored.range.id, peer)
-    top = max((span.highest for span in spans), default=0)
-    last = unit.database.highest_number(unit.connection, table, stored.range, top + 1, stored.highest)
-    if last is not None:
+    above = _keys_above(unit, stored, peer, share)
+    if above is not None:
         open_group(unit, control="numbers")
-        tell(unit, stored, peer, share, grant(unit, stored, peer, share.block, last))
+        tell(unit, stored, peer, share, grant(unit, stored, peer, share.block, above))
+
+
+def _keys_above(unit: Unit, stored: StoredRange, peer: int, share: Share) -> int | None:
+    """The highest key of the table, where a station has no block above it and needs one."""
+    table = unit.tables.get(stored.range.table)
+    if stored.range.way is not Way.KEYS or share.closed or table is None:
+        return None
+    if table.name not in unit.database.table_names(unit.connection):
+        return None
+    if counts_on_its_own(unit.peers[peer].database_kind):
+        return None
+    top = number_spans.top(unit.connection, stored.range.id, peer)
+    return unit.database.highest_number(unit.connection, table, stored.range, top + 1, stored.highest)
 
 
 IMAGE_BLOCKS = 10

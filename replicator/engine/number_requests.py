@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from replicator.engine import key_counting
 from replicator.engine import numbers as own
 from replicator.engine.collect import open_group, request
 from replicator.engine.node import Unit
@@ -51,13 +52,18 @@ def give_back(unit: Unit, known: NumberRange) -> list[tuple[int, int]]:
     return tails
 
 
+def say_passed_by(unit: Unit, known: NumberRange, tails: list[tuple[int, int]]) -> None:
+    """Keys that this station's counter has passed by are never drawn. They were shortened in this transaction."""
+    _say(unit, "ret", NumberReturn(known.id, tuple(tails)).plain())
+
+
 def ask(unit: Unit) -> None:
     """For more, early, and ahead of the changes that this run collects."""
     asked = numbers.requested(unit.connection)
     for number, (known, share) in own.own_shares(unit).items():
         left, above = numbers.left(unit.connection, number), None
         if known.way is Way.KEYS:
-            left, above = own.keys_left(unit, known)
+            left, above = key_counting.keys_left(unit, known)
         if number not in asked and share.wanted(left):
             _say(unit, "req", NumberRequest(number, left, above).plain())
             numbers.set_requested(unit.connection, number)

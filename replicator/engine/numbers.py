@@ -1,4 +1,4 @@
-"""A node's own numbers: triggers that stand, blocks in hand, keys that count in their block (protocol.md 5.6).
+"""A node's own numbers: triggers that stand, blocks in hand (protocol.md 5.6). Keys that count: `key_counting`.
 
 What draws is the application, by triggers in its own transaction. A run looks after the rest: at a station it asks for
 more early, at the host it takes more from the ledger.
@@ -7,15 +7,19 @@ more early, at the host it takes more from the ledger.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from replicator.engine.node import Node, Unit
-from replicator.errors import DatabaseBusy, UnfitTable
+from replicator.engine import key_counting
+from replicator.errors import DatabaseBusy
 from replicator.protocol.numbers import Block, NumberRange, Share, Way
 from replicator.store import numbers
 from replicator.store.numbers import IN_HAND
 from replicator.types import Table
 
-KIND = "numbers"
+if TYPE_CHECKING:
+    from replicator.engine.node import Node, Unit
+
+KIND = key_counting.NOTICE
 """Of the notices."""
 
 
@@ -86,63 +90,9 @@ def give_up(unit: Unit, known: NumberRange) -> list[tuple[int, int]]:
     """
     numbers.hold(unit.connection, known.id)
     tails = []
-    begun = counting_at(unit, known) if known.way is Way.KEYS else None
+    begun = key_counting.counting_at(unit, known) if known.way is Way.KEYS else None
     for each in numbers.stock(unit.connection, known.id):
         if each.left and (begun is None or begun < each.block.lowest):
             tails.append((each.following, each.block.highest))
             numbers.shorten(unit.connection, known.id, each)
     return tails
-
-
-# --- keys -------------------------------------------------------------------------------------------------------------
-
-
-def counting_at(unit: Unit, known: NumberRange) -> int | None:
-    """The next key that the database would count; None: it does not count, or the table is not there."""
-    table = unit.tables.get(known.table)
-    if table is None or table.name not in unit.database.table_names(unit.connection):
-        return None
-    return unit.database.counter(unit.connection, table, known.column)
-
-
-def keys_left(unit: Unit, known: NumberRange) -> tuple[int, int | None]:
-    """(keys in hand, the highest one that they have to be above), as the counter stands. Blocks that it has passed are
-    used up."""
-    following = counting_at(unit, known)
-    if following is None:
-        return numbers.left(unit.connection, known.id), None
-    left = 0
-    for each in numbers.stock(unit.connection, known.id):
-        if each.state != IN_HAND:
-            continue
-        if each.block.highest < following:
-            numbers.use_up(unit.connection, known.id, each)
-        else:
-            left += each.block.highest - max(each.block.lowest, following) + 1
-    return left, following - 1
-
-
-def count_on(node: Node) -> None:
-    """Keys: the counter of each table stands in a block of this node's, as long as there is one above all its keys."""
-    with node.unit() as unit:
-        keys = [known for known, share in own_shares(unit).values() if known.way is Way.KEYS and not share.closed]
-    for known in keys:
-        with node.unit() as unit:
-            following = counting_at(unit, known)
-            blocks = [each.block for each in numbers.stock(unit.connection, known.id) if each.state == IN_HAND]
-            ahead = [block.lowest for block in blocks if following is not None and block.lowest > following]
-            inside = [block for block in blocks if following is not None and block.lowest <= following <= block.highest]
-        if ahead and not inside:
-            _set_counter(node, known, min(ahead))
-
-
-def _set_counter(node: Node, known: NumberRange, following: int) -> None:
-    try:
-        with node.unit() as unit:
-            table = unit.tables[known.table]
-            unit.database.set_counter(unit.connection, table, known.column, following)
-    except (UnfitTable, DatabaseBusy) as fault:
-        with node.unit() as unit:
-            name = f"{unit.tables[known.table].name}.{known.column}"
-            unfit = isinstance(fault, UnfitTable)
-            unit.notice(KIND, name, f"the keys of {name} don't count in their block yet: {fault}", waiting=unfit)

@@ -14,12 +14,13 @@ from replicator.engine.comparing import start_comparisons
 from replicator.engine.findings import look_at_answers
 from replicator.engine.forwarding import Forwarded, forward
 from replicator.engine.incarnation import begin_anew
+from replicator.engine.key_counting import count_on
 from replicator.engine.mailboxes import Away, AwayMailbox
 from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
 from replicator.engine.number_ledgers import refill
 from replicator.engine.number_requests import ask
-from replicator.engine.numbers import count_on, enforce
+from replicator.engine.numbers import enforce
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.purging import Purged, purge_a_little

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from replicator.databases.portable import alike
+from replicator.engine.leapfrogging import Leapfrogging
 from replicator.engine.node import Unit
 from replicator.engine.written import Written
 from replicator.protocol import working_set as sets
@@ -14,7 +15,7 @@ from replicator.protocol.key_indexes import ChildCount, KeyIndex
 from replicator.protocol.keys import key_packer
 from replicator.protocol.working_set import TableState, Version, WorkingSet
 from replicator.protocol.yielding import places_to_yield, yield_unique
-from replicator.store import rows
+from replicator.store import numbers, rows
 from replicator.types import Image, Key, Table, Value
 
 
@@ -24,6 +25,7 @@ class Silence:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._stack = ExitStack()
+        self._keys = Leapfrogging(unit)
         self._tables: set[int] = set()
 
     def __enter__(self) -> Silence:
@@ -33,9 +35,12 @@ class Silence:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        if error is None:
+            self._keys.after()
 
     def on(self, table: Table) -> None:
         if table.id not in self._tables:
+            self._keys.before(table)
             self._stack.enter_context(self._unit.database.replaying(self._unit.connection, [table]))
             self._tables.add(table.id)
 
@@ -46,7 +51,14 @@ class Silence:
 
 def new_working_set(unit: Unit) -> WorkingSet:
     outside = unit.database.foreign_keys_from_outside(unit.connection, unit.tables.values())
-    return sets.build(unit.tables, unit.database.comparable, outside, alike)
+    built = sets.build(unit.tables, unit.database.comparable, outside, alike)
+    if unit.is_host:
+        for table, columns in numbers.columns(unit.connection).items():
+            if table in unit.tables:
+                definition = unit.tables[table].definition
+                places = [place for place, name in enumerate(definition.column_names) if name in columns]
+                built[table].numbered = frozenset(places)
+    return built
 
 
 def load_versions(unit: Unit, working: WorkingSet, keys: dict[int, Collection[Key]]) -> None:

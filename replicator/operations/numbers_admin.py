@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replicator.engine import number_ledgers, number_requests
+from replicator.engine import granting, number_ledgers, number_requests
 from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Node, Unit
 from replicator.engine.numbers import own_shares
@@ -237,7 +237,7 @@ def _range(unit: Unit, table: Table, column: str, wish: Wish) -> StoredRange:
         for (peer, number), share in numbers.load_shares(unit.connection).items():
             if number == stored.range.id and peer:
                 open_group(unit, control="numbers")
-                number_ledgers.tell(unit, stored, peer, share, [])
+                granting.tell(unit, stored, peer, share, [])
     return stored
 
 
@@ -263,7 +263,7 @@ def _start_later(unit: Unit, stored: StoredRange, start: int) -> None:
             raise WrongUse(f"numbers of {name} up to {last} have been granted: go on with --from {last + 1} or higher")
         ledger.pass_over(start)
 
-    number_ledgers.change(unit, stored.range.id, step)
+    granting.change(unit, stored.range.id, step)
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------
@@ -281,10 +281,10 @@ def _set_share(unit: Unit, stored: StoredRange, peer: int, wish: Wish) -> Number
     numbers.save_share(unit.connection, peer, known.id, share)
     # What a station that has a part already has left it knows itself, and asks for what the new setting wants.
     wanted = share.wanted(0) if old is None or old.closed else 0
-    blocks = number_ledgers.grant(unit, stored, peer, wanted)
+    blocks = granting.grant(unit, stored, peer, wanted)
     if peer:
         open_group(unit, control="numbers")
-        number_ledgers.tell(unit, stored, peer, share, blocks)
+        granting.tell(unit, stored, peer, share, blocks)
     else:
         number_ledgers.take_own(unit, stored, blocks)
     return NumbersSet(f"{stored.table_name}.{known.column}", known.way, known.form, share, blocks)
@@ -311,6 +311,6 @@ def _close(unit: Unit, stored: StoredRange, peer: int) -> None:
     numbers.save_share(unit.connection, peer, stored.range.id, share)
     if peer:
         open_group(unit, control="numbers")
-        number_ledgers.tell(unit, stored, peer, share, [])
+        granting.tell(unit, stored, peer, share, [])
     else:
         number_ledgers.give_back_own(unit, stored)

@@ -60,7 +60,8 @@ def add_station(
     """Make a station and write its invitation to `out` (default: NAME.invitation in the current folder).
 
     `database`: the kind that it will have, where that is known before it says so itself. `copy_of`: the station whose
-    copy is to become this one; it gets that one's rules.
+    copy is to become this one; it gets that one's rules
+    and parts in number ranges.
 
     Raises UnknownName, StorageTrouble, WrongUse (a name or address that can't be used or is taken, a file that is
     there).
@@ -102,6 +103,7 @@ def add_station(
         if origin is not None:
             rows.copy_link_rows(unit.connection, origin.id, number)
             set_rules(unit, number, {table: unit.current_rule(origin.id, table) for table in unit.tables})
+            number_ledgers.begin_as(unit, number, origin.id)
         # Last before the commit: when the file can't be written, there is no station either.
         files.write(path, data)
     return Invited(name, address, path, passphrase is not None, renewed=False)

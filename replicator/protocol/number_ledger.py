@@ -76,6 +76,7 @@ class Ledger:
 
     def grant(self, holder: int, count: int, above: int | None = None) -> list[Block]:
         """So many numbers, in as few blocks as there are: what was given back first, so that the range stays whole.
+        Fewer where the column can't hold so many more.
 
         `above`: all have to be higher than this one, as some databases count on from their highest key. What lies in
         between is retired. Raises Exhausted, and then nothing was changed.
@@ -90,7 +91,8 @@ class Ledger:
                 count -= len(taken[-1])
         if count > 0:
             first = self.high_water if above is None else max(self.high_water, above + 1)
-            if first + count - 1 > self.highest:
+            count = min(count, self.highest - first + 1)
+            if count <= 0:
                 if taken:
                     return taken
                 raise Exhausted

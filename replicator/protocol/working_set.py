@@ -102,6 +102,8 @@ class TableState:
     own_counts: list[ChildCount] = field(default_factory=list)
     """The same objects seen from the child: to be kept up when this table's rows change."""
     parents: list[ParentLink] = field(default_factory=list)
+    numbered: frozenset[int] = frozenset()
+    """At the host: places of columns whose numbers come from a range. They never give way in a unique key."""
     alike: Alike | None = None
     """Whether two rows that differ do so only in how a value is written; None: no column can be written otherwise."""
 

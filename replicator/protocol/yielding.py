@@ -26,7 +26,12 @@ def yield_unique(state: TableState, index: KeyIndex, key: Key, image: Image) -> 
 
 
 def places_to_yield(state: TableState, index: KeyIndex, key: Key, image: Image) -> Iterator[Image]:
-    """What `image` may become to leave its value in this unique key: a NULL where that can be, else text suffixes."""
+    """What `image` may become to leave its value in this unique key: a NULL where that can be, else text suffixes.
+
+    Nothing where the key has a number of a range: a document without its number, or with another one, is none.
+    """
+    if state.numbered.intersection(index.indexes):
+        return
     columns = state.table.definition.columns
     fixed = set(state.table.definition.key_indexes)
     for place in index.indexes:

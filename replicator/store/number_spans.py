@@ -87,6 +87,16 @@ def held(connection: Connection, number: int, holder: int) -> list[Span]:
     return list(map(span_of, found))
 
 
+def top(connection: Connection, number: int, holder: int) -> int:
+    """The highest number that a node holds by the ledger; 0: none."""
+    row = sql.one(
+        connection,
+        "SELECT max(highest) FROM replicator_number_span WHERE range_id = ? AND state = ? AND holder = ?",
+        (number, str(State.HELD), holder),
+    )
+    return int(row[0] or 0) if row else 0
+
+
 def events(connection: Connection, number: int) -> list[EventRow]:
     """All that ever happened in a range, oldest first."""
     fields = ", ".join(EventRow._fields)

@@ -62,6 +62,14 @@ def _stored(row: sql.Row) -> StoredRange:
     return StoredRange(known, table_name, highest, bool(stopped))
 
 
+def columns(connection: Connection) -> dict[int, set[str]]:
+    """By table: its columns with numbers that come from a range, also where nobody draws any more."""
+    found: dict[int, set[str]] = {}
+    for table, column in sql.rows(connection, "SELECT table_id, column_name FROM replicator_number_range"):
+        found.setdefault(table, set()).add(column)
+    return found
+
+
 def insert_range(connection: Connection, known: NumberRange, table_name: str, highest: int, now: int) -> None:
     fill = None if known.fill is None else str(known.fill)
     sql.run(
@@ -107,6 +115,17 @@ def save_share(connection: Connection, peer: int, number: int, share: Share) -> 
     )
 
 
+def counted_elsewhere(connection: Connection) -> frozenset[int]:
+    """At the host: tables of which stations have keys that count."""
+    found = sql.rows(
+        connection,
+        "SELECT DISTINCT r.table_id FROM replicator_number_share s JOIN replicator_number_range r ON r.id = s.range_id"
+        " WHERE s.peer <> 0 AND s.closed = 0 AND r.way = ?",
+        (str(Way.KEYS),),
+    )
+    return frozenset(table for (table,) in found)
+
+
 def drop_share(connection: Connection, peer: int, number: int) -> None:
     sql.run(connection, "DELETE FROM replicator_number_share WHERE peer = ? AND range_id = ?", (peer, number))
 
@@ -119,8 +138,22 @@ def requested(connection: Connection) -> set[int]:
 _REQUESTED = "SELECT range_id FROM replicator_number_share WHERE peer = 0 AND requested = 1"
 
 
-def set_requested(connection: Connection, number: int) -> None:
-    sql.run(connection, "UPDATE replicator_number_share SET requested = 1 WHERE peer = 0 AND range_id = ?", (number,))
+def set_requested(connection: Connection, number: int, peer: int = 0) -> None:
+    """At a station its own request is under way; at the host a station's can't be met yet."""
+    sql.run(
+        connection,
+        "UPDATE replicator_number_share SET requested = 1 WHERE peer = ? AND range_id = ?",
+        (peer, number),
+    )
+
+
+def waiting(connection: Connection) -> list[tuple[int, int]]:
+    """At the host: (peer, range) of stations that have asked for numbers when there were none."""
+    found = sql.rows(
+        connection,
+        "SELECT peer, range_id FROM replicator_number_share WHERE peer <> 0 AND requested = 1 ORDER BY range_id, peer",
+    )
+    return [(peer, number) for peer, number in found]
 
 
 def forget_requests(connection: Connection) -> None:

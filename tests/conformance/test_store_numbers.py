@@ -27,6 +27,14 @@ def test_ranges_and_shares(store: Store) -> None:
         numbers.save_share(connection, 0, 1, Share(50))
         numbers.save_share(connection, 3, 1, Share(20, 50))
         numbers.set_requested(connection, 1)
+        assert numbers.waiting(connection) == []
+        numbers.set_requested(connection, 1, 3)
+        assert numbers.waiting(connection) == [(3, 1)]
+        assert numbers.columns(connection) == {7: {"number"}, 8: {"id"}}
+        assert numbers.counted_elsewhere(connection) == frozenset()
+        numbers.save_share(connection, 3, 2, Share(1000))
+        assert numbers.counted_elsewhere(connection) == {8}
+        numbers.drop_share(connection, 3, 2)
     with store.transaction() as connection:
         found = numbers.load_ranges(connection)
         assert found == {

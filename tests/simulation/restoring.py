@@ -28,6 +28,8 @@ class Backup:
     """How many writes there had been."""
     archive: bytes | None
     """The journal with what was purged of it."""
+    numbers: int
+    """How many numbers its application had issued."""
     joined: bool
     """It had a key of its own: another one would be refused, as an invitation works once."""
     void: bool = False
@@ -78,7 +80,8 @@ def back_up(world: World, node: SimulatedNode) -> None:
     files = {path.relative_to(home): path.read_bytes() for path in home.rglob("*") if path.is_file()}
     joined = node.is_host or node.identity().bootstrap_key is None
     archive = None if node.archive is None else node.archive.saved()
-    node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, archive, joined)
+    numbers = 0 if world.numbering is None else world.numbering.count(node)
+    node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, archive, numbers, joined)
 
 
 def announce(world: World, node: SimulatedNode) -> None:
@@ -103,7 +106,7 @@ def restore(world: World, node: SimulatedNode) -> None:
     _put_back(world, node, node.backup)
     node.was_set_back = True
     if world.numbering is not None:
-        world.numbering.was_set_back(node)
+        world.numbering.was_set_back(node, node.backup.numbers)
 
 
 def set_back(world: World, node: SimulatedNode) -> None:

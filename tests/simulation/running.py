@@ -16,7 +16,7 @@ from typing import Any
 
 from replicator.engine.node import Settings
 from replicator.protocol.link import DAY
-from tests.simulation import comparing, poisoning, template
+from tests.simulation import comparing, number_checks, poisoning, template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import HOUR, Clockwork, Crash
 from tests.simulation.disturbing import USUAL, change_rules, random_policy, some_rule
@@ -52,6 +52,8 @@ class Focus:
     besides: tuple[str, ...] = ()
     """These faults besides those that the dice give."""
     tables: tuple[str, ...] = ()
+    numbered: bool = True
+    """With numbers from ranges, as every run; without, seeds of before have the story that they had."""
 
 
 NO_FOCUS = Focus()
@@ -81,9 +83,8 @@ def clean() -> None:
 def _make_running(fresh: Path, target: Path, stations: int) -> None:
     """Nodes that know each other already and have some rows in common."""
     template.copy(fresh, target)
-    world = World(
-        target, template.station_names(stations), Clockwork(stations), set(), Settings(), show=False, first=100
-    )
+    names, settings = template.station_names(stations), Settings()
+    world = World(target, names, Clockwork(stations), set(), settings, show=False, first=100, numbered=False)
     for _ in range(4):
         world.write(world.host)
     settle(world)
@@ -112,7 +113,8 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     )
     folder = prepare() / f"seed-{seed}"
     template.copy(prepare() / f"{kind}-{stations}", folder)
-    world = World(folder, template.station_names(stations), clockwork, faults, settings, show)
+    names = template.station_names(stations)
+    world = World(folder, names, clockwork, faults, settings, show, numbered=focus.numbered)
     world.fresh = kind == "fresh"
     if not world.fresh:
         world.began_with_rows = set(range(1, stations + 1))
@@ -198,7 +200,7 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
             verify(world)  # L4
         comparing.verify(world)
         if world.numbering is not None:
-            world.numbering.verify()
+            number_checks.verify(world, world.numbering)
         if not world.bad and compared:
             comparing.harm_and_repair(world)
     if not world.bad:

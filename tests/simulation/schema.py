@@ -35,9 +35,6 @@ SPECS = {
     "stock": Spec(("id",), ("id", "x", "y"), ("x",)),
 }
 
-UNCHECKED = "doc"
-"""A table that only some seeds have, and that `numbering` looks after by itself."""
-
 TABLES = """
 CREATE TABLE cust (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, code TEXT UNIQUE, x INTEGER, y INTEGER);
 CREATE TABLE item (id INTEGER PRIMARY KEY, cust INTEGER NOT NULL REFERENCES cust ON DELETE CASCADE ON UPDATE CASCADE,

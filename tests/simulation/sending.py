@@ -53,13 +53,15 @@ class Account:
     ruled: set[str] = field(default_factory=set)
     """Tables with a rule in any direction: a snapshot brings these."""
     unsure: set[tuple[str, RowKey]] = field(default_factory=set)
-    """Of a copy: rows as its original has them, of which nothing came since under the copy's own name."""
+    """Of a copy: rows as its original has them, of which nothing came since under the copy's own name. And what a
+    snapshot brought that may never have come."""
     passed_over: set[str] = field(default_factory=set)
     """Tables without a rule when a snapshot took the place of the log: what this had for them never came, and their
     rows stay as they were."""
 
     def note(self, table: str, key: RowKey, row: Row | None, *, comes: bool) -> None:
-        self.unsure.discard((table, key))
+        if row is None or comes or Kinds.NEW in self.down.get(table, Kinds.NONE):
+            self.unsure.discard((table, key))
         if row is None:
             self.has.pop((table, key), None)
         elif comes or (table, key) in self.has or Kinds.NEW in self.down.get(table, Kinds.NONE):
@@ -72,15 +74,18 @@ class Account:
         self.passed_over.discard(table)
         new = {key: row for key, row in rows.items() if everything or (table, key) in self.has}
         self.has = {place: row for place, row in self.has.items() if place[0] != table}
-        self.unsure = {place for place in self.unsure if place[0] != table}
+        if everything:
+            self.unsure = {place for place in self.unsure if place[0] != table}
         for key, row in new.items():
             self.has[table, key] = row
             self.ever.add((table, key))
 
-    def snapshot(self, rows: Content) -> None:
-        """Its link begins anew with everything in its rules."""
+    def snapshot(self, rows: Content, *, sure: bool = True) -> None:
+        """Its link begins anew with everything in its rules. Not `sure`: whether it had one before is not known."""
         for table in self.ruled:
             self.content(table, rows[table])
+        if not sure:
+            self.unsure |= {place for place in self.has if Kinds.NEW not in self.down.get(place[0], Kinds.NONE)}
         self.passed_over |= rows.keys() - self.ruled
 
 
@@ -115,7 +120,7 @@ def accounts(world: World) -> dict[str, Account]:
         for peer, places in later.items():
             while places and places[0] < step.place[0]:
                 places.pop(0)
-                found[peer].snapshot(rows)
+                found[peer].snapshot(rows, sure=peer not in world.unheard)
         if step.control is not None:
             _take_control(step, found, names, rows, waiting)
             continue
@@ -133,7 +138,7 @@ def accounts(world: World) -> dict[str, Account]:
         found[peer].snapshot(rows)
     for peer, places in later.items():
         if places:
-            found[peer].snapshot(rows)
+            found[peer].snapshot(rows, sure=peer not in world.unheard)
     return {peers[peer]: account for peer, account in found.items()}
 
 

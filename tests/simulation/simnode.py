@@ -72,6 +72,8 @@ class SimulatedNode:
         self._copy: Path | None = None
         self.undurable: list[Write] = []
         """The application's commits behind our last one."""
+        self.undurable_numbers = 0
+        """Numbers that it has issued since."""
         self.stick: Stick | None = None
         """Its second mailbox."""
         self.backup: Backup | None = None
@@ -156,7 +158,7 @@ class SimulatedNode:
         if self.archive is not None:
             self.archive.update(self.application.raw)
         self._copy = None
-        self.undurable = []
+        self.undurable, self.undurable_numbers = [], 0
 
     def cut_power(self) -> list[Write]:
         """Process and application are gone, and with them what was not durable. Gives the lost writes."""

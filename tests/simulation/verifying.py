@@ -84,6 +84,8 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
         if kind in usual or kind == findings.DIFFERENCES:  # these are looked at in `comparing`
             continue
+        if world.numbering is not None and world.numbering.may_tell(kind, message):
+            continue
         if kind == setting_aside.KIND and poisoning.held(node):
             continue
         if kind == lost_content.KIND and node.backup:
@@ -193,7 +195,7 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
     # What was in quarantine when a table's last rule went is not asked for any more.
     ruled = own_rules(node)
     for table, key in () if set_back else account.has:
-        if table in account.passed_over:
+        if table in account.passed_over or (table, key) in account.unsure:
             continue
         given_up = world.was_poisoned and not ruled.get(table)
         if key not in mine[table] and (table, key) not in left_out and not given_up:

@@ -88,6 +88,8 @@ class World:
         settings: Settings,
         show: bool,
         first: int = FIRST_NUMBER,
+        *,
+        numbered: bool = True,
     ) -> None:
         self.clockwork, self.faults = clockwork, faults
         self.dice, self.chance = clockwork.dice, clockwork.chance
@@ -121,11 +123,13 @@ class World:
         """Stations begin with an invitation that nobody has used."""
         self.snapshots: dict[int, list[int]] = {}
         """By station's number: the positions in the host's log that its snapshots stood at."""
+        self.unheard: set[int] = set()
+        """Stations whose first snapshot was not there yet when another was made: what it held may never have come."""
         self.began_with_rows: set[int] = set()
         """Stations that had theirs before the seed began."""
         self.read_before = OnRecord()
         """What the host had on record before it was set back."""
-        self.numbering = Numbering(self) if "numbers" in faults else None
+        self.numbering = Numbering(self) if numbered else None
         self.former_letters: set[int] = set()
         """Identities of letters that were sent before their sender's whole computer was set back."""
         self.forgotten_since: int | None = None
@@ -250,7 +254,15 @@ class World:
         for peer, n in found.fetchall():
             places = self.snapshots.setdefault(peer, [])
             if n not in places[-1:]:
+                if places and not self._has_applied(peer):
+                    self.unheard.add(peer)
                 places.append(n)
+
+    def _has_applied(self, peer: int) -> bool:
+        """The station has had its rows once."""
+        (name,) = self.host.application.raw.execute("SELECT name FROM replicator_peer WHERE id = ?", (peer,)).fetchone()
+        query = "SELECT seen_n FROM replicator_link"
+        return any(node.application.raw.execute(query).fetchone()[0] for node in self.stations if node.station == name)
 
     def forget_snapshots(self) -> None:
         """The host was set back: the log goes on from an earlier place."""
@@ -266,9 +278,10 @@ class World:
             node.sweep()
 
     def cut_power(self, node: SimulatedNode) -> None:
+        undurable, node.undurable_numbers = node.undurable_numbers, 0
         lost = node.cut_power()
-        if self.numbering is not None:
-            self.numbering.power_was_cut(node)
+        if self.numbering is not None and "power" in self.faults:
+            self.numbering.power_was_cut(node, undurable)
         self.ledger.forget(lost)
         for write in lost:
             self.tell("  lost with the power: %s %s %s", write.table, write.key, write.new)

@@ -58,6 +58,18 @@ def test_a_newcomer_that_cannot_yield_is_refused() -> None:
     assert place.version(COUNTED, 2).deleted
 
 
+@pytest.mark.parametrize(("table", "taken"), [(NULLABLE, "RE-1"), (NAMED, "RE-1"), (PAIRED, "RE-1")])
+def test_a_number_of_a_range_never_gives_way(table: Table, taken: str) -> None:
+    """No invoice loses its number, and none gets another one: it is refused, and put on record."""
+    place = Place(table)
+    place.working[table.id].numbered = frozenset({len(table.definition.columns) - 1})
+    area = (7,) if table is PAIRED else ()
+    place.has(table, 1, *area, taken)
+    judged = Judged(place, insert(table, 2, *area, taken))
+    assert place.rows(table) == [(1, *area, taken)]
+    assert judged.conflict[2:6] == ("unique-refused", (1, *area, taken), (2, *area, taken), None)
+
+
 def test_an_update_that_cannot_yield_leaves_the_row_as_it_was() -> None:
     place = Place(COUNTED)
     place.has(COUNTED, 1, 77)

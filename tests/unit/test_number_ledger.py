@@ -214,10 +214,11 @@ def test_a_column_that_is_full_grants_what_is_free_and_then_nothing() -> None:
     ledger = Ledger(high_water=1, highest=12)
     ledger.grant(KOELN, 10)
     ledger.give_back(KOELN, 6, 10)
-    assert ledger.grant(LAPTOP, 9) == [Block(6, 10, 2)]
+    assert ledger.grant(LAPTOP, 9) == [Block(6, 10, 2), Block(11, 12, 3)]
     with pytest.raises(Exhausted):
-        ledger.grant(LAPTOP, 9)
-    assert ledger.grant(LAPTOP, 2) == [Block(11, 12, 3)]
+        ledger.grant(LAPTOP, 1)
+    ledger.give_back(LAPTOP, 12, 12)
+    assert ledger.grant(KOELN, 9) == [Block(12, 12, 4)]
 
 
 def test_what_is_given_back_after_the_host_was_restored_is_not_granted_again() -> None:
