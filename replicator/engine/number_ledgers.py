@@ -148,14 +148,14 @@ def _free_unused(unit: Unit, stored: StoredRange, peer: int, reason: str) -> Non
 def refill(unit: Unit) -> None:
     """The host takes more for itself, and gives stations keys above those that they are about to get."""
     ranges = numbers.load_ranges(unit.connection)
+    for peer, number in numbers.waiting(unit.connection):
+        _serve(unit, ranges[number], peer)
     for (peer, number), share in sorted(numbers.load_shares(unit.connection).items()):
         stored = ranges[number]
         if peer == 0:
             _refill_own(unit, stored, share)
         else:
             _leapfrog(unit, stored, peer, share)
-    for peer, number in numbers.waiting(unit.connection):
-        _serve(unit, ranges[number], peer)
 
 
 def _serve(unit: Unit, stored: StoredRange, peer: int) -> None:

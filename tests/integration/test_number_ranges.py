@@ -221,3 +221,60 @@ def test_a_restored_host_grants_nothing_twice(new_place: NewPlace) -> None:
     found = numbers_of(office)
     assert found == numbers_of(station)
     assert len(set(found)) == len(found) == 1 + 2 + 11 + 11 + 1 + 15 + 15
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_number_that_comes_twice_is_refused_and_on_record(new_place: NewPlace, kind: str) -> None:
+    """In no way to draw does a row lose its number or get another one: a station without a part writes them by hand."""
+    office, station = new_place(kind, "office"), new_place("sqlite", "koeln")
+    office.sql("CREATE TABLE filled (id INTEGER PRIMARY KEY, number INTEGER UNIQUE, note VARCHAR(20))")
+    office.sql("CREATE TABLE chosen (id INTEGER PRIMARY KEY, number VARCHAR(20) UNIQUE, note VARCHAR(20))")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "filled", "chosen")
+    enrol(office, station)
+    office.done("numbers", "set", "Zentrale", "filled", "--column", "number", "--block", "10")
+    office.done(
+        "numbers", "set", "Zentrale", "chosen", "--column", "number", "--block", "10", "--chosen", "--text", "RE-{n:03}"
+    )
+    exchange(office, station)
+    office.sql("INSERT INTO filled (id, note) VALUES (1, 'office')")
+    office.sql("INSERT INTO chosen (id, number, note) VALUES (1, 'RE-001', 'office')")
+    station.sql("INSERT INTO filled (id, number, note) VALUES (2, 1, 'koeln')")
+    station.sql("INSERT INTO chosen (id, number, note) VALUES (2, 'RE-001', 'koeln')")
+    for _ in range(3):
+        exchange(station, office)
+    for place in (office, station):
+        assert place.sql("SELECT id, number, note FROM filled") == [(1, 1, "office")]
+        assert place.sql("SELECT id, number, note FROM chosen") == [(1, "RE-001", "office")]
+    found = office.done("conflict", "list", "--json").json
+    assert sorted((each["table"], each["kind"]) for each in found) == [
+        ("chosen", "unique-refused"),
+        ("filled", "unique-refused"),
+    ]
+    for each in found:
+        shown = office.done("conflict", "show", str(each["id"]))
+        assert "koeln" in shown.out
+
+
+def test_a_full_column_is_asked_of_once(new_place: NewPlace) -> None:
+    """Who asks for numbers when there are none hears of it when somebody has given some back."""
+    office, station = new_place("sqlite", "office"), new_place("sqlite", "koeln")
+    office.sql("CREATE TABLE invoices (id VARCHAR(20) PRIMARY KEY, number VARCHAR(4), note VARCHAR(50))")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "invoices")
+    enrol(office, station)
+    set_numbers(office, "--text", "R-{n}")
+    office.done("numbers", "set", "koeln", "invoices", "--column", "number", "--block", "70")
+    exchange(office, station)
+    for _ in range(4):
+        exchange(station, office)
+    assert parts(station)["koeln"]["left"] == 79
+    for place in (station, office):
+        before = len(list((office.folder / "mail").rglob("*")))
+        place.done()
+        assert len(list((office.folder / "mail").rglob("*"))) == before, "an idle run sends nothing"
+    assert "has no numbers left that its column could hold" in " ".join(office.call("status").out.split())
+    office.done("numbers", "give-back", "invoices")
+    for _ in range(3):
+        exchange(station, office)
+    assert parts(station)["koeln"]["left"] == 99
