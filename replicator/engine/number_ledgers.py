@@ -19,6 +19,7 @@ from replicator.protocol.number_ledger import Ledger
 from replicator.protocol.numbers import Block, Share, Way
 from replicator.store import number_spans, number_uses, numbers
 from replicator.store.numbers import StoredRange
+from replicator.types import Table
 
 
 def ledger_of(unit: Unit, peer: int) -> list[Any]:
@@ -63,6 +64,8 @@ def take_return(unit: Unit, peer: int, body: Any) -> None:
     if stored is None:
         return
     _take_back(unit, stored, peer, told.tails)
+    if stored.range.table not in unit.tables:
+        _end(unit, stored, stored.table_name)
     share = numbers.load_shares(unit.connection).get((peer, told.range))
     if share is not None:
         tell(unit, stored, peer, share, [])
@@ -140,6 +143,34 @@ def _free_unused(unit: Unit, stored: StoredRange, peer: int, reason: str) -> Non
         # Where its rows have been deleted only the record knows of them.
         used[span.lowest] = max(own.first_unused(unit, table, known, span.block) - 1, drawn or span.lowest - 1)
     change(unit, known.id, lambda ledger: ledger.leave(peer, used, reason))
+
+
+def close_share(unit: Unit, stored: StoredRange, peer: int) -> None:
+    """A node draws no more of a range; what it has left comes back."""
+    old = numbers.load_shares(unit.connection)[peer, stored.range.id]
+    share = Share(old.block, old.refill, closed=True)
+    numbers.save_share(unit.connection, peer, stored.range.id, share)
+    if peer:
+        open_group(unit, control="numbers")
+        tell(unit, stored, peer, share, [])
+    else:
+        give_back_own(unit, stored)
+
+
+def table_removed(unit: Unit, table: Table) -> None:
+    """Nobody draws of its columns any more. What stations have left comes back later, and is not granted either."""
+    shares = sorted(numbers.load_shares(unit.connection).items())
+    for number, stored in numbers.load_ranges(unit.connection).items():
+        if stored.range.table != table.id:
+            continue
+        for (peer, which), share in shares:
+            if which == number and not share.closed:
+                close_share(unit, stored, peer)
+        _end(unit, stored, table.name)
+
+
+def _end(unit: Unit, stored: StoredRange, name: str) -> None:
+    change(unit, stored.range.id, lambda ledger: ledger.end(f"table {name} is not replicated any more"))
 
 
 # --- the host's own, and keys that leapfrog ---------------------------------------------------------------------------

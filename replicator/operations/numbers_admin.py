@@ -90,7 +90,7 @@ def end_numbers(node: Node, station: str, table: str, column: str | None = None)
         if not ended:
             raise UnknownName(f"{station} draws no numbers of {table}; see: replicator numbers list")
         for stored in ended:
-            _close(unit, stored, peer)
+            number_ledgers.close_share(unit, stored, peer)
     look_after_numbers(node)
     return [stored.range.column for stored in ended]
 
@@ -277,7 +277,7 @@ def _set_share(unit: Unit, stored: StoredRange, peer: int, wish: Wish) -> Number
         if holder == peer and number != known.id and not other.closed:
             another = numbers.load_ranges(unit.connection)[number]
             if (another.range.table, another.range.column) == (known.table, known.column):
-                _close(unit, another, peer)
+                number_ledgers.close_share(unit, another, peer)
     numbers.save_share(unit.connection, peer, known.id, share)
     # What a station that has a part already has left it knows itself, and asks for what the new setting wants.
     wanted = share.wanted(0) if old is None or old.closed else 0
@@ -303,14 +303,3 @@ def _share(unit: Unit, stored: StoredRange, old: Share | None, wish: Wish) -> Sh
     if not 0 <= refill <= 100:
         raise WrongUse("--refill is a part of a block: 0% to 100%")
     return Share(block, refill)
-
-
-def _close(unit: Unit, stored: StoredRange, peer: int) -> None:
-    old = numbers.load_shares(unit.connection)[peer, stored.range.id]
-    share = Share(old.block, old.refill, closed=True)
-    numbers.save_share(unit.connection, peer, stored.range.id, share)
-    if peer:
-        open_group(unit, control="numbers")
-        granting.tell(unit, stored, peer, share, [])
-    else:
-        number_ledgers.give_back_own(unit, stored)

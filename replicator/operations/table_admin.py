@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
-from replicator.engine import fitness
+from replicator.engine import fitness, number_ledgers
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.errors import UnfitTable, WrongUse
@@ -120,6 +120,8 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
     """Capture nothing of these tables any more. Rows stay where they are, at all nodes.
 
     What was captured so far still goes its way; what a station sends that has not learned of it yet is not taken.
+    Number ranges of theirs end, and their columns take any value again.
+
     Raises UnknownName, WrongUse (a station's rule names it, a replicated table refers to it).
     """
     require_host(node, "tables are removed")
@@ -130,6 +132,8 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
         for table in leaving.values():
             _refuse_removal(unit, table, leaving)
         for table in leaving.values():
+            number_ledgers.table_removed(unit, table)
+            unit.database.enforce_numbers(unit.connection, table, [])
             unit.database.remove_capture(unit.connection, table)
             catalogue.delete_table(unit.connection, table.id)
             notices.settle(unit.connection, (CAPTURE,), table.name)

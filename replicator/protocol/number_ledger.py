@@ -145,6 +145,11 @@ class Ledger:
         self._set(self._cut(span, lowest), State.RETIRED, reason)
         return True
 
+    def end(self, reason: str) -> None:
+        """Nothing of this range is granted any more."""
+        for span in self._in_state(State.FREE):
+            self._set(span, State.RETIRED, reason)
+
     def leave(self, holder: int, used: Mapping[int, int], reason: str) -> None:
         """A node is gone for good: what lies behind the last number known to be used of each of its blocks, by the
         block's lowest number, is granted next; without one, all of it."""

@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from replicator.operations.opening import open_node
+from replicator.runtime import Runtime
+from replicator.store import number_spans
+from replicator.store.files import Files
+from replicator.store.home import Home
 from tests.integration.command_line import Place, enrol, exchange
 from tests.integration.conftest import NewPlace
 
@@ -278,3 +283,36 @@ def test_a_full_column_is_asked_of_once(new_place: NewPlace) -> None:
     for _ in range(3):
         exchange(station, office)
     assert parts(station)["koeln"]["left"] == 99
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_the_ranges_of_a_removed_table_end_everywhere(new_place: NewPlace, kind: str) -> None:
+    office, station = new_place(kind, "office"), new_place(kind, "koeln")
+    office.sql(INVOICES)
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "invoices")
+    enrol(office, station)
+    set_numbers(office)
+    exchange(office, station)
+    draw(office, 2, "z")
+    draw(station, 3, "k")
+    exchange(station, office)
+    office.done("rule", "set", "koeln", "invoices", "--to-remote", "none", "--to-host", "none")
+    office.done("table", "remove", "invoices")
+    exchange(office, station)
+    for place in (office, station):
+        place.sql("INSERT INTO invoices VALUES ('by hand', 777, 'any number')")
+        place.sql("INSERT INTO invoices (id) VALUES ('without')")
+        assert place.sql("SELECT number FROM invoices WHERE id = 'without'") == [(None,)]
+    runtime = Runtime()
+    with open_node(Home(office.home, Files(runtime)), runtime) as node, node.unit() as unit:
+        spans = {(span.state, span.lowest, span.highest) for span in number_spans.spans(unit.connection, 1)}
+        told = [event.reason for event in number_spans.events(unit.connection, 1) if event.kind == "retired"]
+    assert {state for state, _, _ in spans} == {"held", "retired"}
+    assert sum(last - first + 1 for state, first, last in spans if state == "held") == 2 + 3
+    assert set(told) == {"table invoices is not replicated any more"}
+    # Replicated once more it has a range of its own.
+    office.done("table", "add", "invoices")
+    office.done("numbers", "set", "Zentrale", "invoices", "--column", "number", "--block", "10")
+    draw(office, 1, "anew")
+    assert office.sql("SELECT number FROM invoices WHERE id = 'anew0'") == [(778,)]
