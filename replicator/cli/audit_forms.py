@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import IO, Any
 
 from replicator.cli.audit_lines import (
@@ -17,14 +18,17 @@ from replicator.cli.audit_lines import (
     balance,
     findings,
     grouped,
+    line_of,
     remarks,
     single,
     title,
     written,
 )
 from replicator.cli.console import moment
+from replicator.cli.formats import key_text
 from replicator.operations.numbers_audit import Audit, RangeAudit
-from replicator.protocol.number_audit import Entry
+from replicator.protocol.number_audit import Entry, Fate, Run
+from replicator.types import Value
 
 PIECE = 64_000
 """Characters."""
@@ -74,17 +78,47 @@ def csv_pieces(audit: Audit) -> Iterator[str]:
         known, form = audited.range, audited.range.form
         text = form.text if form else str
         head = (audited.table, known.column, str(form))
-        for line in single(audit, audited.entries):
-            lowest, highest, fate, node, at, _, row, ended_at, by, remark = line
-            last = text(highest) if highest > lowest else text(lowest)
-            writer.writerow(
-                (*head, lowest, highest, text(lowest), last, fate, row, node, utc(at), utc(ended_at), by, remark)
-            )
+        for piece in audited.pieces:
+            if isinstance(piece, Run):
+                writer.writerows(_csv_run(audit, piece, head, text))
+            else:
+                lowest, highest, fate, node, at, _, row, ended_at, by, remark = line_of(audit, piece)
+                ends = (lowest, highest, text(lowest), text(highest))
+                writer.writerow((*head, *ends, fate, row, node, utc(at), utc(ended_at), by, remark))
             if buffer.tell() >= PIECE:
                 yield buffer.getvalue()
                 buffer.seek(0)
                 buffer.truncate()
     yield buffer.getvalue()
+
+
+def _csv_run(audit: Audit, run: Run, head: tuple[str, ...], text: Callable[[int], str]) -> Iterator[tuple[Any, ...]]:
+    """A million of these go out: columns at a time, and in one go to the writer."""
+    numbers, name = range(run.lowest, run.highest + 1), audit.name_of(run.node)
+    texts = list(numbers) if text is str else list(map(text, numbers))
+    rows = _whole_keys(run)
+    keys = [key_text(row[1:]) for row in run.rows] if rows is None else rows
+    before, none = [repeat(each) for each in head], repeat("")
+    drawn = (repeat(Fate.USED.value), keys, repeat(name), _utc_of(run))
+    return zip(*before, numbers, numbers, texts, texts, *drawn, none, none, none, strict=False)
+
+
+def _whole_keys(run: Run) -> list[int] | None:
+    """Where keys are a whole number each, as most are; else None."""
+    keys = [row[1] for row in run.rows if len(row) == 2]
+    return keys if len(keys) == len(run.rows) and set(map(type, keys)) == {int} else None
+
+
+def _utc_of(run: Run) -> Iterable[str]:
+    if len(run.times) == 1:
+        return repeat(utc(run.times[0]))
+    found, last, second = [], -1, ""
+    for at in run.times:
+        seconds = at // 1_000_000
+        if seconds != last:
+            last, second = seconds, _second(seconds)
+        found.append(f"{second}.{at // 1000 % 1000:03d}Z" if at else "")
+    return found
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
@@ -100,20 +134,16 @@ def json_pieces(audit: Audit) -> Iterator[str]:
 
 
 def _json_range(audit: Audit, audited: RangeAudit) -> Iterator[str]:
-    known, tally = audited.range, Tally(audit)
+    known = audited.range
     head = {"table": audited.table, "column": known.column, "text": str(known.form), "drawn": str(known.way)}
     yield f'{_json(head)[:-1]}, "numbers": ['
-    pieces: list[str] = []
-    between, size = "\n", 0
-    for entry in tally.passing(audited):
-        piece = between + _json(_plain(audit, audited, entry))
+    between = "\n"
+    for piece in audited.pieces:
+        if isinstance(piece, Run):
+            yield between + ",\n".join(_json_run(audit, audited, piece))
+        else:
+            yield between + _json(_plain(audit, audited, piece))
         between = ",\n"
-        pieces.append(piece)
-        size += len(piece)
-        if size >= PIECE:
-            yield "".join(pieces)
-            pieces, size = [], 0
-    yield "".join(pieces)
     accounts = audited.accounting
     tail = {
         "first": accounts.first,
@@ -134,6 +164,18 @@ def _json_range(audit: Audit, audited: RangeAudit) -> Iterator[str]:
     yield f"\n], {_json(tail)[1:]}"
 
 
+def _json_run(audit: Audit, audited: RangeAudit, run: Run) -> Iterator[str]:
+    """As `_plain` has it, of each number."""
+    numbers, name = range(run.lowest, run.highest + 1), _json(audit.name_of(run.node))
+    texts = map(str, numbers) if not audited.range.form else (_json(written(audited, n))[1:-1] for n in numbers)
+    whole = _whole_keys(run)
+    keys = (_json(_key(row[1:]))[1:-1] for row in run.rows) if whole is None else whole
+    middle = f'", "state": "used", "node": {name}'
+    for number, text, key, at in zip(numbers, texts, keys, _utc_of(run), strict=False):
+        when = f', "at": "{at}"' if at else ""
+        yield f'{{"from": {number}, "to": {number}, "first": "{text}{middle}{when}, "key": [{key}]}}'
+
+
 def _plain(audit: Audit, audited: RangeAudit, entry: Entry) -> dict[str, Any]:
     lowest, highest, fate, node, at, key, ended_at, ended_by, reason = entry
     found: dict[str, Any] = {"from": lowest, "to": highest, "first": written(audited, lowest), "state": fate.value}
@@ -142,12 +184,18 @@ def _plain(audit: Audit, audited: RangeAudit, entry: Entry) -> dict[str, Any]:
     if at:
         found["at"] = utc(at)
     if key is not None:
-        found["key"] = ["0x" + value.hex() if isinstance(value, bytes) else value for value in key]
+        found["key"] = _key(key)
     if ended_by is not None:
         found["ended_at"], found["ended_at_node"] = utc(ended_at) or None, audit.name_of(ended_by)
     if reason:
         found["remark"] = reason
     return found
+
+
+def _key(values: Sequence[Value]) -> list[Any]:
+    return [
+        "0x" + value.hex() if isinstance(value, bytes) else repr(value) if value != value else value for value in values
+    ]
 
 
 def _json(value: Any) -> str:

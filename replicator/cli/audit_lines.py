@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from replicator.cli.formats import key_text
 from replicator.operations.numbers_audit import Audit, RangeAudit
-from replicator.protocol.number_audit import Entry, Fate
+from replicator.protocol.number_audit import Entry, Fate, Run, singly
 
 MEANINGS = {
     Fate.USED: "It stands in a row of the table.",
@@ -52,37 +52,39 @@ class Tally:
     audit: Audit
     nodes: dict[str, NodeSums] = field(default_factory=dict)
 
-    def passing(self, audited: RangeAudit) -> Iterator[Entry]:
+    def passing(self, audited: RangeAudit) -> Iterator[Entry | Run]:
         for heard in audited.heard:
             self.nodes[heard.name] = NodeSums(heard_at=heard.at, is_station=True)
         by_peer: dict[tuple[int | None, Fate], int] = {}
-        for entry in audited.entries:
-            which = entry.node, entry.fate
-            by_peer[which] = by_peer.get(which, 0) + entry.highest - entry.lowest + 1
-            yield entry
+        for piece in audited.pieces:
+            which = piece.node, Fate.USED if isinstance(piece, Run) else piece.fate
+            by_peer[which] = by_peer.get(which, 0) + piece.highest - piece.lowest + 1
+            yield piece
         for (peer, fate), count in by_peer.items():
             if peer is not None and fate in (Fate.USED, Fate.VOIDED, Fate.HELD, Fate.LOST):
                 sums = self.nodes.setdefault(self.audit.name_of(peer), NodeSums())
                 setattr(sums, fate.value, getattr(sums, fate.value) + count)
 
 
-def single(audit: Audit, entries: Iterable[Entry]) -> Iterator[Line]:
-    for entry in entries:
-        yield _line(audit, entry, "" if entry.key is None else key_text(entry.key))
+def single(audit: Audit, pieces: Iterable[Entry | Run]) -> Iterator[Line]:
+    for entry in singly(pieces):
+        yield line_of(audit, entry)
 
 
-def grouped(audit: Audit, entries: Iterable[Entry]) -> Iterator[Line]:
+def grouped(audit: Audit, pieces: Iterable[Entry | Run]) -> Iterator[Line]:
     """Used, or voided, numbers in a row as one line, where nothing but row and time tells them apart."""
     first: Entry | None = None
     last, earliest, latest = 0, 0, 0
-    for entry in entries:
-        if first is not None and entry.lowest == last + 1 and _alike(first, entry):
-            last = entry.highest
-            earliest, latest = min(earliest, entry.at), max(latest, entry.at)
+    for piece in pieces:
+        entry = next(piece.each()) if isinstance(piece, Run) else piece
+        times = piece.times if isinstance(piece, Run) else (piece.at,)
+        if first is not None and piece.lowest == last + 1 and _alike(first, entry):
+            last = piece.highest
+            earliest, latest = min(earliest, *times), max(latest, *times)
             continue
         if first is not None:
             yield _group(audit, first, last, earliest, latest)
-        first, last, earliest, latest = entry, entry.highest, entry.at, entry.at
+        first, last, earliest, latest = entry, piece.highest, min(times), max(times)
     if first is not None:
         yield _group(audit, first, last, earliest, latest)
 
@@ -92,12 +94,13 @@ def _alike(first: Entry, entry: Entry) -> bool:
 
 
 def _group(audit: Audit, first: Entry, last: int, earliest: int, latest: int) -> Line:
-    row = "" if first.key is None or last > first.highest else key_text(first.key)
-    return _line(audit, first, row)._replace(highest=last, at=earliest, last_at=latest)
+    line = line_of(audit, first)._replace(highest=last, at=earliest, last_at=latest)
+    return line._replace(row="") if last > first.highest else line
 
 
-def _line(audit: Audit, entry: Entry, row: str) -> Line:
-    lowest, highest, fate, node, at, _, ended_at, ended_by, reason = entry
+def line_of(audit: Audit, entry: Entry) -> Line:
+    lowest, highest, fate, node, at, key, ended_at, ended_by, reason = entry
+    row = "" if key is None else key_text(key)
     name = "" if node is None else audit.name_of(node)
     by = "" if ended_by is None else audit.name_of(ended_by)
     return Line(lowest, highest, fate.value, name, at, at, row, ended_at, by, reason)

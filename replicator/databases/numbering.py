@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from replicator.protocol.numbers import Empty, NumberRange, Way
-from replicator.types import Table, TypeKind, Value
+from replicator.types import Table, TypeKind
 
 RANGES, STOCK = "replicator_number_range", "replicator_number_stock"
 """Our tables, see store/tables/numbers.py."""
@@ -23,8 +24,8 @@ RANGES, STOCK = "replicator_number_range", "replicator_number_stock"
 MOST_DIGITS = 18
 """Of a number within a text: it fits 64 bits."""
 
-NumberedRow = tuple[int, tuple[Value, ...]]
-"""(number, key of the row that has it)."""
+NumberedRow = tuple[Any, ...]
+"""The number, and behind it the key's values of the row that has it: in one, as there may be millions."""
 NUMBERED_ROWS = 5_000
 """Read at a time."""
 

@@ -19,7 +19,7 @@ from replicator.operations.numbers_admin import ranges_of
 from replicator.operations.opening import require_host
 from replicator.protocol.codec_plain import unpack_rows
 from replicator.protocol.keys import unpack_key
-from replicator.protocol.number_audit import Accounting, Entry, Waiting
+from replicator.protocol.number_audit import Accounting, Entry, Run, Waiting
 from replicator.protocol.number_record import Record
 from replicator.protocol.numbers import Form, NumberRange
 from replicator.store import number_uses, numbers, quarantine
@@ -43,8 +43,8 @@ class RangeAudit:
     has_table: bool
     """Else the table is not replicated any more, and the record alone tells."""
     accounting: Accounting
-    """Its sums and faults are known once all entries have been read."""
-    entries: Iterator[Entry]
+    """Its sums and faults are known once all pieces have been read."""
+    pieces: Iterator[Entry | Run]
     """Once, and before those of the next range."""
     heard: list[Heard] = field(default_factory=list)
     """Stations that have, or had, a part in the range."""
@@ -63,7 +63,7 @@ class Audit:
 
     @property
     def has_faults(self) -> bool:
-        """Once all entries have been read."""
+        """Once all pieces have been read."""
         return any(each.accounting.faults or not each.accounting.adds_up for each in self.ranges)
 
 
@@ -106,14 +106,14 @@ def _range_audit(
     own, reader = connections
     known = stored.range
     accounting = Accounting(known.start, number_uses.range_end(own, known.id))
-    entries = accounting.entries(
+    pieces = accounting.pieces(
         number_uses.spans(own, known.id),
         Record(number_uses.happenings(own, known.id), found.name_of),
         None if table is None else node.database.numbered_rows(reader, table, known),
         waiting,
         lambda key: tuple(unpack_key(key)),
     )
-    return RangeAudit(known, stored.table_name, table is not None, accounting, entries)
+    return RangeAudit(known, stored.table_name, table is not None, accounting, pieces)
 
 
 def _stands(unit: Unit, table: Table) -> bool:

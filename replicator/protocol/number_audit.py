@@ -7,14 +7,17 @@ ledger.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from replicator.protocol.number_ledger import Span, State
-from replicator.protocol.number_record import Drawn, Ended, Record
+from replicator.protocol.number_record import Drawn, Ended, Plain, Record
+from replicator.protocol.number_uses import times_of
 from replicator.types import Key, Value
 
 SHOWN = 20
@@ -33,7 +36,8 @@ class Fate(StrEnum):
 _FATES = {State.HELD: Fate.HELD, State.FREE: Fate.RETURNED, State.RETIRED: Fate.RETIRED, State.LOST: Fate.LOST}
 
 KeyValues = tuple[Value, ...]
-Numbered = Sequence[tuple[int, KeyValues]]
+Numbered = Sequence[tuple[Any, ...]]
+"""Rows: a number, and behind it the values of the row's key."""
 
 
 class Entry(NamedTuple):
@@ -54,6 +58,23 @@ class Entry(NamedTuple):
     ended_by: int | None
     """Voided: at which node."""
     reason: str
+
+
+class Run(NamedTuple):
+    """Used numbers that follow one another, drawn by one node, and nothing else is to be said of them: what an `Entry`
+    says of each, in one."""
+
+    lowest: int
+    highest: int
+    node: int
+    times: list[int]
+    """A single one stands for all."""
+    rows: Numbered
+
+    def each(self) -> Iterator[Entry]:
+        numbers = range(self.lowest, self.highest + 1)
+        for number, at, row in zip(numbers, times_of(self.times, len(numbers)), self.rows, strict=True):
+            yield Entry(number, number, Fate.USED, self.node, at, row[1:], 0, None, "")
 
 
 class Fault(StrEnum):
@@ -78,7 +99,7 @@ class Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Accounting:
-    """One range; `entries` once, then the sums and faults are known."""
+    """One range; `pieces` or `entries` once, then the sums and faults are known."""
 
     first: int
     following: int
@@ -98,20 +119,20 @@ class Accounting:
     def adds_up(self) -> bool:
         return sum(self.sums.values()) == self.total
 
-    def entries(
+    def pieces(
         self,
         spans: Iterable[Span],
         record: Record,
         rows: Iterable[Numbered] | None,
         waiting: Mapping[int, Waiting] | None = None,
         read_key: Callable[[Key], KeyValues] = lambda _key: (),
-    ) -> Iterator[Entry]:
+    ) -> Iterator[Entry | Run]:
         """Each number of the range once, in order. `rows`: None where the table is no longer to be had, so that the
         record alone tells. `waiting`: by number. `read_key`: of a key in the record."""
         walk = _Walk(self, iter(spans), record, waiting or {}, read_key, table_tells=rows is not None)
-        for entry in _joined(walk.entries(rows or ())):
-            self.sums[entry.fate] += entry.highest - entry.lowest + 1
-            yield entry
+        for piece in _joined(walk.pieces(rows or ())):
+            self.sums[Fate.USED if isinstance(piece, Run) else piece.fate] += piece.highest - piece.lowest + 1
+            yield piece
 
     def fault(self, kind: Fault, number: int, count: int = 1) -> None:
         self.fault_counts[kind] = self.fault_counts.get(kind, 0) + count
@@ -120,17 +141,25 @@ class Accounting:
             named.append(number)
 
 
-def _joined(entries: Iterable[Entry]) -> Iterator[Entry]:
+def singly(pieces: Iterable[Entry | Run]) -> Iterator[Entry]:
+    for piece in pieces:
+        if isinstance(piece, Run):
+            yield from piece.each()
+        else:
+            yield piece
+
+
+def _joined(pieces: Iterable[Entry | Run]) -> Iterator[Entry | Run]:
     """Neighbours that are not used are one, where nothing tells them apart."""
     last: Entry | None = None
-    for entry in entries:
+    for entry in pieces:
         if last is not None:
-            if _alike(last, entry):
+            if not isinstance(entry, Run) and _alike(last, entry):
                 last = last._replace(highest=entry.highest)
                 continue
             yield last
             last = None
-        if entry.fate in _SINGLE:
+        if isinstance(entry, Run) or entry.fate in _SINGLE:
             yield entry
         else:
             last = entry
@@ -148,6 +177,29 @@ def _alike(last: Entry, entry: Entry) -> bool:
     return same and last.highest + 1 == entry.lowest and (entry.fate in _WHENEVER or entry.at == last.at)
 
 
+@dataclass(slots=True)
+class _Window:
+    """A stretch of what is known, in order of the numbers; whoever takes a part of it takes it away."""
+
+    rows: Numbered
+    numbers: list[int]
+    """Of the rows."""
+    others: list[int]
+    """Of which the record tells more than that they were drawn."""
+
+    def below(self, number: int) -> _Window:
+        """Takes what is below this number."""
+        rows, others = bisect_left(self.numbers, number), bisect_left(self.others, number)
+        taken = _Window(self.rows[:rows], self.numbers[:rows], self.others[:others])
+        self.rows, self.numbers, self.others = self.rows[rows:], self.numbers[rows:], self.others[others:]
+        return taken
+
+
+def _expected(span: Span, node: int) -> bool:
+    """The ledger has it that a number of the span was drawn by this node."""
+    return span.state not in _CLASHES and (not span.serial or span.holder == node)
+
+
 class _Walk:
     """Goes up the numbers once."""
 
@@ -162,7 +214,7 @@ class _Walk:
         table_tells: bool,
     ) -> None:
         self._of, self._record, self._waiting, self._read_key = accounting, record, waiting, read_key
-        self._waits = sorted(waiting)
+        self._waits = deque(sorted(waiting))
         self._table_tells = table_tells
         self._next = accounting.first
         """The next number to be told of."""
@@ -171,7 +223,7 @@ class _Walk:
         self._spans = spans
         self._span: Span | None = None
 
-    def entries(self, rows: Iterable[Numbered]) -> Iterator[Entry]:
+    def pieces(self, rows: Iterable[Numbered]) -> Iterator[Entry | Run]:
         for bound, some in self._record.windows(rows):
             yield from self._window(bound, some)
         yield from self._gap(self._of.following - 1)
@@ -179,32 +231,72 @@ class _Walk:
             if span.highest >= self._of.following:
                 self._of.fault(Fault.IN_TWO_SPANS, max(span.lowest, self._of.following))
 
-    def _window(self, bound: int | None, rows: Numbered) -> Iterator[Entry]:
+    # --- many numbers ------------------------------------------------------------------------------------------------
+
+    def _window(self, bound: int | None, rows: Numbered) -> Iterator[Entry | Run]:
         """All that is known up to `bound` (None: to the end)."""
+        known = self._record.numbers(bound)
+        while self._waits and (bound is None or self._waits[0] <= bound):
+            known.add(self._waits.popleft())
+        window = _Window(rows, [row[0] for row in rows], sorted(known))
+        for span in self._record.plain(bound):
+            yield from self._singles(window.below(span.lowest))
+            yield from self._plain(span, window.below(span.highest + 1))
+        yield from self._singles(window)
+
+    def _plain(self, span: Plain, window: _Window) -> Iterator[Entry | Run]:
+        """Numbers that were drawn once; those of which more is known stand between runs of others."""
+        low = span.lowest
+        for stop in [*window.others, span.highest + 1]:
+            if low < stop:
+                yield from self._stretch(span.part(low, stop - 1), window.below(stop))
+            if stop <= span.highest:
+                self._record.expand(span.part(stop, stop))
+                yield from self._singles(window.below(stop + 1))
+            low = stop + 1
+
+    def _stretch(self, span: Plain, window: _Window) -> Iterator[Entry | Run]:
+        """Of these nothing else is known; each should stand in one row."""
+        first, last = span.lowest, span.highest
+        inside = self._of.first <= first and last < self._of.following
+        if inside and window.numbers == list(range(first, last + 1)):
+            while first <= last:
+                if first > self._next or self._span is None or first > self._span.highest:
+                    yield from self._gap(first - 1)
+                ledger = self._span
+                if ledger is None or ledger.lowest > first or not _expected(ledger, span.node):
+                    break
+                end = min(last, ledger.highest)
+                some = window.below(end + 1)
+                yield Run(first, end, span.node, span.part(first, end).times, some.rows)
+                self._next, self._last, first = end + 1, end, end + 1
+            if first > last:
+                return
+        self._record.expand(span.part(first, last))
+        window.others = list(range(first, last + 1))
+        yield from self._singles(window)
+
+    def _singles(self, window: _Window) -> Iterator[Entry]:
         keys: dict[int, KeyValues] = {}
-        for number, key in rows:
+        for row in window.rows:
+            number = row[0]
             if number == self._last:
                 self._of.fault(Fault.IN_TWO_ROWS, number)
             else:
-                keys[number] = key
+                keys[number] = row[1:]
             self._last = number
-        known = self._record.numbers(bound)
-        known.update(keys)
-        while self._waits and (bound is None or self._waits[0] <= bound):
-            known.add(self._waits.pop(0))
+        if not keys and not window.others:
+            return
         first, following, drawn, ended = self._of.first, self._of.following, self._record.drawn, self._record.ended
-        waiting, none, one = self._waiting, None, self._one
-        for number in sorted(known):
+        for number in sorted(keys.keys() | set(window.others)) if window.others else keys:
             if first <= number < following:
-                if number > self._next or self._span is none or number > self._span.highest:
+                if number > self._next or self._span is None or number > self._span.highest:
                     yield from self._gap(number - 1)
-                found = one(number, keys.get(number), drawn.pop(number, none), ended.pop(number, none), waiting)
-                if found is not None:
-                    yield found
-                    self._next = number + 1
+                yield self._one(number, keys.get(number), drawn.pop(number, None), ended.pop(number, None))
+                self._next = number + 1
             else:
-                drawn.pop(number, none)
-                ended.pop(number, none)
+                drawn.pop(number, None)
+                ended.pop(number, None)
                 if number in keys:
                     self._outside(number)
 
@@ -222,9 +314,8 @@ class _Walk:
         key: KeyValues | None,
         drawn: Drawn | None,
         ended: Ended | None,
-        waiting: Mapping[int, Waiting],
-    ) -> Entry | None:
-        """A number that something is known of besides the ledger; None: nothing but that it is as the ledger says."""
+    ) -> Entry:
+        """A number that something is known of besides the ledger."""
         span = self._span
         if span is None or not span.lowest <= number <= span.highest:
             self._of.fault(Fault.IN_NO_SPAN, number)
@@ -236,8 +327,8 @@ class _Walk:
             reason = self._record.remark(drawn, holder)
         elif key is not None:
             reason = "when it was drawn is not on record"
-        if key is None and number in waiting:
-            waits = waiting[number]
+        if key is None and number in self._waiting:
+            waits = self._waiting[number]
             node, key = waits.node if node is None else node, waits.key
             reason, at = "its row waits in the host's quarantine", at or waits.at
         elif key is None and not self._table_tells and drawn is not None and (ended is None or drawn.last > ended.id):

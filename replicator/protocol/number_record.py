@@ -55,6 +55,23 @@ class Drawn(NamedTuple):
     """Number of the last time in the record."""
 
 
+class Plain(NamedTuple):
+    """Numbers in a row that one node drew, each for the first and only time as far as the record tells."""
+
+    lowest: int
+    highest: int
+    id: int
+    node: int
+    times: list[int]
+    """A single one stands for all."""
+
+    def part(self, lowest: int, highest: int) -> Plain:
+        times = self.times
+        if len(times) > 1:
+            times = times[lowest - self.lowest : highest - self.lowest + 1]
+        return self._replace(lowest=lowest, highest=highest, times=times)
+
+
 class Ended(NamedTuple):
     """How its row went, the last time."""
 
@@ -80,6 +97,8 @@ class Record:
         """By number; whoever has told of one takes it away, here and in `ended`."""
         self.ended: dict[int, Ended] = {}
         self._pages, self._name_of = iter(pages), name_of
+        self._plain: deque[Plain] = deque()
+        self._in_plain, self._reached = 0, -(2**63)
         self._ledger: deque[Happening] = deque()
         self._under_way: list[Happening] = []
         self._bound: int | None = -(2**63)
@@ -108,7 +127,7 @@ class Record:
 
     def _read(self, target: int | None, told: int) -> None:
         while self._bound is not None and (target is None or self._bound < target):
-            if self._bound > told and len(self.drawn) + len(self.ended) + len(self._ledger) >= MOST:
+            if self._bound > told and self._at_hand() >= MOST:
                 return
             page = next(self._pages, None)
             if page is None:
@@ -118,6 +137,9 @@ class Record:
                 self._take(happening)
             self._bound = page[-1].lowest - 1
 
+    def _at_hand(self) -> int:
+        return len(self.drawn) + self._in_plain + len(self.ended) + len(self._ledger)
+
     def _take(self, happening: Happening) -> None:
         kind = happening.kind
         if happening.detail is None:
@@ -126,7 +148,7 @@ class Record:
         times, keys = read_detail(happening.detail)
         numbers = range(happening.lowest, happening.highest + 1)
         if kind in _RANKS:
-            self._begun(happening, _RANKS[kind], zip(numbers, times_of(times, len(numbers)), strict=True))
+            self._drew(Plain(happening.lowest, happening.highest, happening.id, happening.holder, times), _RANKS[kind])
         if kind == UseKind.VOIDED:
             what = "its row got another number" if happening.reason == CHANGED else "its row was deleted"
             for number, at, key in zip(numbers, times_of(times, len(numbers)), keys, strict=True):
@@ -136,9 +158,24 @@ class Record:
             for number, key in zip(numbers, keys, strict=True):
                 self._gone(number, Ended(happening.id, happening.at, 0, key, what))
 
-    def _begun(self, happening: Happening, rank: int, numbers: Iterable[tuple[int, int]]) -> None:
-        drawn, id_, node = self.drawn, happening.id, happening.holder
-        for number, at in numbers:
+    def _drew(self, span: Plain, rank: int) -> None:
+        """Spans come in the order of their lowest numbers. Those that overlap are looked at number by number."""
+        if not rank and span.lowest > self._reached:
+            self._plain.append(span)
+            self._in_plain += span.highest - span.lowest + 1
+        else:
+            while self._plain and self._plain[-1].highest >= span.lowest:
+                other = self._plain.pop()
+                self._in_plain -= other.highest - other.lowest + 1
+                self.expand(other)
+            self.expand(span, rank)
+        self._reached = max(self._reached, span.highest)
+
+    def expand(self, span: Plain, rank: int = 0) -> None:
+        """Put it down number by number, in `drawn`."""
+        drawn, id_, node = self.drawn, span.id, span.node
+        numbers = range(span.lowest, span.highest + 1)
+        for number, at in zip(numbers, times_of(span.times, len(numbers)), strict=True):
             known = drawn.get(number)
             new = _drawn(Drawn, (rank, id_, node, at, id_))
             if known is None:
@@ -153,8 +190,20 @@ class Record:
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
+    def plain(self, bound: int | None) -> list[Plain]:
+        """Takes away those up to the bound."""
+        found: list[Plain] = []
+        while self._plain and (bound is None or self._plain[0].lowest <= bound):
+            each = self._plain.popleft()
+            if bound is not None and each.highest > bound:
+                self._plain.appendleft(each.part(bound + 1, each.highest))
+                each = each.part(each.lowest, bound)
+            self._in_plain -= each.highest - each.lowest + 1
+            found.append(each)
+        return found
+
     def numbers(self, bound: int | None) -> set[int]:
-        """Those at hand up to the bound."""
+        """Those at hand up to the bound that are not plain."""
         if bound is None:
             return {*self.drawn, *self.ended}
         return {number for known in (self.drawn, self.ended) for number in known if number <= bound}

@@ -32,6 +32,7 @@ TINY = Size(
     pgbench_seconds=1,
     purged_groups=2_000,
     conflicts=20,
+    audited_numbers=60,
 )
 
 
@@ -92,6 +93,12 @@ def test_an_application_is_timed_while_runs_go_on():
     figures = measured("waiting")
     assert len(figures) == 5
     assert {figure.limit for figure in figures.values()} == {500}
+    assert all(figure.ours > 0 for figure in figures.values())
+
+
+def test_an_audit_is_measured_with_its_memory():
+    figures = measured("audit")
+    assert [figure.limit for figure in figures.values()] == [10, 200] * 3
     assert all(figure.ours > 0 for figure in figures.values())
 
 

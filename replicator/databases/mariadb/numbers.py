@@ -100,7 +100,7 @@ def rows(raw: Driver, standing: Standing, known: NumberRange) -> Iterator[list[N
     with raw.cursor(pymysql.cursors.SSCursor) as cursor:
         cursor.execute(sql)
         while page := cursor.fetchmany(NUMBERED_ROWS):
-            yield list(zip([row[0] for row in page], carrier.read([row[1:] for row in page]), strict=True))
+            yield [(row[0], *key) for row, key in zip(page, carrier.read([row[1:] for row in page]), strict=True)]
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

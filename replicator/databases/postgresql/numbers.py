@@ -97,7 +97,7 @@ def rows(raw: Driver, here: Here, known: NumberRange) -> Iterator[list[NumberedR
     with raw.cursor(name="replicator_numbers") as cursor:
         cursor.execute(sql.encode())
         while page := cursor.fetchmany(NUMBERED_ROWS):
-            yield list(zip([row[0] for row in page], read([row[1:] for row in page]), strict=True))
+            yield [(row[0], *key) for row, key in zip(page, read([row[1:] for row in page]), strict=True)]
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

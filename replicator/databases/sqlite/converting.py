@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from itertools import groupby
 from math import nan
 from operator import itemgetter
-from typing import Any
 
 from replicator.databases.base import Change
 from replicator.databases.portable import takes_numbers, with_dashes, without_dashes
@@ -149,9 +148,9 @@ class Rows:
     def write_images(self, raw: sqlite3.Connection, images: Sequence[Image]) -> None:
         apply.write_images(raw, self.table, images)
 
-    def keyed(self, rows: Sequence[Row]) -> list[tuple[Any, Row]]:
-        """Rows of something and the key's values as pairs, with a portable key."""
-        return [(row[0], row[1:]) for row in rows]
+    def keyed(self, rows: list[Row]) -> list[Row]:
+        """Rows of something and, behind it, the key's values: with a portable key."""
+        return rows
 
     def delete_keys(self, raw: sqlite3.Connection, keys: Collection[Key]) -> None:
         apply.delete_keys(raw, self.table, keys)
@@ -203,8 +202,8 @@ class ConvertedRows(Rows):
     def _portable_key(self, key: Key) -> Key:
         return pack_key(self._converted(unpack_key(key), self._key, self._to_portable))
 
-    def keyed(self, rows: Sequence[Row]) -> list[tuple[Any, Row]]:
-        return [(row[0], self._converted(row[1:], self._key, self._to_portable)) for row in rows]
+    def keyed(self, rows: list[Row]) -> list[Row]:
+        return [(row[0], *self._converted(row[1:], self._key, self._to_portable)) for row in rows]
 
     def changes(self, changes: list[Change]) -> list[Change]:
         return list(map(self._change, changes))
