@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from tests.simulation import numbered
+from tests.simulation import auditing, numbered
 from tests.simulation.numbered import BILL, NUMBERED, SLIP, Numbered
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def verify(world: World, numbering: Numbering) -> None:
                 world, kind, fate, {n: whose for (table, n), whose in numbering.issued.items() if table == kind.table}
             )
         _equal(world, kind, strict=numbering.strict)
+        auditing.verify(world, numbering, kind, fate)
         for node in world.nodes:
             _two_blocks(world, node, kind)
 
