@@ -7,6 +7,8 @@ as JSON. Commands:
     office SEED     a day at the head office: everything the site's models can do
     branch SEED     a day at a branch: what needs no number that counts up
     dump            all rows of all models, as the ORM gives them, as JSON
+    serve PLACE     stays, as an application's server does: migrates, and then answers each line of its input with one of
+                    its output, both JSON; a number is a portion of work (`django_work.Desk`), null asks for the dump
 """
 
 from __future__ import annotations
@@ -50,8 +52,22 @@ def main(database: str, command: str, *arguments: str) -> None:
         "office": _office,
         "branch": _branch,
         "dump": _dump,
+        "serve": _serve,
     }
     commands[command](*arguments)
+
+
+def _serve(place: str) -> None:
+    from tests.applications.django_work import Desk
+
+    _migrate()
+    desk = Desk(place)
+    for line in sys.stdin:
+        inserts = json.loads(line)
+        if inserts is None:
+            _dump()
+        else:
+            print(json.dumps(desk.work(inserts)), flush=True)
 
 
 def _migrate() -> None:
@@ -207,7 +223,7 @@ def _dump() -> None:
     from django.apps import apps
 
     models = sorted(apps.get_models(include_auto_created=True), key=lambda model: model._meta.db_table)
-    print(json.dumps({model._meta.db_table: _rows(model) for model in models}, ensure_ascii=False))
+    print(json.dumps({model._meta.db_table: _rows(model) for model in models}, ensure_ascii=False), flush=True)
 
 
 def _rows(model: Any) -> list[list[str]]:

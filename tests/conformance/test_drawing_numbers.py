@@ -279,6 +279,21 @@ def test_keys_leapfrog_to_a_block_above_what_has_come(keys: Numbered) -> None:
     keys.refused("INSERT INTO orders VALUES (6000, 'x')", "the key is of no block of this place")
 
 
+@pytest.mark.parametrize("elsewhere", [1005, 50_000])
+def test_keys_from_elsewhere_move_no_sequence_out_of_its_block(keys: Numbered, elsewhere: int) -> None:
+    """Where it does not count on from the highest key anyway. Not when it was never used either."""
+    database, table = keys.place.database, keys.table
+    if database.name != "postgresql":
+        pytest.skip("it counts on from the highest key")
+    keys.give((1000, 1002))
+    count_from(keys, 1000)
+    for number in (elsewhere, elsewhere + 1):
+        with database.transaction() as connection, database.replaying(connection, [table]):
+            database.write_images(connection, table, [(number, "from elsewhere")])
+        keys.place.make("INSERT INTO orders (note) VALUES ('x')")
+    assert [key for key, _ in keys.all()] == [1000, 1001, elsewhere, elsewhere + 1]
+
+
 def test_a_key_from_elsewhere_may_be_put_again(keys: Numbered) -> None:
     keys.give((1, 9))
     database, table = keys.place.database, keys.table

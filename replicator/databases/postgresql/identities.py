@@ -2,7 +2,8 @@
 
 A row that comes brings its number along and no sequence knows of it: the application's next insert would be refused, as
 its number is taken. So the sequence is moved on past numbers that come, as SQLite and MariaDB count on by themselves;
-but not past one that lies far ahead, which is another place's own range.
+but not past one that lies far ahead, which is another place's own range. Keys that are drawn from blocks stay in them:
+no other place has numbers of these, and how far they are is nobody else's business (numbers).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from replicator.databases.postgresql.here import Here
+from replicator.databases.postgresql.numbers import PREFIX
 from replicator.databases.postgresql.statements import Driver, execute, fetch
 from replicator.types import Image, TypeKind
 
@@ -21,6 +23,8 @@ _SEQUENCE = """
 SELECT s.oid::regclass::text FROM pg_get_serial_sequence(%s, %s) AS named (name)
 JOIN pg_class s ON s.oid = named.name::regclass JOIN pg_sequence q ON q.seqrelid = s.oid
 WHERE q.seqincrement = 1 AND has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE')
+AND NOT EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr)
+  WHERE t.tgrelid = to_regclass(%s) AND starts_with(t.tgname::text, %s) AND a.attname = %s)
 """
 
 
@@ -31,7 +35,7 @@ def pass_over(raw: Driver, here: Here, images: Sequence[Image]) -> None:
     if len(definition.primary_key) != 1 or key.type.kind is not TypeKind.INTEGER:
         return
     if here.sequence is None:
-        found = fetch(raw, _SEQUENCE, (here.place, key.name))
+        found = fetch(raw, _SEQUENCE, (here.place, key.name, here.place, PREFIX, key.name))
         here.sequence = found[0][0] if found else ""
     if not here.sequence:
         return
