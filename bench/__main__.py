@@ -27,6 +27,7 @@ from bench import (
     mails,
     memory,
     mixed,
+    numbers,
     pgbench,
     purging,
     servers,
@@ -37,7 +38,7 @@ from bench.measuring import QUICK, Figure, Size
 
 NAMES = (
     "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
-    "comparing", "conflicts", "servers", "mixed", "logical", "pgbench", "audit",
+    "comparing", "conflicts", "servers", "numbers", "mixed", "logical", "pgbench", "audit",
 )  # fmt: skip
 SUBJECTS = {
     "capture": capture,
@@ -51,6 +52,7 @@ SUBJECTS = {
     "comparing": comparing,
     "conflicts": conflicts,
     "servers": servers,
+    "numbers": numbers,
     "mixed": mixed,
     "logical": logical,
     "pgbench": pgbench,

@@ -7,8 +7,8 @@ as JSON. Commands:
     office SEED     a day at the head office: everything the site's models can do
     branch SEED     a day at a branch: what needs no number that counts up
     dump            all rows of all models, as the ORM gives them, as JSON
-    serve PLACE     stays, as an application's server does: migrates, and then answers each line of its input with one of
-                    its output, both JSON; a number is a portion of work (`django_work.Desk`), null asks for the dump
+    serve PLACE     stays, as an application's server does: migrates, and then answers each line of its input with one
+                    of its output, both JSON; a number is a portion of work (`django_work.Desk`), null asks for the dump
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A place's work at Django's site, a portion at a time, with a record of the keys that were drawn and of those deleted.
 
-The keys are the database's, as the ORM finds them: `save`, `bulk_create`, rows between two tables, transactions that are
-given up as a whole or to a savepoint. Only what is committed stands in the record.
+The keys are the database's, as the ORM finds them: `save`, `bulk_create`, rows between two tables, transactions that
+are given up as a whole or to a savepoint. Only what is committed stands in the record.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Desk:
         from django.db import transaction
 
         self.drawn, self.deleted, self.fresh = defaultdict(list), defaultdict(list), []
-        deeds = [_user, _user, _group, _page, _redirects, _log, _log, _entries, _undone, _edit, _edit_all, _forget]
+        deeds = [_user, _user, _group, _redirects, _log, _log, _entries, _undone, _edit, _edit_all, _forget]
         while sum(map(len, self.drawn.values())) < inserts:
             with transaction.atomic():
                 self.dice.choice(deeds)(self)
@@ -84,15 +84,6 @@ def _group(desk: Desk) -> None:
     group.save()
     group.permissions.set(desk.dice.sample(list(Permission.objects.order_by("id")), 2))
     desk.note(group, *Group.permissions.through.objects.filter(group=group))
-
-
-def _page(desk: Desk) -> None:
-    from django.contrib.flatpages.models import FlatPage
-    from django.contrib.sites.models import Site
-
-    page = FlatPage.objects.create(url=f"/{desk.name()}/", title="Grüße")
-    page.sites.add(*Site.objects.all())
-    desk.note(page, *FlatPage.sites.through.objects.filter(flatpage=page))
 
 
 def _redirects(desk: Desk) -> None:

@@ -31,8 +31,6 @@ COUNTED = (
     "auth_user",
     "auth_user_groups",
     "django_admin_log",
-    "django_flatpage",
-    "django_flatpage_sites",
     "django_redirect",
 )
 """Tables whose keys the site draws in its daily work; those of the others are its migrations'."""
@@ -147,26 +145,26 @@ def _set_up(office: Place, *stations: Place) -> None:
 
 
 def _live(applications: list[Application]) -> None:
-    """The places mail twice a day, in the middle of it and in the evening, if they do; on the week's own clock."""
+    """The places mail at noon and in the evening, if they do at all; on the week's own clock."""
     clock = Clock()
     office, *stations = (application.place for application in applications)
 
     def mail(hour: int, day: int) -> None:
         clock.set(clock.monday + timedelta(days=day, hours=hour))
-        for place in (*stations, office, *stations):
+        for place in (*stations, office) if hour == 12 else (*stations, office, *stations):
             if day not in AWAY[place.name]:
                 runtime = Runtime(now=clock)
                 with open_node(Home(place.home, Files(runtime)), runtime) as node:
                     run_session(node)
 
-    for hour in (8, 9, 10):
+    for hour in (8, 9):
         mail(hour, -1)
     for day, portions in PORTIONS.items():
         for part, inserts in enumerate(portions):
             for application in applications:
                 application.work(inserts)
             mail(12 + 6 * part, day)
-    for hour in (20, 21, 22, 23):
+    for hour in (20, 21, 22):
         mail(hour, 6)
 
 

@@ -135,6 +135,12 @@ def test_conflicts_are_measured_against_the_same_runs_without(one_server_each: N
     assert all(figure.ratio for figure in figures.values())
 
 
+def test_a_number_that_is_filled_in_is_measured_against_one_that_is_given(one_server_each: None):
+    figures = measured("numbers")
+    assert [figure.limit for figure in figures.values()] == [2] * 6
+    assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
+
+
 def test_servers_are_measured_against_the_same_work_done_bare(one_server_each: None):
     figures = measured("servers", "mixed", "logical", "pgbench")
     limits = [(figure.limit, figure.is_least) for figure in figures.values() if figure.limit]
