@@ -1,7 +1,8 @@
 """The invoicing application at one place. It knows nothing of the replicator: plain SQL, a transaction for each deed.
 
-Each place draws its keys and numbers from a stretch of its own, and looks after customers of its own, so that what two
-places write comes into one another's way only where the story wants it to.
+Each place draws its keys from a stretch of its own, and looks after customers of its own, so that what two places
+write comes into one another's way only where the story wants it to. The numbers of customers and invoices it leaves
+empty: the database fills them in.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ NEW_NAMES = 5_000
 """Number of the first customer name that is free for the day's work, see `customer_name`."""
 
 PLACES = 3
+
+EMPTY = ""
+"""A number that is still to be drawn."""
 
 
 @dataclass
@@ -58,7 +62,7 @@ class Application:
         with self._transaction():
             id_ = self._next_id("customers")
             chosen = name or customer_name(NEW_NAMES * (self.place + 1) + id_ % STRETCH)
-            values = (id_, self._number("C", id_), chosen, *customer_values(self.random), self.today.isoformat(), None)
+            values = (id_, EMPTY, chosen, *customer_values(self.random), self.today.isoformat(), None)
             self._insert("customers", values)
         return id_
 
@@ -111,7 +115,7 @@ class Application:
             invoice = self._next_id("invoices")
             due = (self.today + timedelta(days=14)).isoformat()
             dates = (self.today.isoformat(), due)
-            values = (invoice, self._number("I", invoice), order, *dates, round(net, 2), round(net * TAX, 2), None)
+            values = (invoice, EMPTY, order, *dates, round(net, 2), round(net * TAX, 2), None)
             self._insert("invoices", values)
             self.connection.execute("UPDATE orders SET state = 'invoiced' WHERE id = ?", (order,))
 

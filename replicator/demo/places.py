@@ -12,9 +12,11 @@ from random import Random
 from replicator.demo import company
 from replicator.demo.application import Application
 from replicator.engine.session import Summary
-from replicator.operations import node_setup, rules_admin, stations, table_admin
+from replicator.operations import node_setup, numbers_admin, rules_admin, stations, table_admin
+from replicator.operations.numbers_admin import Wish
 from replicator.operations.opening import open_node
 from replicator.operations.running import Runs
+from replicator.protocol.numbers import Empty, Form
 from replicator.runtime import Runtime
 from replicator.store.files import Files
 from replicator.store.home import Home
@@ -37,6 +39,21 @@ RULES: dict[str, tuple[tuple[str, Kinds, Kinds], ...]] = {
 
 NOT_AT = {LAPTOP: ("invoices",)}
 """Tables that a place gets nothing of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How a table's numbers are drawn."""
+
+    form: Form
+    block: int
+
+
+NUMBERED = {
+    "customers": Numbering(Form.parse("C-{n:06}"), 10),
+    "invoices": Numbering(Form.parse("I-{n:06}"), 20),
+}
+"""Tables whose numbers the database fills in, at all places that have the table."""
 
 
 class Clock:
@@ -148,6 +165,11 @@ class Company:
                 stations.add_station(node, place.name, place.address, out=invitation)
                 for what, to_remote, to_host in RULES[place.name]:
                     rules_admin.set_rule(node, place.name, what, to_remote=to_remote, to_host=to_host)
+            for place in self.places:
+                for table, numbering in NUMBERED.items():
+                    if table not in NOT_AT.get(place.name, ()):
+                        wish = Wish(numbering.block, fill=Empty.TEXT, form=numbering.form)
+                        numbers_admin.set_numbers(node, place.name, table, "number", wish)
         for place in self.places[1:]:
             node_setup.remote_init(
                 place.home,

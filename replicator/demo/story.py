@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 
-from replicator.demo import proof, work
+from replicator.demo import numbering, proof, work
 from replicator.demo.company import NAME, TABLES
+from replicator.demo.numbering import Drawn
 from replicator.demo.places import AREAS, HEAD_OFFICE, KOELN, LAPTOP, NOT_AT, Company, Place, double, lose
 from replicator.demo.post import Post
 from replicator.demo.proof import TableProof
@@ -46,6 +47,8 @@ class Story:
     before: dict[str, int] = field(default_factory=dict)
     """Rows in the morning, by table."""
     worked: Worked = field(default_factory=Worked)
+    drawn: list[Drawn] = field(default_factory=list)
+    """Numbers, by table and place."""
     holds: bool = False
 
     def __post_init__(self) -> None:
@@ -62,6 +65,7 @@ class Story:
         yield self._evening()
         yield self._morning()
         yield self._conflicts()
+        yield self._numbers()
         yield self._proof()
 
     # --- scenes ---------------------------------------------------------------------------------------------------
@@ -89,7 +93,8 @@ class Story:
             (
                 f"{NAME} has a head office in Hamburg, a branch in Köln and a laptop on the road: three SQLite "
                 f"databases, three mailboxes (folders here), one invoicing application that knows of none of this. "
-                f"The head office said what its stations get:",
+                f"The head office said what its stations get, and that customers and invoices get their numbers from "
+                f"blocks that it grants:",
                 grid,
                 f"Two invitations made the stations; their empty databases came by mail: "
                 f"{sum(each.applied.rows for each in initial):,} rows in {mails / 1000:,.0f} kB.",
@@ -178,10 +183,14 @@ class Story:
         )
         return Scene("", "Conflicts: decided once, the same everywhere, on record", (told, grid))
 
+    def _numbers(self) -> Scene:
+        self.drawn = numbering.drawn(self.company, self.before)
+        return numbering.scene(self.drawn)
+
     def _proof(self) -> Scene:
         tables = proof.prove(self.company.places, self.before, self.worked.new, self.worked.deleted)
         texts, leaked = self.post.leaks()
-        self.holds = all(table.holds for table in tables) and not leaked
+        self.holds = all(table.holds for table in tables) and numbering.holds(self.drawn) and not leaked
         places = [place.name for place in self.company.places]
         grid = Grid(
             (

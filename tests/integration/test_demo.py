@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from replicator.cli import main
-from replicator.demo import proof
+from replicator.demo import numbering, proof
 from replicator.demo.company import TABLES, customer_name
+from replicator.demo.numbering import Drawn
 from replicator.demo.proof import Content, TableProof
 from replicator.demo.story import Story
 from replicator.demo.telling import NOTHING, Cell, Grid, Scene, Toned
+from replicator.protocol.numbers import Block
 from replicator.runtime import Runtime
 
 
@@ -30,6 +32,7 @@ def test_the_day_ends_with_equal_databases(tmp_path: Path, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert err == ""
     assert re.search(r"Equal: 1[0-9],[0-9]{3} rows in 6 tables", out)
+    assert "63 numbers, none twice, and none outside the blocks" in out
     assert "none can be read in them" in " ".join(out.split())
     assert "\x1b" not in out, "no colours when piped"
     assert max(len(line) for line in out.splitlines() if str(folder) not in line) <= 100
@@ -65,7 +68,7 @@ def test_a_difference_is_noticed(tmp_path: Path) -> None:
     runs: dict[str, tuple[Cell, ...]] = {}
     for scene in scenes:
         runs |= {str(row[0]): row for part in scene.parts if isinstance(part, Grid) for row in part.rows}
-        if scene.title.startswith("Conflicts"):
+        if scene.title.startswith("Numbers"):
             break
     # What the story says of its runs is what happened: columns are time, place, in, applied, own, out, bytes.
     assert runs["18:30"][2] == "1", "the laptop's mail is lost"
@@ -78,6 +81,17 @@ def test_a_difference_is_noticed(tmp_path: Path) -> None:
         connection.execute("UPDATE articles SET price = price + 0.01 WHERE id = 17")
     assert verdict(next(scenes)).startswith("NOT equal: articles")
     assert not story.holds
+
+
+def test_a_number_that_comes_twice_or_of_no_own_block_is_noticed() -> None:
+    blocks = [Block(1, 10, 1)]
+    good = [Drawn("invoices", "Hamburg", blocks, [1, 2]), Drawn("invoices", "Köln", [Block(11, 20, 2)], [11])]
+    assert numbering.holds(good)
+    assert verdict(numbering.scene(good)).startswith("3 numbers, none twice")
+    for bad in ([2], [21], [0]):
+        found = [*good, Drawn("invoices", "laptop", [Block(2, 9, 3)], bad)]
+        assert not numbering.holds(found)
+        assert verdict(numbering.scene(found)).startswith("NOT so: I-0000")
 
 
 def test_a_difference_ends_with_1(

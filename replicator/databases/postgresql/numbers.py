@@ -33,6 +33,8 @@ PREFIX = "!replicator_number_"
 """Of the triggers' names: the first of all BEFORE triggers, so that the application's own see the number."""
 
 _SILENT = "replicator.unnumbered"
+_PLACE = "replicator.block"
+"""With the range's number: where the row stands that the transaction has last drawn from."""
 
 _STANDING = """
 SELECT t.tgname::text, p.prosrc, t.tgenabled::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
@@ -142,7 +144,7 @@ def _body(raw: Driver, schemas: Schemas, table: Table, known: NumberRange) -> st
     empty = empty_condition(known, new)
     filled = _fill(schemas, table, known) if known.way is Way.FILLED else "    RETURN NEW;\n"
     return (
-        "\nDECLARE\n  number bigint;\n  stock bigint;\n  standing record;\nBEGIN\n"
+        "\nDECLARE\n  number bigint;\n  stock bigint;\n  place tid;\n  standing record;\nBEGIN\n"
         f"  IF pg_catalog.current_setting('{_SILENT}', true) = 'on' THEN RETURN NEW; END IF;\n"
         f"  IF TG_OP = 'UPDATE' THEN\n    IF {new} IS NOT DISTINCT FROM {old} OR {empty} THEN RETURN NEW; END IF;\n"
         f"  ELSIF {empty} THEN\n{filled}"
@@ -159,15 +161,21 @@ def _fill(schemas: Schemas, table: Table, known: NumberRange) -> str:
     said, own = Sentences.of(table, known), schemas.own(STOCK)
     column = quoted(known.column)
     in_hand = f"range_id = {known.id} AND state = 0"
+    drawn = "next_number = next_number + 1, state = (next_number = highest)::int"
     value = _text(known, "number") if is_text(table, known) else "number"
     return (
         # INSERT … ON CONFLICT of a row that is there must not use up a number.
         f"    SELECT t.{column} AS number INTO standing FROM {_same_row(schemas, table)};\n"
         f"    IF FOUND THEN\n      NEW.{column} := standing.number;\n      RETURN NEW;\n    END IF;\n"
-        "    LOOP\n"
-        f"      UPDATE {own} SET next_number = next_number + 1, state = (next_number = highest)::int\n"
+        # Of a row that one transaction changes often, PostgreSQL finds the last version by way of all before it: so we
+        # remember where it stands. A savepoint that is rolled back takes that back with it.
+        f"    place := nullif(pg_catalog.current_setting('{_PLACE}_{known.id}', true), '')::tid;\n"
+        f"    UPDATE {own} SET {drawn} WHERE ctid = place AND {in_hand}\n"
+        "      RETURNING next_number - 1, ctid INTO number, place;\n"
+        "    WHILE number IS NULL LOOP\n"
+        f"      UPDATE {own} SET {drawn}\n"
         f"        WHERE {in_hand} AND serial = (SELECT serial FROM {own} WHERE {in_hand} ORDER BY serial LIMIT 1)\n"
-        "        RETURNING next_number - 1 INTO number;\n"
+        "        RETURNING next_number - 1, ctid INTO number, place;\n"
         "      EXIT WHEN FOUND;\n"
         f"      PERFORM 1 FROM {own} WHERE {in_hand};\n"
         "      IF NOT FOUND THEN\n"
@@ -176,6 +184,7 @@ def _fill(schemas: Schemas, table: Table, known: NumberRange) -> str:
         f"        {_raise(said.none_left)}\n"
         "      END IF;\n"
         "    END LOOP;\n"
+        f"    PERFORM pg_catalog.set_config('{_PLACE}_{known.id}', place::text, true);\n"
         f"    NEW.{column} := {value};\n    RETURN NEW;\n"
     )
 
