@@ -17,7 +17,7 @@ from replicator.engine.node import Unit
 from replicator.protocol.number_bodies import request_body, return_body
 from replicator.protocol.number_ledger import Ledger
 from replicator.protocol.numbers import Block, Share, Way
-from replicator.store import number_spans, number_uses, numbers
+from replicator.store import number_pace, number_spans, number_uses, numbers
 from replicator.store.numbers import StoredRange
 from replicator.types import Table
 
@@ -48,6 +48,9 @@ def take_request(unit: Unit, peer: int, body: Any) -> None:
     if stored is None or share is None:
         return
     above = asked.above if stored.range.way is Way.KEYS else None
+    if stored.range.way is not Way.KEYS:
+        granted = sum(len(span.block) for span in number_spans.held(unit.connection, asked.range, peer))
+        number_pace.note_drawn(unit.connection, peer, asked.range, unit.now, max(0, granted - asked.left))
     wanted = share.wanted(asked.left)
     blocks = grant(unit, stored, peer, wanted, above)
     if blocks or not wanted:
@@ -102,6 +105,8 @@ def _lose(unit: Unit, number: int, peer: int, kept: list[Block], reason: str) ->
     if ledger.changed:
         number_spans.save_ledger(unit.connection, number, ledger, unit.now)
         unit.granted[number] = ledger.high_water - 1
+        # What it has drawn is counted by what it holds.
+        number_pace.forget_drawn(unit.connection, peer, number)
 
 
 def begin_anew(unit: Unit, peer: int, reason: str) -> None:

@@ -11,7 +11,7 @@ from replicator.engine.node import Unit
 from replicator.protocol.codec_plain import pack
 from replicator.protocol.number_bodies import Grant, NumberRequest, NumberReturn, grant_body
 from replicator.protocol.numbers import NumberRange, Way
-from replicator.store import numbers
+from replicator.store import number_pace, numbers
 from replicator.types import HOST_PEER
 
 
@@ -64,6 +64,8 @@ def ask(unit: Unit) -> None:
         left, above = numbers.left(unit.connection, number), None
         if known.way is Way.KEYS:
             left, above = key_counting.keys_left(unit, known)
+        else:
+            number_pace.note_drawn(unit.connection, HOST_PEER, number, unit.now, numbers.drawn(unit.connection, number))
         if number not in asked and share.wanted(left):
             _say(unit, "req", NumberRequest(number, left, above).plain())
             numbers.set_requested(unit.connection, number)

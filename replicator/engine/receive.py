@@ -28,7 +28,7 @@ from replicator.protocol.envelope import MAGIC
 from replicator.protocol.link import Heard, InboundStream, Placement
 from replicator.protocol.messages import Acknowledgement, Header, PartPlace
 from replicator.protocol.repeating import to_repeat
-from replicator.store import aside, batches, parcels, slices, state
+from replicator.store import aside, batches, number_pace, parcels, slices, state
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
 from replicator.transport import mime
@@ -145,6 +145,8 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         enrolled = enrol(unit, peer, opened)
         if unit.is_host:
             hear_database(unit, peer, opened.header)
+        if unit.now - (peer.heard_at or 0) >= number_pace.ONE_RUN:
+            number_pace.note_contact(unit.connection, peer.id, unit.now)
         peer.heard_at = unit.now
         state.save_peer(unit.connection, peer)
         settle_bounces(unit.connection, peer)

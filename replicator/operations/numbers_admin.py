@@ -134,20 +134,6 @@ def list_numbers(view: View) -> list[RangePart]:
     return found
 
 
-def running_out(view: View) -> list[str]:
-    """A sentence for each range of which this node has no number left."""
-    ranges = numbers.load_ranges(view.connection)
-    empty = [
-        ranges[number]
-        for (peer, number), share in sorted(numbers.load_shares(view.connection).items())
-        if peer == 0 and not share.closed and not numbers.left(view.connection, number)
-    ]
-    return [
-        f"no number of {stored.table_name}.{stored.range.column} is left here: run the replicator, which brings more"
-        for stored in empty
-    ]
-
-
 # --- finding and checking ---------------------------------------------------------------------------------------------
 
 

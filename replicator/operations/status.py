@@ -14,7 +14,7 @@ from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
 from replicator.engine.restarting import RESYNC, waits_for_snapshot
 from replicator.errors import UnknownName
-from replicator.operations.numbers_admin import running_out
+from replicator.operations.number_warnings import running_out
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
 from replicator.store import batches, conflicts, notices, parcels, quarantine, routes, slices, state

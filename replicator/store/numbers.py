@@ -191,6 +191,14 @@ def left(connection: Connection, number: int) -> int:
     return int(row[0] or 0) if row else 0
 
 
+def drawn(connection: Connection, number: int) -> int:
+    """Of all blocks that this node ever had, since ever; not of keys, which the database counts by itself."""
+    row = sql.one(
+        connection, "SELECT sum(next_number - lowest) FROM replicator_number_stock WHERE range_id = ?", (number,)
+    )
+    return int(row[0] or 0) if row else 0
+
+
 def in_hand(connection: Connection) -> list[tuple[int, Block]]:
     """(range, block) of all that this node may draw from or has drawn from."""
     found = sql.rows(

@@ -128,6 +128,8 @@ _OF_A_PEER = (
     "link",
     "rule",
     "number_share",
+    "number_pace",
+    "contact",
     "link_row",
     "seen_group",
     "batch_out",

@@ -32,7 +32,7 @@ class Desk:
         from django.db import transaction
 
         self.drawn, self.deleted, self.fresh = defaultdict(list), defaultdict(list), []
-        deeds = [_user, _user, _group, _redirects, _log, _log, _entries, _undone, _edit, _edit_all, _forget]
+        deeds = [_user, _user, _group, _redirects, _log, _entries, _undone, _edit, _edit_all, _forget]
         while sum(map(len, self.drawn.values())) < inserts:
             with transaction.atomic():
                 self.dice.choice(deeds)(self)
@@ -94,7 +94,7 @@ def _redirects(desk: Desk) -> None:
 
 
 def _log(desk: Desk) -> None:
-    _log_of(desk, desk.dice.randrange(1, 6))
+    _log_of(desk, desk.dice.randrange(1, 4))
 
 
 def _log_of(desk: Desk, count: int) -> None:
@@ -130,7 +130,7 @@ def _undone(desk: Desk) -> None:
     try:
         with transaction.atomic():
             _user(desk)
-            _redirects(desk)
+            _log_of(desk, 1)
             raise _GivenUp
     except _GivenUp:
         pass

@@ -10,6 +10,9 @@ from replicator.protocol.number_ledger import Event, Ledger, Span, State
 from replicator.protocol.number_uses import Use, UseKind, read_detail
 from replicator.protocol.numbers import HIGHEST, Block, Empty, Form, NumberRange, Share, Way
 from replicator.store import number_spans, number_uses, numbers
+
+
+from replicator.store import number_pace, number_spans, numbers
 from replicator.store.numbers import IN_HAND, RETIRED, USED_UP, StockBlock, StoredRange
 
 if TYPE_CHECKING:
@@ -191,3 +194,36 @@ def test_names_of_removed_stations(store: Store) -> None:
         number_uses.keep_name(connection, 3, "Köln-Süd")
     with store.transaction() as connection:
         assert number_uses.names(connection) == {3: "Köln-Süd", 4: "laptop"}
+
+
+def test_the_pace_of_numbers_is_kept_for_two_weeks(store: Store) -> None:
+    hour = number_pace.SPACED
+    with store.transaction() as connection:
+        numbers.insert_range(connection, INVOICES, "invoices", HIGHEST, NOW)
+        assert numbers.drawn(connection, 1) == 0
+        numbers.add_blocks(connection, 1, [(Block(100, 149, 1), 110), (Block(150, 151, 2), 152)])
+        assert numbers.drawn(connection, 1) == 12
+        for at, drawn in ((NOW, 1), (NOW + hour // 2, 2), (NOW + hour, 3), (NOW + 2 * hour, 4)):
+            number_pace.note_drawn(connection, 0, 1, at, drawn)
+        number_pace.note_drawn(connection, 3, 1, NOW, 9)
+    with store.transaction() as connection:
+        assert number_pace.drawn(connection, 0, 1) == [(NOW, 1), (NOW + hour, 3), (NOW + 2 * hour, 4)]
+        number_pace.note_drawn(connection, 0, 1, NOW + number_pace.KEPT + hour, 5)
+        assert [drawn for _, drawn in number_pace.drawn(connection, 0, 1)] == [3, 4, 5]
+        number_pace.forget_drawn(connection, 0, 1)
+        assert number_pace.drawn(connection, 0, 1) == []
+        assert number_pace.drawn(connection, 3, 1) == [(NOW, 9)]
+
+
+def test_the_last_contacts_are_kept(store: Store) -> None:
+    minute = number_pace.ONE_CONTACT
+    with store.transaction() as connection:
+        for step in range(30):
+            number_pace.note_contact(connection, 1, NOW + step * minute)
+        number_pace.note_contact(connection, 1, NOW + 29 * minute + 1)
+        number_pace.note_contact(connection, 2, NOW)
+    with store.transaction() as connection:
+        assert number_pace.contacts(connection, 1) == [NOW + step * minute for step in range(10, 30)]
+        number_pace.note_contact(connection, 1, NOW + 12 * minute)
+        assert number_pace.contacts(connection, 1) == [NOW + step * minute for step in (11, 12)]
+        assert number_pace.contacts(connection, 2) == [NOW]

@@ -19,12 +19,13 @@ from replicator.store.tables.journals import (
     slice_,
     slice_segment,
 )
-from replicator.store.tables.links import batch_in, batch_out, batch_segment, digest, link, part_in, timeline
+from replicator.store.tables.links import batch_in, batch_out, batch_segment, contact, digest, link, part_in, timeline
 from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
 from replicator.store.tables.nodes import node, notice, peer
 from replicator.store.tables.numbers import (
     number_event,
     number_node,
+    number_pace,
     number_range,
     number_share,
     number_span,
@@ -52,6 +53,7 @@ __all__ = [
     "comparison_row",
     "comparison_table",
     "conflict",
+    "contact",
     "content",
     "digest",
     "horizon",
@@ -67,6 +69,7 @@ __all__ = [
     "notice",
     "number_event",
     "number_node",
+    "number_pace",
     "number_range",
     "number_share",
     "number_span",

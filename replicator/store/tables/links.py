@@ -114,3 +114,11 @@ part_in = Table(
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("length", BigInteger, nullable=False),
 )
+
+# When a peer was heard, the last times: how often the two ends hear of each other.
+contact = Table(
+    "replicator_contact",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+)

@@ -89,3 +89,13 @@ number_node = Table(
     Column("peer", Integer, primary_key=True, autoincrement=False),
     Column("name", String(200), nullable=False),
 )
+
+# How many numbers were drawn by when, for the outlook. Peer 0 is the node itself; at the host, as stations say it.
+number_pace = Table(
+    "replicator_number_pace",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("range_id", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("drawn", BigInteger, nullable=False),
+)
