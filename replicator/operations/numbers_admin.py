@@ -138,7 +138,14 @@ def list_numbers(view: View) -> list[RangePart]:
 
 
 def _peer(unit: Unit, station: str) -> int:
-    return 0 if station == unit.state.name else state.find_peer(unit.connection, station).id
+    if station == unit.state.name:
+        return 0
+    try:
+        return state.find_peer(unit.connection, station).id
+    except UnknownName:
+        raise UnknownName(
+            f"there is no station named {station}, and this host is {unit.state.name}; see: replicator station list"
+        ) from None
 
 
 def ranges_of(unit: Unit, table: str, column: str | None) -> list[StoredRange]:
@@ -148,7 +155,8 @@ def ranges_of(unit: Unit, table: str, column: str | None) -> list[StoredRange]:
         if each.table_name == table and column in (None, each.range.column)
     ]
     if not found:
-        raise UnknownName(f"there is no number range of {table}; see: replicator numbers list")
+        name = table if column is None else f"{table}.{column}"
+        raise UnknownName(f"there is no number range of {name}; see: replicator numbers list")
     return found
 
 
@@ -235,6 +243,8 @@ def _new_range(unit: Unit, table: Table, column: str, way: Way, wish: Wish) -> S
     known = NumberRange(number, table.id, column, way, fill, 1, form)
     last = unit.database.highest_number(unit.connection, table, known, -HIGHEST, HIGHEST)
     start = max(1, (last or 0) + 1) if wish.start is None else wish.start
+    if start < 0:
+        raise WrongUse(f"--from {start}: numbers are not negative")
     if last is not None and start <= last:
         raise WrongUse(f"{table.name} has numbers up to {last} already: begin with --from {last + 1} or higher")
     known = NumberRange(number, table.id, column, way, fill, start, form)
@@ -282,10 +292,12 @@ def _share(unit: Unit, stored: StoredRange, old: Share | None, wish: Wish) -> Sh
         table = unit.tables[stored.range.table].definition
         bits = table.columns[table.index_of(stored.range.column)].type.bits
         usual = Share(KEY_BLOCKS.get(bits or 64, 1_000))
-    block = wish.block or (old or usual).block
+    block = (old or usual).block if wish.block is None else wish.block
     refill = (old or usual).refill if wish.refill is None else wish.refill
-    if not 0 < block <= MOST_AT_A_TIME:
+    if wish.block is None and not block:
         raise WrongUse("say how many numbers it gets at a time: --block 50")
+    if not 0 < block <= MOST_AT_A_TIME:
+        raise WrongUse(f"--block {block} is no number of numbers that it could get at a time: write --block 50")
     if not 0 <= refill <= 100:
         raise WrongUse("--refill is a part of a block: 0% to 100%")
     return Share(block, refill)

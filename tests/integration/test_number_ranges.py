@@ -188,6 +188,8 @@ def test_what_can_not_be_is_said_in_one_line(new_place: NewPlace) -> None:
     for words, *options in (
         ("say which column", "--block", "10"),
         ("say how many numbers", "--column", "number"),
+        ("--block 0 is no number", "--column", "number", "--block", "0"),
+        ("not negative", "--column", "number", "--block", "10", "--from", "-5"),
         ("has no column", "--column", "nothing", "--block", "10"),
         ("part of the primary key", "--column", "id", "--block", "10"),
         ("begin with --from 41", "--column", "number", "--block", "10", "--from", "7"),
@@ -200,6 +202,10 @@ def test_what_can_not_be_is_said_in_one_line(new_place: NewPlace) -> None:
         told = office.call("numbers", "set", "koeln", "invoices", *options)
         assert (told.code, words in told.err) == (2, True), told.err
     assert office.done("numbers", "list", "--json").json == []
+    told = office.call("numbers", "set", "host", "invoices", "--column", "number", "--block", "10")
+    assert (told.code, "this host is Zentrale" in told.err) == (2, True), "the host's own name is not known by heart"
+    told = office.call("numbers", "end", "koeln", "invoices", "--column", "note")
+    assert (told.code, "no number range of invoices.note" in told.err) == (2, True)
     exchange(office, station)
     assert station.call("numbers", "set", "koeln", "invoices", "--column", "number", "--block", "10").code == 2
 
