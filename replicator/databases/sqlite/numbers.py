@@ -150,8 +150,8 @@ def _fill(table: Table, known: NumberRange) -> str:
     this = " AND ".join(f"{quoted(name)} IS new.{quoted(name)}" for name in table.definition.primary_key)
     value = _text(known, "next_number") if is_text(table, known) else "next_number"
     return (
-        _refuse(said.halted, f"{none_left} AND {halted}")
-        + _refuse(said.none_left, none_left)
+        f"  SELECT CASE WHEN {halted} THEN RAISE(ABORT, {literal(said.halted)})"
+        f" ELSE RAISE(ABORT, {literal(said.none_left)}) END WHERE {none_left};\n"
         # The trigger on updates takes it out of the block, as it does with what the application gives.
         + f"  UPDATE {quoted(table.name)} SET {quoted(known.column)} = {_first(known, value)} WHERE {this};\n"
     )
@@ -163,8 +163,9 @@ def _taken(table: Table, known: NumberRange, *, inserted: bool) -> str:
     number = _number(table, known, new)
     block = f"range_id = {known.id} AND ({number}) BETWEEN lowest AND highest"
     if known.way is Way.FILLED:
-        ours = f"EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2 AND ({number}) < next_number)"
-        ours += f" OR ifnull(({number}) = {_first(known, 'next_number')}, 0)"
+        # What was just filled in is the next one: found by the index, whatever blocks there were before.
+        ours = f"ifnull(({number}) = {_first(known, 'next_number')}, 0)"
+        ours += f" OR EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2 AND ({number}) < next_number)"
         take = f"serial = {_first(known, 'serial')} AND next_number = ({number})"
     else:
         ours = f"EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2)"
@@ -173,9 +174,11 @@ def _taken(table: Table, known: NumberRange, *, inserted: bool) -> str:
         ours += f" OR {_stood(table, known)}"
     lines = _refuse(Sentences.of(table, known).not_ours, f"NOT ({ours})")
     if known.way is not Way.KEYS:
+        # Two statements, as to set the state writes the index that it is in, whether it changes or not.
         lines += (
-            f"  UPDATE {STOCK} SET next_number = ({number}) + 1, state = (({number}) = highest)\n"
+            f"  UPDATE {STOCK} SET next_number = ({number}) + 1\n"
             f"  WHERE {block} AND {take};\n"
+            f"  UPDATE {STOCK} SET state = 1 WHERE range_id = {known.id} AND state = 0 AND next_number > highest;\n"
         )
     return lines
 
