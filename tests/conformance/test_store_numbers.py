@@ -9,10 +9,7 @@ import pytest
 from replicator.protocol.number_ledger import Event, Ledger, Span, State
 from replicator.protocol.number_uses import Use, UseKind, read_detail
 from replicator.protocol.numbers import HIGHEST, Block, Empty, Form, NumberRange, Share, Way
-from replicator.store import number_spans, number_uses, numbers
-
-
-from replicator.store import number_pace, number_spans, numbers
+from replicator.store import number_pace, number_spans, number_uses, numbers
 from replicator.store.numbers import IN_HAND, RETIRED, USED_UP, StockBlock, StoredRange
 
 if TYPE_CHECKING:
