@@ -73,7 +73,7 @@ def _block(count: int, span: int, gap: int, share: Share) -> int:
     """Enough for what is drawn from one contact to the next but one, with something to spare; two digits that count."""
     more, of = SPARE
     needed = -(-count * 2 * gap * more // (span * of))
-    step = 10 ** max(0, len(str(needed)) - 2)
+    step = int(10 ** max(0, len(str(needed)) - 2))
     return max(share.block, -(-needed // step) * step)
 
 
