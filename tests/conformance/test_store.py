@@ -206,6 +206,7 @@ _MODULES = (
     "journal_reading",
     "migrate",
     "notices",
+    "number_pace",
     "number_spans",
     "numbers",
     "outgoing",
