@@ -208,6 +208,7 @@ _MODULES = (
     "notices",
     "number_pace",
     "number_spans",
+    "number_uses",
     "numbers",
     "outgoing",
     "parcels",

@@ -113,6 +113,7 @@ def test_the_ledger_and_its_events(store: Store) -> None:
         number_spans.save_ledger(connection, 1, ledger, NOW + 1)
         assert ledger.changed == {}
         assert number_spans.held(connection, 1, 3) == [Span(100, 119, State.HELD, 3, 1)]
+        assert (number_spans.top(connection, 1, 3), number_spans.top(connection, 1, 9)) == (119, 0)
         number_spans.note(connection, 1, [Event("voided", 101, 101, 3)], NOW + 2)
     with store.transaction() as connection:
         assert number_spans.spans(connection, 1) == [
