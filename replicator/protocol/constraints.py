@@ -44,9 +44,18 @@ def enforce_constraints(
             continue
         fitted = _fit_unique(state, index, key, result, outcome)
         if fitted is None:
-            return current
+            return None if _is_filled_in(state, index, key, current, context) else current
         result = fitted
     return result
+
+
+def _is_filled_in(state: TableState, index: KeyIndex, key: Key, current: Image | None, context: GroupContext) -> bool:
+    """The group has just made the row and now fills its number in, as SQLite does: refused, none of it stands."""
+    version = state.versions.get(key)
+    if current is None or version is None or not state.numbered.intersection(index.indexes):
+        return False
+    made = version.made and version.position == context.position and version.writer == context.origin
+    return made and is_left(state, key, current, None, context)
 
 
 def _parents_stand(

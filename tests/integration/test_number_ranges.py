@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from replicator.engine import session
+from replicator.errors import Halted
 from replicator.operations.opening import open_node
 from replicator.runtime import Runtime
 from replicator.store import number_spans
@@ -137,8 +139,9 @@ def test_a_restored_station_draws_nothing_of_what_it_held(new_place: NewPlace) -
     assert numbers_of(station) == numbers_of(office) == [40, 61, 62, 63, 81, 82]
 
 
-def test_a_changed_setting_reaches_the_station_without_a_clash(new_place: NewPlace) -> None:
-    office, station = joined(new_place)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_changed_setting_reaches_the_station_without_a_clash(new_place: NewPlace, kind: str) -> None:
+    office, station = joined(new_place, kind)
     set_numbers(office)
     exchange(office, station)
     office.done("numbers", "set", "koeln", "invoices", "--column", "number", "--block", "30", "--refill", "50%")
@@ -160,8 +163,9 @@ def test_a_changed_setting_reaches_the_station_without_a_clash(new_place: NewPla
     assert "have been granted" in told.err
 
 
-def test_a_new_text_is_a_new_range_and_what_is_left_of_the_old_one_comes_back(new_place: NewPlace) -> None:
-    office, station = new_place("sqlite", "office"), new_place("sqlite", "koeln")
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_new_text_is_a_new_range_and_what_is_left_of_the_old_one_comes_back(new_place: NewPlace, kind: str) -> None:
+    office, station = new_place(kind, "office"), new_place(kind, "koeln")
     office.sql("CREATE TABLE invoices (id VARCHAR(20) PRIMARY KEY, number VARCHAR(30), note VARCHAR(50))")
     office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
     office.done("table", "add", "invoices")
@@ -322,3 +326,36 @@ def test_the_ranges_of_a_removed_table_end_everywhere(new_place: NewPlace, kind:
     office.done("numbers", "set", "Zentrale", "invoices", "--column", "number", "--block", "10")
     draw(office, 1, "anew")
     assert office.sql("SELECT number FROM invoices WHERE id = 'anew0'") == [(778,)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_another_sign_of_emptiness_counts_from_the_next_exchange_on(new_place: NewPlace, kind: str) -> None:
+    office, station = joined(new_place, kind)
+    set_numbers(office)
+    exchange(office, station)
+    draw(station, 2, "k")
+    set_numbers(office, "--fill-when", "0", "--refill", "100%")
+    exchange(office, station)
+    station.sql("INSERT INTO invoices VALUES ('nought', 0, 'x')")
+    draw(station, 1, "l")
+    exchange(station, office)
+    assert numbers_of(station) == numbers_of(office) == [40, 61, 62, 63, 64]
+    assert parts(station)["koeln"]["left"] > 20
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_node_that_has_halted_draws_nothing(new_place: NewPlace, kind: str) -> None:
+    """A clone hears that another one goes on under its name: of its blocks the other one draws."""
+    office, station = joined(new_place, kind)
+    set_numbers(office)
+    exchange(office, station)
+    draw(station, 1, "k")
+    runtime = Runtime()
+    with open_node(Home(station.home, Files(runtime)), runtime) as node:
+        node.halt("another computer has its name")
+        with pytest.raises(Halted):
+            session.run(node)
+    with pytest.raises(Exception, match="this node has halted and gives no numbers"):
+        station.sql("INSERT INTO invoices (id) VALUES ('none')")
+    station.sql("UPDATE invoices SET note = 'all else goes on' WHERE id = 'k0'")
+    assert numbers_of(station) == [40, 61]

@@ -70,6 +70,16 @@ def test_a_number_of_a_range_never_gives_way(table: Table, taken: str) -> None:
     assert judged.conflict[2:6] == ("unique-refused", (1, *area, taken), (2, *area, taken), None)
 
 
+def test_a_row_whose_number_is_filled_in_behind_its_insert_is_refused_whole() -> None:
+    place = Place(NULLABLE)
+    place.working[NULLABLE.id].numbered = frozenset({1})
+    place.has(NULLABLE, 1, "RE-1")
+    judged = Judged(place, insert(NULLABLE, 2, None), update(NULLABLE, (2, None), (2, "RE-1"), base=(0, 0)))
+    assert place.rows(NULLABLE) == [(1, "RE-1")]
+    assert judged.kinds == ["unique-refused"]
+    assert judged.told[-1] == ("D", None, "all and origin")
+
+
 def test_an_update_that_cannot_yield_leaves_the_row_as_it_was() -> None:
     place = Place(COUNTED)
     place.has(COUNTED, 1, 77)
