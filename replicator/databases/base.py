@@ -64,6 +64,8 @@ class Database(Numbering, ABC):
     name: str
     capabilities: Capabilities
     runtime: Runtime
+    bytes_within: str
+    """A condition, to be formatted with a column: the parameter's bytes stand somewhere in those of the column."""
 
     # --- connections --------------------------------------------------------------------------------------------
 

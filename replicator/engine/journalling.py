@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from replicator.engine.granting import leapfrog
 from replicator.engine.segmenting import Cutter, Entry
+from replicator.engine.slice_contents import contents_of
 from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord
-from replicator.store import journal, numbers, slices, tables
+from replicator.store import journal, numbers, slice_index, slices, tables
 from replicator.store.journal import Group
 from replicator.store.slices import Slice
 from replicator.types import NOWHERE, Image, Key, Position, Value
@@ -53,6 +54,8 @@ class Journal:
     """The last slice, if it was cut in the middle of a group."""
     _torn_whole: int = 0
     """Number of that group, if it is a transaction."""
+    _carried: Group | None = None
+    """The group that was under way when that slice was cut."""
     _entries: list[Entry] = field(default_factory=list)
     _controls: dict[int, list[ControlRecord]] = field(default_factory=dict)
     _contents: list[tuple[int, int]] = field(default_factory=list)
@@ -90,6 +93,7 @@ class Journal:
         """Go on with a group whose beginning was written by an earlier unit."""
         self.close()
         self.group, self._written = group, True
+        self._carried = group
         self._torn = slices.next_slice_id(self.unit.connection) - 1
         self._torn_whole = 0 if group.merged else group.n
 
@@ -177,8 +181,13 @@ class Journal:
         else:
             cutter.for_host(self._begun, entries)
         size = sum(segment.size + len(segment.detail or b"") for segment in cutter.made)
-        slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole, size)
+        groups = self._begun if self._carried is None else [self._carried, *self._begun]
+        contents = contents_of(groups, entries, unit.now, by_origin=unit.is_host)
+        times = contents.first_at, contents.last_at
+        slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole, size, *times)
         slices.insert_slice(unit.connection, slice_, cutter.made)
+        slice_index.insert(unit.connection, cutter.slice_id, contents)
+        self._carried = self.group
         self._begun, self._entries, self._controls, self._contents, self._size = [], [], {}, [], 0
         self._torn = 0 if whole else slice_.id
         self._torn_whole = going_on

@@ -200,6 +200,10 @@ def _slices(unit: Unit, limits: Limits, purged: Purged, freed: list[bytes]) -> b
         return False
     through = taken[-1].id
     freed += purging.spooled_content(connection, through)
+    known = retention.load(connection)
+    known.purged_epoch, known.purged_n = slices.end_of(connection, through)
+    known.purged_at = unit.now
+    retention.save(connection, known)
     purging.delete_slices(connection, through)
     purged.slices += len(taken)
     purged.bytes += size

@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from replicator.protocol.codec_numbers import put_integers, put_reals, read_integers, read_reals
-from replicator.protocol.codec_texts import put_blobs, put_texts, read_blobs, read_texts
+from replicator.protocol.codec_numbers import (
+    pick_integers,
+    pick_reals,
+    put_integers,
+    put_reals,
+    read_integers,
+    read_reals,
+)
+from replicator.protocol.codec_texts import pick_blobs, pick_texts, put_blobs, put_texts, read_blobs, read_texts
 from replicator.protocol.tape import TapeReader, TapeWriter
 from replicator.types import Value
 
@@ -32,6 +39,12 @@ _READ: dict[int, Callable[[TapeReader, str, int], list[Any]]] = {
     _REAL: read_reals,
     _TEXT: read_texts,
     _BYTES: read_blobs,
+}
+_PICK: dict[int, Callable[[TapeReader, str, int, Sequence[int]], list[Any]]] = {
+    _INTEGER: pick_integers,
+    _REAL: pick_reals,
+    _TEXT: pick_texts,
+    _BYTES: pick_blobs,
 }
 
 
@@ -63,18 +76,10 @@ def put_column(tape: TapeWriter, values: Sequence[Value]) -> None:
 
 def read_column(tape: TapeReader, field: str, count: int) -> list[Value]:
     """Read back `count` values."""
-    present = tape.integer(field, 0, _ALL_TYPES)
-    codes = [code for code in _CODES.values() if present >> code & 1]
-    if not codes:
-        if count:
-            raise tape.fault(f"{field} has no values")
-        return []
-    if len(codes) == 1:
-        return [None] * count if codes[0] == _NULL else _READ[codes[0]](tape, field, count)
-    stream = tape.exact(f"{field}, types", count)
-    numbers = {code: stream.count(code) for code in codes}
-    if sum(numbers.values()) != count:
-        raise tape.fault(f"{field} has values of an unknown type")
+    codes = _codes(tape, field, count)
+    if len(codes) < 2:
+        return [None] * count if codes in ([], [_NULL]) else _READ[codes[0]](tape, field, count)
+    stream, numbers = _types(tape, field, count, codes)
     parts = {code: iter(_READ[code](tape, field, numbers[code])) for code in codes if code != _NULL}
     if codes[0] == _NULL and len(codes) == 2:  # the usual nullable column
         take = parts[codes[1]].__next__
@@ -82,3 +87,49 @@ def read_column(tape: TapeReader, field: str, count: int) -> list[Value]:
     nothing: Iterator[Value] = iter(lambda: None, True)
     takes = {code: parts.get(code, nothing).__next__ for code in codes}
     return [takes[code]() for code in stream]
+
+
+def pick_column(tape: TapeReader, field: str, count: int, places: Sequence[int]) -> list[Value]:
+    """Of `count` values those at these places, ascending: none are made of the others."""
+    if len(places) * 4 > count:
+        values = read_column(tape, field, count)
+        return [values[place] for place in places]
+    codes = _codes(tape, field, count)
+    if len(codes) < 2:
+        return [None] * len(places) if codes in ([], [_NULL]) else _PICK[codes[0]](tape, field, count, places)
+    stream, numbers = _types(tape, field, count, codes)
+    found: dict[int, Value] = {}
+    for code in codes:
+        if code != _NULL:
+            mine = [place for place in places if stream[place] == code]
+            picked = _PICK[code](tape, field, numbers[code], among(stream, code, mine))
+            found.update(zip(mine, picked, strict=True))
+    return [found.get(place) for place in places]
+
+
+def among(stream: bytes, code: int, places: Sequence[int]) -> list[int]:
+    """For each of these places, ascending, how many elements before it are this one."""
+    counted, before, result = 0, 0, []
+    for place in places:
+        counted += stream.count(code, before, place)
+        before = place
+        result.append(counted)
+    return result
+
+
+def _codes(tape: TapeReader, field: str, count: int) -> list[int]:
+    """Which types occur in a column."""
+    present = tape.integer(field, 0, _ALL_TYPES)
+    codes = [code for code in _CODES.values() if present >> code & 1]
+    if count and not codes:
+        raise tape.fault(f"{field} has no values")
+    return codes
+
+
+def _types(tape: TapeReader, field: str, count: int, codes: list[int]) -> tuple[bytes, dict[int, int]]:
+    """The type of each value, and how many there are of each."""
+    stream = tape.exact(f"{field}, types", count)
+    numbers = {code: stream.count(code) for code in codes}
+    if sum(numbers.values()) != count:
+        raise tape.fault(f"{field} has values of an unknown type")
+    return stream, numbers

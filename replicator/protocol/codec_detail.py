@@ -17,7 +17,7 @@ from replicator.protocol.messages import TableBlock
 from replicator.protocol.tape import TapeReader, TapeWriter
 from replicator.types import Position, Value
 
-_TIMES, _MASKS, _GONE, _BASES = 1, 2, 4, 8
+TIMES, MASKS, GONE, BASES = 1, 2, 4, 8
 
 
 @dataclass(slots=True)
@@ -38,10 +38,10 @@ def encode_details(details: list[Detail]) -> bytes:
     tape = TapeWriter()
     for detail in details:
         flags = (
-            _TIMES * (detail.times is not None)
-            | _MASKS * (detail.masks is not None)
-            | _GONE * (detail.gone is not None)
-            | _BASES * (detail.bases is not None)
+            TIMES * (detail.times is not None)
+            | MASKS * (detail.masks is not None)
+            | GONE * (detail.gone is not None)
+            | BASES * (detail.bases is not None)
         )
         tape.put(flags)
         if detail.times is not None:
@@ -62,17 +62,17 @@ def decode_details(data: bytes | None, blocks: list[TableBlock]) -> list[Detail]
     tape = TapeReader(zstandard.ZstdDecompressor().decompress(data), "detail")
     details = []
     for block in blocks:
-        flags = tape.integer("flags", 0, _TIMES | _MASKS | _GONE | _BASES)
+        flags = tape.integer("flags", 0, TIMES | MASKS | GONE | BASES)
         changed, deleted = block.classes.count("C"), block.classes.count("D")
         detail = Detail()
-        if flags & _TIMES:
+        if flags & TIMES:
             detail.times = read_integers(tape, "times", len(block.classes))
-        if flags & _MASKS:
+        if flags & MASKS:
             width = len(block.rows[0]) if block.rows else 0
             detail.masks, detail.before, _ = read_masks(tape, width, changed, True, BOUNDS, BOUNDS.cells)
-        if flags & _GONE:
+        if flags & GONE:
             detail.gone, _ = read_rows(tape, "old rows", deleted, BOUNDS, BOUNDS.cells)
-        if flags & _BASES:
+        if flags & BASES:
             detail.bases = read_pairs(tape, "bases", len(block.classes))
         details.append(detail)
     tape.end()

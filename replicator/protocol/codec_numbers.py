@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import accumulate, islice
 from operator import sub
+from struct import unpack
 from typing import Any
 
 from replicator.protocol.tape import LARGEST, SMALLEST, TapeReader, TapeWriter
@@ -61,12 +62,8 @@ def read_integers(tape: TapeReader, field: str, count: int, low: int = SMALLEST,
     """Read `count` integers, all from `low` to `high`."""
     if not count:
         return []
-    layout = tape.integer(f"{field}, layout", 0, _DIFFERENCES + len(_TYPECODES) - 1)
-    if layout % _DIFFERENCES >= len(_TYPECODES) or (count < 2 and layout >= _DIFFERENCES):
-        raise tape.fault(f"{field} has an unknown layout")
-    code = _TYPECODES[layout % _DIFFERENCES]
-    if layout >= _DIFFERENCES:
-        first = tape.integer(f"{field}, first", SMALLEST, LARGEST)
+    code, first = _layout(tape, field, count)
+    if first is not None:
         differences = _array(code, tape.exact(field, (count - 1) * _WIDTHS[code]))
         values = list(accumulate(differences, initial=first))
     else:
@@ -76,6 +73,29 @@ def read_integers(tape: TapeReader, field: str, count: int, low: int = SMALLEST,
     if min(values) < low or max(values) > high:
         raise tape.fault(f"{field} is out of range")
     return values
+
+
+def _layout(tape: TapeReader, field: str, count: int) -> tuple[str, int | None]:
+    """The items' typecode, and the first value if they are differences."""
+    layout = tape.integer(f"{field}, layout", 0, _DIFFERENCES + len(_TYPECODES) - 1)
+    if layout % _DIFFERENCES >= len(_TYPECODES) or (count < 2 and layout >= _DIFFERENCES):
+        raise tape.fault(f"{field} has an unknown layout")
+    first = tape.integer(f"{field}, first", SMALLEST, LARGEST) if layout >= _DIFFERENCES else None
+    return _TYPECODES[layout % _DIFFERENCES], first
+
+
+def pick_integers(tape: TapeReader, field: str, count: int, places: Sequence[int]) -> list[int]:
+    """Of `count` integers those at these places, ascending."""
+    if not count:
+        return []
+    code, first = _layout(tape, field, count)
+    data = tape.exact(field, (count - (first is not None)) * _WIDTHS[code])
+    if not places:
+        return []
+    if first is not None:
+        values = list(accumulate(_array(code, data), initial=first))
+        return [values[place] for place in places]
+    return [int.from_bytes(data[place::count], "little", signed=code.islower()) for place in places]
 
 
 def _typecode(low: int, high: int) -> str:
@@ -159,3 +179,13 @@ def read_reals(tape: TapeReader, field: str, count: int) -> list[float]:
         return _array("d", tape.exact(field, count * 8)).tolist()
     scale = _SCALES[layout]
     return [number / scale for number in read_integers(tape, field, count)]
+
+
+def pick_reals(tape: TapeReader, field: str, count: int, places: Sequence[int]) -> list[float]:
+    """Of `count` reals those at these places."""
+    layout = tape.integer(f"{field}, scale", 0, _PLAIN_REALS)
+    if layout == _PLAIN_REALS:
+        data = tape.exact(field, count * 8)
+        return [unpack("<d", data[place::count])[0] for place in places]
+    scale = _SCALES[layout]
+    return [number / scale for number in pick_integers(tape, field, count, places)]

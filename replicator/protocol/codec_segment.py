@@ -23,8 +23,8 @@ LAYOUT = 1
 
 _Item = TypeVar("_Item")
 
-_NUMBERED, _TIMES, _MASKS, _BEFORE, _BASES, _VERDICT = (1 << bit for bit in range(6))
-_ALL_FLAGS = 0b111111
+NUMBERED, TIMES, MASKS, BEFORE, BASES, VERDICT = (1 << bit for bit in range(6))
+ALL_FLAGS = 0b111111
 
 
 def check_size(segment: Segment, bounds: Bounds) -> None:
@@ -64,7 +64,7 @@ def read_segment(tape: TapeReader, kind: SegmentKind, bounds: Bounds) -> Segment
         entries -= len(block.classes)
         segment.blocks.append(block)
     segment.groups = _read_groups(tape, bounds)
-    segment.controls = _read_controls(tape, bounds)
+    segment.controls = read_controls(tape, bounds)
     if kind is SegmentKind.CONTENT and (segment.groups or segment.controls):
         raise tape.fault("groups or control records stand among content")
     tape.end()
@@ -83,12 +83,12 @@ def _put_block(tape: TapeWriter, block: TableBlock) -> None:
     _same_length("keys", block.keys, deleted)
     numbered = bool(block.numbers or block.orders)
     flags = (
-        _NUMBERED * numbered
-        | _TIMES * (block.times is not None)
-        | _MASKS * (block.masks is not None)
-        | _BEFORE * (block.before is not None)
-        | _BASES * (block.bases is not None)
-        | _VERDICT * block.verdict
+        NUMBERED * numbered
+        | TIMES * (block.times is not None)
+        | MASKS * (block.masks is not None)
+        | BEFORE * (block.before is not None)
+        | BASES * (block.bases is not None)
+        | VERDICT * block.verdict
     )
     tape.put(block.table, flags, block.classes.encode())
     if numbered:
@@ -110,28 +110,28 @@ def _read_block(
     tape: TapeReader, kind: SegmentKind, bounds: Bounds, entries: int, cells: int
 ) -> tuple[TableBlock, int]:
     block = TableBlock(tape.integer("table", 0, LARGEST))
-    flags = tape.integer("block flags", 0, _ALL_FLAGS)
+    flags = tape.integer("block flags", 0, ALL_FLAGS)
     classes = tape.blob("classes", entries)
     if classes.translate(None, b"NCD"):
         raise tape.fault("a class is none of N, C, D")
     count, changed, deleted = len(classes), classes.count(b"C"), classes.count(b"D")
-    if bool(flags & _NUMBERED) != (kind is SegmentKind.LOG) and count:
+    if bool(flags & NUMBERED) != (kind is SegmentKind.LOG) and count:
         raise tape.fault(f"numbering does not fit a {kind} segment")
     block.classes = classes.decode("ascii")
-    block.verdict = bool(flags & _VERDICT)
-    if flags & _NUMBERED:
+    block.verdict = bool(flags & VERDICT)
+    if flags & NUMBERED:
         block.numbers = read_integers(tape, "numbers", count, 0, COUNT)
         block.orders = read_integers(tape, "orders", count, 0, COUNT)
-    if flags & _TIMES:
+    if flags & TIMES:
         block.times = read_integers(tape, "times", count)
-    if flags & _BASES:
+    if flags & BASES:
         block.bases = read_pairs(tape, "bases", count)
     block.rows, cells = read_rows(tape, "row values", count - deleted, bounds, cells)
     block.keys, cells = read_rows(tape, "key values", deleted, bounds, cells)
-    if flags & _MASKS:
+    if flags & MASKS:
         width = len(block.rows[0]) if block.rows else 0
-        block.masks, block.before, cells = read_masks(tape, width, changed, bool(flags & _BEFORE), bounds, cells)
-    elif flags & _BEFORE:
+        block.masks, block.before, cells = read_masks(tape, width, changed, bool(flags & BEFORE), bounds, cells)
+    elif flags & BEFORE:
         raise tape.fault("old values stand without masks")
     return block, cells
 
@@ -263,7 +263,7 @@ def _put_controls(tape: TapeWriter, controls: Sequence[ControlRecord]) -> None:
     put_blobs(tape, [pack(record.body) for record in controls])
 
 
-def _read_controls(tape: TapeReader, bounds: Bounds) -> list[ControlRecord]:
+def read_controls(tape: TapeReader, bounds: Bounds) -> list[ControlRecord]:
     count = tape.integer("number of control records", 0, bounds.groups)
     numbers = read_integers(tape, "record numbers", count, 0, COUNT)
     orders = read_integers(tape, "record orders", count, 0, COUNT)

@@ -99,6 +99,30 @@ def read_texts(tape: TapeReader, field: str, count: int) -> list[str]:
     return _read_spelled(tape, field, layout, count)
 
 
+def pick_texts(tape: TapeReader, field: str, count: int, places: Sequence[int]) -> list[str]:
+    """Of `count` texts those at these places, ascending."""
+    if not count:
+        return []
+    layout = tape.integer(f"{field}, layout", 0, _DICTIONARY)
+    if layout == _DICTIONARY:
+        number = tape.integer(f"{field}, distinct values", 1, count)
+        which = read_places(tape, field, count, number)
+        words = _read_spelled(tape, field, tape.integer(f"{field}, layout", _JOINED, _SIZED), number)
+        return [words[which[place]] for place in places]
+    if layout == _FIXED:
+        data = tape.exact(field, count * tape.integer(f"{field}, width", 1, _WIDEST_FIXED))
+        return [data[place::count].decode("ascii") for place in places]
+    if layout == _SIZED:
+        return [_decoded(value) for value in pick_blobs(tape, field, count, places)]
+    joined = tape.blob(field, LARGEST)
+    if not places:
+        return []
+    values = joined.split(b"\0")
+    if len(values) != count:
+        raise tape.fault(f"{field} has another number of values")
+    return [_decoded(values[place]) for place in places]
+
+
 def _read_spelled(tape: TapeReader, field: str, layout: int, count: int) -> list[str]:
     if layout == _SIZED:
         return [_decoded(value) for value in read_blobs(tape, field, count)]
@@ -121,6 +145,16 @@ def read_blobs(tape: TapeReader, field: str, count: int) -> list[bytes]:
     ends = list(accumulate(lengths))
     joined = tape.exact(field, ends[-1])
     return [joined[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def pick_blobs(tape: TapeReader, field: str, count: int, places: Sequence[int]) -> list[bytes]:
+    """Of `count` byte strings those at these places, ascending."""
+    if not count:
+        return []
+    lengths = read_integers(tape, f"{field}, lengths", count, 0)
+    ends = list(accumulate(lengths))
+    joined = tape.exact(field, ends[-1])
+    return [joined[ends[place] - lengths[place] : ends[place]] for place in places]
 
 
 def _encoded(text: str) -> bytes:

@@ -54,6 +54,11 @@ class TapeReader:
         )
         self._unpacker.feed(data)
 
+    @property
+    def position(self) -> int:
+        """Bytes read so far."""
+        return int(self._unpacker.tell())
+
     def fault(self, field: str) -> PeerFault:
         return PeerFault(f"The {self.what} is damaged: {field}.")
 

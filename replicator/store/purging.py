@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from replicator.store import sql
+from replicator.store import slice_index, sql
 from replicator.types import Key, Position
 
 BEYOND = 2**62
@@ -87,6 +87,7 @@ def log_frames(connection: Connection, slice_id: int) -> list[tuple[bytes, int, 
 def delete_slices(connection: Connection, through: int) -> None:
     sql.run(connection, "DELETE FROM replicator_slice_segment WHERE slice <= ?", (through,))
     sql.run(connection, "DELETE FROM replicator_slice WHERE id <= ?", (through,))
+    slice_index.delete(connection, through)
 
 
 def delete_journal_keys(connection: Connection, table: int, keys: Iterable[Key], through: int) -> None:

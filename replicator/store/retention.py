@@ -24,6 +24,11 @@ class Retention:
     announced_at: int = 0
     unfinished: int = 0
     """A run left something to purge."""
+    purged_epoch: int = 0
+    purged_n: int = 0
+    """The journal up to here was purged."""
+    purged_at: int = 0
+    """And when that was."""
 
     @property
     def forgotten(self) -> Position:

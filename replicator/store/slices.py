@@ -26,6 +26,9 @@ class Slice(NamedTuple):
     whole: bool
     size: int = 0
     """Bytes of its segments, and of what the journal keeps beside them."""
+    first_at: int | None = None
+    last_at: int | None = None
+    """The earliest and the latest of its changes and groups, microseconds since 1970 UTC; None: not noted."""
 
 
 class SliceSegment(NamedTuple):
@@ -75,10 +78,10 @@ def next_slice_id(connection: Connection) -> int:
 def slices_after(connection: Connection, after: int, limit: int) -> list[Slice]:
     found = sql.rows(
         connection,
-        "SELECT id, host_epoch, first_n, last_n, whole, size FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
+        f"SELECT {', '.join(Slice._fields)} FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
     )
-    return [Slice(number, epoch, first, last, bool(whole), size) for number, epoch, first, last, whole, size in found]
+    return [Slice._make((*row[:4], bool(row[4]), *row[5:])) for row in found]
 
 
 def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSegment]:

@@ -31,6 +31,8 @@ class SqliteStore:
 class PostgresqlStore:
     """As `Database` is asked by the store: transactions, reading and writing our tables in sets."""
 
+    bytes_within = postgresql_own_tables.BYTES_WITHIN
+
     def __init__(self, url: str) -> None:
         self._opener = Opener(make_url(url))
         self._opener.make_schema()
@@ -65,6 +67,8 @@ class PostgresqlStore:
 
 class MariadbStore:
     """The same for MariaDB."""
+
+    bytes_within = mariadb_own_tables.BYTES_WITHIN
 
     def __init__(self, url: URL | str) -> None:
         self._engine = create_engine(url)

@@ -51,6 +51,7 @@ class MariadbDatabase(Database):
     """A database on a MariaDB server; our tables, named `replicator_…`, stand beside the application's."""
 
     name = "mariadb"
+    bytes_within = own_tables.BYTES_WITHIN
     capabilities = Capabilities(
         transactions_are_groups=False,
         cascades_are_captured=False,

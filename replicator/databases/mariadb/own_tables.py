@@ -12,6 +12,9 @@ from sqlalchemy import Table
 
 from replicator.databases.mariadb.carrying import literal
 
+BYTES_WITHIN = "LOCATE(?, {}) > 0"
+"""See `Database.bytes_within`."""
+
 _TOGETHER = 500
 """Rows in one statement: larger ones gain nothing."""
 _LARGEST = 1_000_000

@@ -46,6 +46,7 @@ class PostgresqlDatabase(Database):
     """A database on a PostgreSQL server; our tables stand in a schema of their own (`schemas`)."""
 
     name = "postgresql"
+    bytes_within = own_tables.BYTES_WITHIN
     capabilities = Capabilities(
         transactions_are_groups=True,
         cascades_are_captured=True,

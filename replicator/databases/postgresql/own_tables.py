@@ -13,6 +13,9 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from replicator.databases.postgresql import arrays
 from replicator.databases.postgresql.statements import Driver
 
+BYTES_WITHIN = "position(? in {}) > 0"
+"""See `Database.bytes_within`."""
+
 _DIALECT: Dialect = PGDialect()  # type: ignore[no-untyped-call]
 
 

@@ -34,6 +34,7 @@ class SqliteDatabase(Database):
     """An SQLite file in WAL mode. `busy_timeout` (seconds) is how long we wait for another writer."""
 
     name = "sqlite"
+    bytes_within = own_tables.BYTES_WITHIN
     capabilities = Capabilities(
         transactions_are_groups=False,
         cascades_are_captured=True,

@@ -10,6 +10,9 @@ from sqlalchemy import Table
 
 from replicator.databases.key_rows import chunks
 
+BYTES_WITHIN = "instr({}, ?) > 0"
+"""See `Database.bytes_within`."""
+
 _TOGETHER = 500
 """Keys in one statement."""
 

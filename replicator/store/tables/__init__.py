@@ -17,10 +17,12 @@ from replicator.store.tables.journals import (
     outbox_control,
     recipients,
     slice_,
+    slice_origin,
     slice_segment,
+    slice_table,
 )
 from replicator.store.tables.links import batch_in, batch_out, batch_segment, contact, digest, link, part_in, timeline
-from replicator.store.tables.mails import mailbox, route, send_queue, sent_mail
+from replicator.store.tables.mails import batch_trail, mail_trail, mailbox, route, send_queue, sent_mail
 from replicator.store.tables.nodes import node, notice, peer
 from replicator.store.tables.numbers import (
     number_event,
@@ -49,6 +51,7 @@ __all__ = [
     "batch_in",
     "batch_out",
     "batch_segment",
+    "batch_trail",
     "comparison",
     "comparison_row",
     "comparison_table",
@@ -61,6 +64,7 @@ __all__ = [
     "journal_key",
     "link",
     "link_row",
+    "mail_trail",
     "mailbox",
     "mark",
     "mark_link",
@@ -90,7 +94,9 @@ __all__ = [
     "sent_mail",
     "skipped",
     "slice_",
+    "slice_origin",
     "slice_segment",
+    "slice_table",
     "table",
     "timeline",
     "tombstone",

@@ -63,6 +63,8 @@ slice_ = Table(
     Column("last_n", BigInteger, nullable=False),
     Column("whole", FLAG, nullable=False),  # its last group ends in it
     count("size"),  # bytes of its segments, and of what stands beside them
+    Column("first_at", BigInteger),  # the earliest and the latest of its changes; NULL: not noted, nor what is below
+    Column("last_at", BigInteger),
     Index("replicator_slice_last_n", "last_n"),
 )
 
@@ -82,6 +84,29 @@ slice_segment = Table(
     Column("frame", LARGE_BYTES),  # the segment's compressed bytes; NULL: they lie in the spool (content)
     Column("detail", LARGE_BYTES),  # what the journal keeps beside: masks, old values, times
     Index("replicator_slice_segment_digest", "digest"),
+)
+
+# Which slices have changes of a table, and of which rows: the CRC-32 of each key, 4 bytes a row.
+slice_table = Table(
+    "replicator_slice_table",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("slice", BigInteger, primary_key=True, autoincrement=False),
+    Column("row_keys", LARGE_BYTES, nullable=False),
+    Index("replicator_slice_table_slice", "slice"),
+)
+
+# Host: which slices have groups of a station (0: its own), and what became of their changes.
+slice_origin = Table(
+    "replicator_slice_origin",
+    metadata,
+    Column("origin", Integer, primary_key=True, autoincrement=False),
+    Column("slice", BigInteger, primary_key=True, autoincrement=False),
+    count("first_n"),  # the lowest and the highest number that the station gave to a group
+    count("last_n"),
+    Column("verdicts", Integer, nullable=False),  # protocol.verdicts.Verdict, their bits
+    Index("replicator_slice_origin_slice", "slice"),
+    sqlite_with_rowid=False,
 )
 
 # Content of a logged rule record (its journal n), until its slice is made.

@@ -52,3 +52,38 @@ send_queue = Table(
     Index("replicator_send_queue_route", "peer", "mailbox"),
     sqlite_autoincrement=True,
 )
+
+# Where batches went and came from, for those who ask what became of a row; kept as long as the journal.
+batch_trail = Table(
+    "replicator_batch_trail",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("direction", String(4), primary_key=True),  # out, in
+    Column("epoch_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    *position("high"),  # up to where in its sender's journal it goes
+    Column("opener", String(20)),
+    Column("size", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # out: when it was made; in: when it was applied
+    Column("acknowledged_at", BigInteger),  # out: when the peer's word came that it is applied
+    Index("replicator_batch_trail_at", "at"),
+    Index("replicator_batch_trail_high", "peer", "direction", "high_epoch", "high_n"),
+    sqlite_with_rowid=False,
+)
+
+# The mails that pieces of a batch were in.
+mail_trail = Table(
+    "replicator_mail_trail",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("direction", String(4), primary_key=True),
+    Column("epoch_epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch_n", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", String(400), primary_key=True),
+    Column("at", BigInteger, nullable=False),  # when it went, or was fetched
+    Index("replicator_mail_trail_at", "at"),
+    sqlite_with_rowid=False,
+)

@@ -16,6 +16,8 @@ retention = Table(
     count("backup_at"),  # the mark that the backup under way, or the last one, began with; 0: none
     count("announced_at"),  # when the last announcement was made
     Column("unfinished", FLAG, nullable=False, server_default="0"),  # a run left something to purge
+    *position("purged"),  # the journal up to here was purged
+    count("purged_at"),  # and when that was
 )
 
 # How far this node was at a moment: once a day, about, and where a backup began.

@@ -1,0 +1,32 @@
+"""What became of a station's change at the host, as its log tells (protocol.md 6, steps 5 to 8)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Of one change. The host's own changes have none."""
+
+    ACCEPTED = "accepted"
+    """Stored exactly as it was sent."""
+    ALTERED = "altered"
+    """The row was changed, and not to what was sent: the station was sent the row as it stands."""
+    RETURNED = "returned"
+    """The row stayed as it was, and was sent to the station: its change did not stand, or it had asked for the row."""
+
+    @property
+    def bit(self) -> int:
+        """In `replicator_slice_origin.verdicts`."""
+        return _BITS[self]
+
+
+_BITS = {verdict: 1 << place for place, verdict in enumerate(Verdict)}
+
+
+def verdict_of(origin: int, must: int, *, shared: bool) -> Verdict | None:
+    """Of a change in the host's log. `origin`: whose clean record it is, `must`: who gets it as a verdict (0: nobody);
+    `shared`: whether it goes to others by their rules, or would if there were any."""
+    if must:
+        return Verdict.ALTERED if shared else Verdict.RETURNED
+    return Verdict.ACCEPTED if origin else None
