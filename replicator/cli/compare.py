@@ -8,7 +8,7 @@ import typer
 
 from replicator.cli.console import AsJson, Column, moment, print_json, print_listing, print_record
 from replicator.cli.formats import counted, key_text, record, say
-from replicator.cli.journal import Limit
+from replicator.cli.journal_options import Limit
 from replicator.cli.session import session_of
 from replicator.cli.status import WAITS_FOR_A_PERSON
 from replicator.operations import comparing

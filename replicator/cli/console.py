@@ -17,6 +17,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from replicator.operations.writing import moment
+
+__all__ = [
+    "AsJson",
+    "Column",
+    "cell",
+    "console",
+    "human_size",
+    "human_span",
+    "moment",
+    "one_line",
+    "print_json",
+    "print_listing",
+    "print_record",
+]
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 """Type of the parameter `as_json` of every listing command."""
 
@@ -33,6 +49,8 @@ class Column:
     justify: Literal["left", "right"] = "left"
     whole: bool = False
     """Never cut or folded on a narrow screen: names that people type in again."""
+    styles: Mapping[str, str] | None = None
+    """Colours by what stands in the cell; the words say it all without them."""
 
 
 def console(*, to_stderr: bool = False) -> Console:
@@ -56,8 +74,12 @@ def print_listing(
     for column in columns:
         table.add_column(Text(column.title), justify=column.justify, no_wrap=column.whole, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell(row.get(column.key))) for column in columns))
+        table.add_row(*(_styled(cell(row.get(column.key)), column) for column in columns))
     console().print(table)
+
+
+def _styled(text: str, column: Column) -> Text:
+    return Text(text, style=(column.styles or {}).get(text, ""))
 
 
 def print_record(record: Mapping[str, Any], as_json: bool, *, titles: Mapping[str, str] | None = None) -> None:
@@ -110,20 +132,6 @@ def one_line(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode("ascii")
         for character in joined
     )
-
-
-_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2, 9999))
-"""A year's room on both sides for time zones."""
-
-
-def moment(microseconds: int | None) -> datetime | None:
-    """The protocol's time as a datetime in UTC, for listings; None and 0 (never) give None.
-
-    A peer may say any time of its changes: one that no calendar has becomes the first or last that ours has.
-    """
-    if not microseconds:
-        return None
-    return datetime.fromtimestamp(min(max(microseconds / 1_000_000, _FIRST), _LAST), UTC)
 
 
 def human_size(size: int) -> str:

@@ -2,52 +2,121 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from replicator.cli.console import AsJson, Column, human_size, moment, print_json, print_listing, print_record
+from replicator.cli.console import (
+    AsJson,
+    Column,
+    console,
+    human_size,
+    moment,
+    one_line,
+    print_json,
+    print_listing,
+    print_record,
+)
 from replicator.cli.formats import counted, key_text, position_text, print_side_by_side, record, say
+from replicator.cli.journal_options import (
+    After,
+    AtPosition,
+    Before,
+    KeyTexts,
+    Limit,
+    Since,
+    StationName,
+    TableName,
+    Transaction,
+    Until,
+    VerdictName,
+    filter_of,
+)
 from replicator.cli.session import session_of
-from replicator.operations import keeping, listings
-from replicator.operations.listings import JournalEntry, JournalGroup, JournalLine
+from replicator.operations import journal_pages, keeping
+from replicator.operations.journal_filters import Spot
+from replicator.operations.journal_lines import JournalEntry, JournalGroup, JournalLine
+from replicator.operations.journal_pages import Page
 from replicator.operations.opening import open_node, open_view
 from replicator.protocol.describe import plain
 
 app = typer.Typer(help="The changes that this node has numbered.", no_args_is_help=True)
 
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
-TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="Of this table only.")]
+KIND_STYLES = {"new": "green", "changed": "yellow", "deleted": "red"}
+VERDICT_STYLES = {"accepted": "green", "altered": "yellow", "returned": "red", "pending": "yellow", "judged": "green"}
+
+COLUMNS = (
+    Column("position", "position", whole=True),
+    Column("at", "time"),
+    Column("origin", "origin", whole=True),
+    Column("table", "table", whole=True),
+    Column("key", "key"),
+    Column("kind", "kind", styles=KIND_STYLES),
+    Column("verdict", "verdict", styles=VERDICT_STYLES),
+    Column("columns", "columns changed"),
+)
 
 
 @app.command("list")
 def list_(
     context: typer.Context,
     table: TableName = None,
-    after: Annotated[int | None, typer.Option("--after", metavar="N", help="Those behind group N.")] = None,
+    key: KeyTexts = None,
+    station: StationName = None,
+    since: Since = None,
+    until: Until = None,
+    position: AtPosition = None,
+    transaction: Transaction = None,
+    verdict: VerdictName = None,
+    after: After = None,
+    before: Before = None,
+    oldest_first: Annotated[
+        bool, typer.Option("--oldest-first", help="The oldest that fit, not the newest; as with --after alone.")
+    ] = False,
+    newest_on_top: Annotated[bool, typer.Option("--newest-on-top", help="Print the newest first.")] = False,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List changes, the newest last."""
     session = session_of(context)
+    chosen = filter_of(
+        session,
+        table=table,
+        key=key,
+        station=station,
+        since=since,
+        until=until,
+        position=position,
+        transaction=transaction,
+        verdict=verdict,
+        after=after,
+        before=before,
+    )
+    newest = not oldest_first and (after is None or before is not None)
     with open_view(session.node_home(), session.runtime) as view:
-        lines = listings.list_journal(view, table=table, after=after, limit=limit)
+        page = journal_pages.list_journal(view, chosen, limit=limit, newest=newest)
+    lines = page.lines[::-1] if newest_on_top else page.lines
     if as_json:
         print_json([record(line) for line in lines])
-        return
-    columns = (
-        Column("position", "position", whole=True),
-        Column("at", "time"),
-        Column("origin", "origin", whole=True),
-        Column("table", "table", whole=True),
-        Column("key", "key"),
-        Column("kind", "kind"),
-        Column("columns", "columns changed"),
-    )
-    print_listing([_row(line) for line in lines], columns, as_json, empty="the journal is empty")
+    else:
+        columns = [column for column in COLUMNS if column.key != "verdict" or any(line.verdict for line in lines)]
+        empty = "nothing found" if page.stopped or chosen != type(chosen)() else "the journal is empty"
+        print_listing([row_of(line) for line in lines], columns, as_json, empty=empty)
+    _tell_more(page, newest, as_json)
 
 
-def _row(line: JournalLine) -> dict[str, Any]:
+def _tell_more(page: Page, newest: bool, as_json: bool) -> None:
+    option = f"{'--before' if newest else '--after'} {page.next}"
+    if page.stopped:
+        text = f"looked through {counted(page.looked, 'group')} so far; to go on: {option}"
+        print(text, file=sys.stderr if as_json else sys.stdout)
+    elif page.next is not None and not as_json:
+        say(f"There may be more: {option}")
+
+
+def row_of(line: JournalLine) -> dict[str, Any]:
     return {
         "position": position_text((line.epoch, line.n)),
         "at": moment(line.at),
@@ -55,6 +124,7 @@ def _row(line: JournalLine) -> dict[str, Any]:
         "table": line.table,
         "key": key_text(line.key),
         "kind": line.kind,
+        "verdict": line.verdict,
         "columns": list(line.columns),
     }
 
@@ -62,21 +132,25 @@ def _row(line: JournalLine) -> dict[str, Any]:
 @app.command("show")
 def show(
     context: typer.Context,
-    n: Annotated[int, typer.Argument(metavar="N", help="Number of the group: what stands behind the point.")],
+    position: Annotated[
+        str, typer.Argument(metavar="POSITION", help="Of the group: 417, 2.417, or 2.417:31 from its entry 31 on.")
+    ],
     limit: Limit = 100,
+    full: Annotated[bool, typer.Option("--full", help="Show long values whole.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what was written together: each row before and after."""
-    session = session_of(context)
+    session, spot = session_of(context), Spot.of(position)
     with open_view(session.node_home(), session.runtime) as view:
-        group = listings.show_group(view, n, limit=limit)
+        group = journal_pages.show_group(view, spot, limit=limit)
     if as_json:
         print_json(record(group))
     else:
-        _print(group, limit)
+        print_group(group, full=full, first=spot.entry or 1)
 
 
-def _print(group: JournalGroup, limit: int) -> None:
+def print_group(group: JournalGroup, *, full: bool = False, first: int = 1) -> None:
+    """A group for people; `first`: from which of its entries on."""
     made = "" if group.origin_sequence is None else f", its number {group.origin_sequence}"
     print_record(
         {
@@ -85,23 +159,30 @@ def _print(group: JournalGroup, limit: int) -> None:
             "origin": f"{group.origin}{made}",
             "changes": group.total,
             "kind": group.control or ("all that one run found" if group.merged else "a transaction"),
+            "transaction": group.transaction,
         },
         as_json=False,
     )
     for entry in group.entries:
-        _print_entry(entry)
-    if group.total > limit:
-        say(f"… and {group.total - limit} more: --limit {group.total}")
+        _print_entry(entry, full)
+    left = group.total - (first - 1) - len(group.entries)
+    if group.entries and left > 0:
+        going_on = f"{position_text((group.epoch, group.n))}:{group.entries[-1].line.order + 1}"
+        say(f"… and {left} more: replicator journal show {going_on}")
 
 
-def _print_entry(entry: JournalEntry) -> None:
+def _print_entry(entry: JournalEntry, full: bool) -> None:
     line = entry.line
     print()
     if line.table is None:
         say(f"{line.kind}: {plain(entry.record)}")
         return
-    say(f"{line.table} {key_text(line.key)}: {line.kind}")
-    print_side_by_side({"before": entry.before, "after": entry.after}, line.columns)
+    title = Text(one_line(f"{line.table} {key_text(line.key)}: "))
+    title.append(line.kind, style=KIND_STYLES.get(line.kind, ""))
+    if line.verdict is not None:
+        title.append(", ").append(line.verdict, style=VERDICT_STYLES.get(line.verdict, ""))
+    console().print(title, soft_wrap=True)
+    print_side_by_side({"before": entry.before, "after": entry.after}, line.columns, full=full)
 
 
 @app.command("purge")

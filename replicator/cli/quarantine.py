@@ -8,7 +8,7 @@ import typer
 
 from replicator.cli.console import AsJson, Column, moment, print_json, print_listing, print_record
 from replicator.cli.formats import counted, key_text, position_text, print_side_by_side, record, say
-from replicator.cli.journal import Limit, TableName
+from replicator.cli.journal_options import Limit, TableName
 from replicator.cli.session import session_of
 from replicator.errors import WrongUse
 from replicator.operations import quarantine_listing, quarantining

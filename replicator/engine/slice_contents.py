@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from operator import itemgetter
 
 from replicator.engine.segmenting import Entry
-from replicator.protocol.verdicts import verdict_of
+from replicator.protocol.verdicts import Verdict, verdict_of
 from replicator.store.journal import Group
 from replicator.store.slice_index import Contents, Origin
 from replicator.types import Key
 
 _TABLE_AND_KEY = itemgetter(Entry._fields.index("table"), Entry._fields.index("key"))
 _AT = itemgetter(Entry._fields.index("at"))
-_FATE = itemgetter(*map(Entry._fields.index, ("origin", "must", "recipients")))
 
 
 def contents_of(groups: list[Group], entries: list[Entry], now: int, *, by_origin: bool) -> Contents:
@@ -38,10 +37,17 @@ def _origins(groups: Iterable[Group], entries: list[Entry]) -> dict[int, Origin]
         found = origins[group.origin]
         if group.origin:
             found.count(group.origin_n)
-    for clean, must, shared in {
-        (origin, must, recipients is not None) for origin, must, recipients in map(_FATE, entries)
-    }:
-        verdict = verdict_of(clean, must, shared=shared)
+    judged = entries if any(origins) else ()  # of its own changes a host is no judge
+    for clean, must, shared, change, masked, known in set(map(_fate, judged)):
+        verdict = verdict_of(clean, must, change, masked, shared=shared, known=known)
         if verdict is not None:
             origins[must or clean].verdicts |= verdict.bit
+        if must and change == "D" and not shared:
+            # Whether the journal will tell the old row hangs on the other deletes of its table, too.
+            origins[must].verdicts |= Verdict.ALTERED.bit | Verdict.RETURNED.bit
     return dict(origins)
+
+
+def _fate(entry: Entry) -> tuple[int, int, bool, str, bool, bool]:
+    _, _, _, change, _, _, mask, before, _, _, recipients, origin, must = entry
+    return origin, must, recipients is not None, change, bool(mask), before is not None

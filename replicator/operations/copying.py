@@ -18,10 +18,10 @@ from replicator.config import Configuration
 from replicator.engine import twin
 from replicator.engine.twin import NewName
 from replicator.errors import WrongUse
-from replicator.operations import account_login, account_options, listings
+from replicator.operations import account_login, account_options, journal_pages
 from replicator.operations.account_options import NOTHING, LoginOptions
 from replicator.operations.database_login import open_of
-from replicator.operations.listings import JournalGroup
+from replicator.operations.journal_lines import JournalGroup
 from replicator.operations.opening import open_node, open_view
 from replicator.runtime import Runtime
 from replicator.store import invitation as invitations
@@ -53,7 +53,7 @@ def unknown_to_host(home: Home, runtime: Runtime) -> Iterator[JournalGroup]:
         known = twin.number_unsent(node)
     with open_view(home, runtime) as view:
         for n in range(known + 1, view.node.last_n + 1):
-            yield listings.show_group(view, n, limit=listings.ALL)
+            yield journal_pages.show_group(view, n, limit=journal_pages.ALL)
 
 
 def become_station(

@@ -32,6 +32,8 @@ _DELETED, _CHANGED = ord("D"), ord("C")
 class BlockHead:
     """What is known of a block's entries before any of them is read."""
 
+    origin: int
+    """The segment's: whose clean records these are."""
     table: int
     verdict: bool
     classes: str
@@ -70,7 +72,7 @@ def pick_segment(raw: bytes, detail: bytes | None, choose: Choose) -> tuple[Segm
     segment = Segment(tape.integer("host epoch"), tape.integer("origin"))
     details: list[Detail] = []
     for _ in range(tape.integer("number of blocks", 0, BOUNDS.blocks)):
-        block, found = _pick_block(tape, raw, beside, choose)
+        block, found = _pick_block(tape, raw, beside, segment.origin, choose)
         segment.blocks.append(block)
         details.append(found)
     if not tape.integer("number of groups", 0, BOUNDS.groups):
@@ -78,7 +80,9 @@ def pick_segment(raw: bytes, detail: bytes | None, choose: Choose) -> tuple[Segm
     return segment, details
 
 
-def _pick_block(tape: TapeReader, raw: bytes, beside: TapeReader | None, choose: Choose) -> tuple[TableBlock, Detail]:
+def _pick_block(
+    tape: TapeReader, raw: bytes, beside: TapeReader | None, origin: int, choose: Choose
+) -> tuple[TableBlock, Detail]:
     table = tape.integer("table", 0, LARGEST)
     has = tape.integer("block flags", 0, flags.ALL_FLAGS)
     classes = tape.blob("classes", BOUNDS.entries)
@@ -92,7 +96,7 @@ def _pick_block(tape: TapeReader, raw: bytes, beside: TapeReader | None, choose:
         times = read_integers(beside, "times", count)
     text = classes.decode("ascii")
     verdict = bool(has & flags.VERDICT)
-    places = choose(BlockHead(table, verdict, text, numbers, orders, times, has, raw[start:]))
+    places = choose(BlockHead(origin, table, verdict, text, numbers, orders, times, has, raw[start:]))
     block = TableBlock(table, verdict=verdict, classes="".join(text[place] for place in places))
     block.numbers = [numbers[place] for place in places]
     block.orders = [orders[place] for place in places]

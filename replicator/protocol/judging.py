@@ -56,7 +56,7 @@ def judge(state: TableState, proposal: Proposal, context: GroupContext, outcome:
                 change,
                 key,
                 result,
-                proposal.mask,
+                proposal.mask if changed else 0,
                 proposal.at,
                 changed,  # shared
                 changed and not verdict,  # clean

@@ -11,9 +11,9 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     """Stored exactly as it was sent."""
     ALTERED = "altered"
-    """The row was changed, and not to what was sent: the station was sent the row as it stands."""
+    """The row was changed, and went back to the station as it stands: that is not what was sent, or it had asked."""
     RETURNED = "returned"
-    """The row stayed as it was, and was sent to the station: its change did not stand, or it had asked for the row."""
+    """The row stayed as it was and went back to the station: its change did not stand, or it had asked for the row."""
 
     @property
     def bit(self) -> int:
@@ -24,9 +24,10 @@ class Verdict(StrEnum):
 _BITS = {verdict: 1 << place for place, verdict in enumerate(Verdict)}
 
 
-def verdict_of(origin: int, must: int, *, shared: bool) -> Verdict | None:
-    """Of a change in the host's log. `origin`: whose clean record it is, `must`: who gets it as a verdict (0: nobody);
-    `shared`: whether it goes to others by their rules, or would if there were any."""
-    if must:
-        return Verdict.ALTERED if shared else Verdict.RETURNED
-    return Verdict.ACCEPTED if origin else None
+def verdict_of(origin: int, must: int, change: str, mask: int, *, shared: bool, known: bool) -> Verdict | None:
+    """Of a change in the host's log. `origin`: whose clean record it is; `must`: who gets it as a verdict (0: nobody);
+    `shared`: others get it by their rules; `known`: the log has what stood before."""
+    if not must:
+        return Verdict.ACCEPTED if origin else None
+    changed = shared or change == "N" or (known if change == "D" else mask != 0)
+    return Verdict.ALTERED if changed else Verdict.RETURNED

@@ -114,11 +114,41 @@ def pending_keys(connection: Connection, judged: int, table: int, after: Key, li
     return [key for (key,) in found]
 
 
-def latest_requests(connection: Connection, *, after: int, limit: int) -> list[Group]:
-    """The newest groups behind `after` that are a request and hold no entries, oldest first."""
+def groups_numbered(connection: Connection, numbers: Collection[int]) -> dict[int, Group]:
+    """These groups, by n."""
+    found: dict[int, Group] = {}
+    for chunk in sql.in_chunks(sorted(numbers)):
+        where = f" WHERE n IN ({sql.marks(len(chunk))})"
+        found.update((row[0], Group(*row)) for row in sql.rows(connection, _SELECT_GROUPS + where, chunk))
+    return found
+
+
+def find_groups(
+    connection: Connection,
+    first: int,
+    last: int,
+    *,
+    origin: int | None = None,
+    origin_n: int | None = None,
+    uid: bytes | None = None,
+) -> set[int]:
+    """Numbers of the groups from `first` to `last` that are of this origin, of this number there, of this uid."""
+    asked = {"origin": origin, "origin_n": origin_n, "uid": uid}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    conditions = "".join(f" AND {name} = ?" for name in wanted)
     found = sql.rows(
         connection,
-        f"{_SELECT_GROUPS} WHERE n > ? AND entries = 0 AND control IS NOT NULL ORDER BY n DESC LIMIT ?",
-        (after, limit),
+        f"SELECT n FROM replicator_journal WHERE n BETWEEN ? AND ?{conditions}",
+        (first, last, *wanted.values()),
     )
-    return [Group(*row) for row in reversed(found)]
+    return {n for (n,) in found}
+
+
+def requests_between(connection: Connection, first: int, last: int) -> list[Group]:
+    """Groups that are a request and hold no entries, in order."""
+    found = sql.rows(
+        connection,
+        f"{_SELECT_GROUPS} WHERE n BETWEEN ? AND ? AND entries = 0 AND control IS NOT NULL ORDER BY n",
+        (first, last),
+    )
+    return [Group(*row) for row in found]

@@ -12,6 +12,7 @@ from replicator.protocol.codec_detail import Detail, decode_details
 from replicator.protocol.control_bodies import WHOLE
 from replicator.protocol.images import lay_back
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
+from replicator.protocol.verdicts import Verdict
 from replicator.store import sql
 from replicator.types import Image, Key, TableDefinition, Value
 
@@ -33,6 +34,12 @@ class JournalChange:
     at: int | None
     verdict_for: int | None
     body: object = None
+    verdict: Verdict | None = None
+    """Host: what became of a station's change; told by `journal_picking` only, as is what follows."""
+    recipients: int | None = None
+    """Host: number of the set of stations that get it by their rules."""
+    origin: int = 0
+    """Host: the station that has it as it is, and to which it does not go."""
 
 
 def stood_before(change: JournalChange, definition: TableDefinition) -> tuple[bool, Image | None]:
@@ -61,11 +68,23 @@ def slices_backward(connection: Connection, before: int | None, limit: int) -> l
 
 
 def slices_of(connection: Connection, n: int) -> list[int]:
-    """The slices that hold group n, in order."""
-    found = sql.rows(
-        connection, "SELECT id FROM replicator_slice WHERE last_n >= ? AND first_n <= ? ORDER BY id", (n, n)
+    """The slices that hold group n, in order: it goes over from those that end with it into the next, perhaps."""
+    ending = sql.rows(connection, "SELECT id FROM replicator_slice WHERE last_n = ? ORDER BY id", (n,))
+    found = [number for (number,) in ending]
+    behind = sql.one(
+        connection,
+        "SELECT id, first_n FROM replicator_slice WHERE last_n > ? ORDER BY last_n, id LIMIT 1",
+        (n,),
     )
-    return [number for (number,) in found]
+    if behind is not None and behind[1] <= n:
+        found.append(behind[0])
+    return found
+
+
+def first_slice_behind(connection: Connection, n: int) -> int | None:
+    """The first slice that holds anything behind group n; None: there is none."""
+    row = sql.one(connection, "SELECT id FROM replicator_slice WHERE last_n > ? ORDER BY last_n, id LIMIT 1", (n,))
+    return None if row is None else row[0]
 
 
 def slices_after(connection: Connection, n: int) -> Iterator[int]:
@@ -103,10 +122,10 @@ def _of_segment(
     for block, more in zip(segment.blocks, decode_details(detail, segment.blocks), strict=True):
         definition = definitions.get(block.table)
         if definition is not None:
-            yield from _of_block(block, more, peer if block.verdict else None, definition)
+            yield from entries_of_block(block, more, peer if block.verdict else None, definition)
 
 
-def _of_block(
+def entries_of_block(
     block: TableBlock, more: Detail, verdict_for: int | None, definition: TableDefinition
 ) -> Iterator[JournalChange]:
     """A block's entries; upward the block itself has masks and old values, downward the detail."""

@@ -84,6 +84,16 @@ def slices_after(connection: Connection, after: int, limit: int) -> list[Slice]:
     return [Slice._make((*row[:4], bool(row[4]), *row[5:])) for row in found]
 
 
+def slices_numbered(connection: Connection, ids: Collection[int]) -> dict[int, Slice]:
+    """These slices, by number."""
+    found: dict[int, Slice] = {}
+    for chunk in sql.in_chunks(sorted(ids)):
+        statement = f"SELECT {', '.join(Slice._fields)} FROM replicator_slice WHERE id IN ({sql.marks(len(chunk))})"
+        for row in sql.rows(connection, statement, chunk):
+            found[row[0]] = Slice._make((*row[:4], bool(row[4]), *row[5:]))
+    return found
+
+
 def segments_of(connection: Connection, slices: Collection[int]) -> list[SliceSegment]:
     """All segments of these slices, in order, without their bytes."""
     found: list[SliceSegment] = []

@@ -69,7 +69,11 @@ def test_groups(store: Store) -> None:
         assert journal.has_pending(connection, 0)
         assert not journal.has_pending(connection, 1)
         assert journal.open_requests(connection, 0, "refresh") == [(2, b"\0%")]
-        assert [each.n for each in journal.latest_requests(connection, after=0, limit=1)] == [FAR]
+        assert [each.n for each in journal.requests_between(connection, 2, FAR)] == [2, FAR]
+        assert journal.groups_numbered(connection, [1, 3, FAR]) == {1: one, FAR: large}
+        assert journal.find_groups(connection, 2, FAR, origin=0) == {2, FAR}
+        assert journal.find_groups(connection, 0, 9, origin=7, origin_n=3) == set()
+        assert journal.find_groups(connection, 0, 1, uid=UID) == {1}
 
 
 def test_which_groups_touch_a_row(store: Store) -> None:

@@ -21,7 +21,7 @@ from replicator.cli.formats import record
 from replicator.engine.node import Node
 from replicator.errors import Halted
 from replicator.operations.conflict_listing import list_conflicts, show_conflict
-from replicator.operations.listings import list_journal, show_group
+from replicator.operations.journal_pages import list_journal, show_group
 from replicator.operations.status import status_of
 from replicator.protocol.envelope import MAGIC
 from replicator.store import notices, state
@@ -132,7 +132,7 @@ def _look(nodes: Nodes, name: str) -> None:
     with nodes.viewed(name) as view, redirect_stdout(shown):
         print_json(record(status_of(view)))
         print_json([notice._asdict() for notice in notices.recent(view.connection)])
-        lines = list_journal(view)
+        lines = list_journal(view).lines
         print_json([record(line) for line in lines])
         for n in sorted({line.n for line in lines})[-5:]:
             print_json(record(show_group(view, n)))

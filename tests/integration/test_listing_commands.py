@@ -186,7 +186,7 @@ def test_a_conflict_with_its_rows_side_by_side(office: Place, station: Place) ->
     assert [found[side]["city"] for side in ("host", "station", "result")] == ["Bonn", "Aachen", "Bonn"]
     text = office.done("conflict", "show", str(line["id"])).out
     (city,) = [row.split() for row in text.splitlines() if row.startswith("city")]
-    assert city == ["city", "Bonn", "Aachen", "Bonn", "Bonn"]
+    assert city == ["city", "*", "Bonn", "Aachen", "Bonn", "Bonn"]
     assert office.done("conflict", "list", "--table", "orders", "--json").json == []
     assert len(office.done("conflict", "list", "--station", "Köln", "--json").json) == 1
     assert office.done("conflict", "list", "--after", str(line["id"]), "--json").json == []

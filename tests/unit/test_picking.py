@@ -56,7 +56,12 @@ def test_entries_of_a_segment(data: st.DataObject, segment: Segment) -> None:
     def choose(head: BlockHead) -> list[int]:
         block = every.blocks[len(places)]
         count = len(block.classes)
-        assert (head.table, head.verdict, head.classes) == (block.table, block.verdict, block.classes)
+        assert (head.origin, head.table, head.verdict, head.classes) == (
+            segment.origin,
+            block.table,
+            block.verdict,
+            block.classes,
+        )
         assert (head.numbers, head.orders) == (block.numbers, block.orders)
         assert head.times == whole[len(places)].times
         width = len(block.keys[0]) if block.keys else 1
