@@ -17,6 +17,8 @@ from replicator.operations.writing import position_text
 from replicator.types import Kinds, Value
 
 __all__ = [
+    "KIND_STYLES",
+    "VERDICT_STYLES",
     "counted",
     "key_text",
     "kinds",
@@ -28,6 +30,10 @@ __all__ = [
     "value_text",
     "words",
 ]
+
+KIND_STYLES = {"new": "green", "changed": "yellow", "deleted": "red"}
+VERDICT_STYLES = {"accepted": "green", "altered": "yellow", "returned": "red", "pending": "yellow", "judged": "green"}
+"""Colours of words that say it all without them."""
 
 BYTES_SHOWN = 32
 LONGEST = 300

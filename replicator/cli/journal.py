@@ -19,7 +19,16 @@ from replicator.cli.console import (
     print_listing,
     print_record,
 )
-from replicator.cli.formats import counted, key_text, position_text, print_side_by_side, record, say
+from replicator.cli.formats import (
+    KIND_STYLES,
+    VERDICT_STYLES,
+    counted,
+    key_text,
+    position_text,
+    print_side_by_side,
+    record,
+    say,
+)
 from replicator.cli.journal_options import (
     After,
     AtPosition,
@@ -34,6 +43,7 @@ from replicator.cli.journal_options import (
     VerdictName,
     filter_of,
 )
+from replicator.cli.journal_stream import export, follow
 from replicator.cli.session import session_of
 from replicator.operations import journal_pages, keeping
 from replicator.operations.journal_filters import Spot
@@ -43,9 +53,6 @@ from replicator.operations.opening import open_node, open_view
 from replicator.protocol.describe import plain
 
 app = typer.Typer(help="The changes that this node has numbered.", no_args_is_help=True)
-
-KIND_STYLES = {"new": "green", "changed": "yellow", "deleted": "red"}
-VERDICT_STYLES = {"accepted": "green", "altered": "yellow", "returned": "red", "pending": "yellow", "judged": "green"}
 
 COLUMNS = (
     Column("position", "position", whole=True),
@@ -183,6 +190,10 @@ def _print_entry(entry: JournalEntry, full: bool) -> None:
         title.append(", ").append(line.verdict, style=VERDICT_STYLES.get(line.verdict, ""))
     console().print(title, soft_wrap=True)
     print_side_by_side({"before": entry.before, "after": entry.after}, line.columns, full=full)
+
+
+app.command("follow")(follow)
+app.command("export")(export)
 
 
 @app.command("purge")

@@ -91,7 +91,7 @@ def span(text: str) -> float:
 
 def _run_on(runs: Runs, seconds: float, resend_now: bool, as_json: bool) -> None:
     stop = Event()
-    with _stoppable(stop):
+    with stoppable(stop):
         try:
             run_every(
                 runs,
@@ -109,7 +109,7 @@ def _run_on(runs: Runs, seconds: float, resend_now: bool, as_json: bool) -> None
 
 
 @contextmanager
-def _stoppable(stop: Event) -> Iterator[None]:
+def stoppable(stop: Event) -> Iterator[None]:
     """Within, SIGTERM and Ctrl-C interrupt whatever is going on, and `stop` is set.
 
     The exception alone would not do: where Python can't raise it, as in a finaliser, it is dropped.

@@ -105,6 +105,8 @@ class Looking:
     stopped_at: Place | None = None
     """All up to here was looked through, then the bound was met."""
     looked: int = 0
+    ended: bool = False
+    """Nothing is left to be looked through."""
     describing: Describing = field(init=False)
     _spent: int = 0
 
@@ -123,6 +125,12 @@ class Looking:
             if self.bound is not None and self._spent > self.bound:
                 self.stopped_at = self._edge(each)
                 return
+        self.ended = True
+
+    def all(self) -> Iterator[Found]:
+        """All that fits, a slice at a time."""
+        for each in self._slices():
+            yield from self._of_slice(each, ALL)
 
     def _edge(self, each: Slice) -> Place:
         """Where the part of the journal that is still to be looked through ends, or begins."""

@@ -107,8 +107,15 @@ def open_view(home: Home, runtime: Runtime) -> Iterator[View]:
     configuration = home.load_configuration()
     with (
         closing(open_of(configuration, runtime)) as database,
-        database.transaction(write=False) as connection,
+        view_of(home, configuration, database, runtime) as view,
     ):
+        yield view
+
+
+@contextmanager
+def view_of(home: Home, configuration: Configuration, database: Database, runtime: Runtime) -> Iterator[View]:
+    """The same of a node whose database is open already."""
+    with database.transaction(write=False) as connection:
         migrate.check(connection)
         node = state.load_node(connection)
         require_own(node, configuration, home)
