@@ -49,6 +49,7 @@ def upgrade() -> None:
         Column("opener", String(20)),
         Column("size", BigInteger, nullable=False),
         Column("row_count", BigInteger, nullable=False),
+        *_counts("judged_n"),
         Column("at", BigInteger, nullable=False),
         Column("acknowledged_at", BigInteger),
         sqlite_with_rowid=False,
@@ -69,6 +70,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("replicator_mail_trail_at", "replicator_mail_trail", ["at"])
+    op.create_index("replicator_conflict_row", "replicator_conflict", ["table_id", "row_key"])
     for name in ("purged_epoch", "purged_n", "purged_at"):
         op.add_column("replicator_retention", Column(name, BigInteger, nullable=False, server_default="0"))
 

@@ -31,9 +31,10 @@ from replicator.errors import (
     UnfitTable,
 )
 from replicator.protocol import link as links
-from replicator.store import batches, notices, parcels
+from replicator.store import batches, notices, parcels, trails
 from replicator.store.parcels import Parked
 from replicator.store.state import LinkState
+from replicator.store.trails import BatchTrail
 from replicator.types import Role
 
 REFUSED = "refused-batch"
@@ -169,11 +170,20 @@ def _apply(node: Node, parked: Parked, applied: Applied, progress: Progress, car
         state = unit.link(parked.peer)
         links.applied(state.link, parked.n, batch.digest)
         batches.remember_digest(unit.connection, parked.peer, "in", parked.n, batch.digest)
+        _note(unit, parked, batch, state)
         parcels.drop(unit.connection, parked.place)
         notices.settle(unit.connection, (REFUSED, BUSY, BUSY_LONG), f"{unit.peers[parked.peer].name} {parked.n}")
     applied.batches += 1
     applied.rows += batch.rows
     return True
+
+
+def _note(unit: Unit, parked: Parked, batch: InboundBatch, state: LinkState) -> None:
+    """For those who ask what became of a row."""
+    manifest = batch.manifest
+    place = (parked.peer, trails.IN, *manifest.epoch, manifest.n, *manifest.high)
+    trail = BatchTrail(*place, manifest.opener, parked.total, batch.rows, state.judged_n, unit.now)
+    trails.note_batch(unit.database, unit.connection, trail)
 
 
 def _run(unit: Unit, parked: Parked, batch: InboundBatch, progress: Progress, care: Care | None) -> None:

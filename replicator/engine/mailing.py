@@ -14,10 +14,11 @@ from replicator.errors import ConfigurationError, MailboxTrouble, MailTooLarge, 
 from replicator.protocol.codec import encode_header
 from replicator.protocol.envelope import OVERHEAD, seal
 from replicator.protocol.messages import PREFIX_SIZE, Acknowledgement, Header, PartPlace
-from replicator.store import batches, outgoing, routes, slices
+from replicator.store import batches, outgoing, routes, slices, trails
 from replicator.store.batches import Batch, BatchSegment, Queued
 from replicator.store.outgoing import SentMail
 from replicator.store.state import Peer
+from replicator.store.trails import MailTrail
 from replicator.transport import mime
 from replicator.transport.base import Mail
 from replicator.types import NOWHERE, Epoch
@@ -170,6 +171,12 @@ def _have_gone(node: Node, errand: Errand, box: NodeMailbox, gone: list[_Due], b
     if items or was_owed:
         with node.unit() as unit:
             batches.dequeue(unit.connection, items)
+            mails = (
+                MailTrail(errand.letter.peer.id, trails.OUT, *errand.letter.epoch, item.n, due.message_id, unit.now)
+                for due in gone
+                for item in due.items
+            )
+            trails.note_mails(unit.database, unit.connection, mails)
             if was_owed:
                 routes.set_owed(unit.connection, errand.letter.peer.id, [box.number], False)
     budget.spend(node, len(gone))

@@ -13,10 +13,11 @@ from replicator.engine.routing import queue_parts
 from replicator.protocol import link as links
 from replicator.protocol.codec import batch_digest, encode_manifest
 from replicator.protocol.messages import Manifest, SegmentEntry
-from replicator.store import batches, slices
+from replicator.store import batches, slices, trails
 from replicator.store.batches import Batch, BatchSegment
 from replicator.store.slices import Slice, SliceSegment
 from replicator.store.state import LinkState
+from replicator.store.trails import BatchTrail
 from replicator.types import Position
 
 LOOK_AHEAD = 200
@@ -160,5 +161,7 @@ def freeze(
     stored = [BatchSegment(entry.digest, entry.size, in_journal) for entry, in_journal in segments]
     batches.insert_batch(unit.connection, batch, stored)
     batches.remember_digest(unit.connection, state.peer, "out", n, digest)
+    trail = (state.peer, trails.OUT, *link.out.epoch, n, *high, opener, size, batch.row_count, 0, unit.now)
+    trails.note_batch(unit.database, unit.connection, BatchTrail(*trail))
     queue_parts(unit, state.peer, n, [(0, size)], is_new=True)
     return batch

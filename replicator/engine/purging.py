@@ -15,7 +15,7 @@ from replicator.errors import PeerFault
 from replicator.protocol.codec import decode_segment
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import SegmentEntry, SegmentKind
-from replicator.store import purging, quarantine, retention, rows, slices
+from replicator.store import purging, quarantine, retention, rows, slices, trails
 from replicator.types import HOST_PEER, NOWHERE, Position, Tie
 
 STEPS = 60
@@ -179,6 +179,7 @@ def _step(node: Node, limits: Limits, purged: Purged) -> bool:
             or _groups(unit, purged)
             or _seen_groups(unit, limits, purged)
             or _deleted_rows(unit, limits, purged)
+            or _trails(unit)
         )
         freed = slices.unneeded(unit.connection, freed)
     node.spool.delete_segments(freed)
@@ -260,6 +261,13 @@ def _deleted_rows(unit: Unit, limits: Limits, purged: Purged) -> bool:
         purged.deleted_rows += _forget_versions(unit, table, entries)
     purging.delete_tombstones(unit.connection, found[-1])
     return True
+
+
+def _trails(unit: Unit) -> bool:
+    """Where batches went that nobody finds a group of any more."""
+    oldest = purging.oldest_group(unit.connection)
+    kept = unit.now - unit.node.settings.journal_kept
+    return trails.purge(unit.connection, kept if oldest is None else min(kept, oldest[1]), ROWS) > 0
 
 
 def _forget_versions(unit: Unit, table: int, entries: Iterable[purging.Tombstone]) -> int:

@@ -28,9 +28,10 @@ from replicator.protocol.envelope import MAGIC
 from replicator.protocol.link import Heard, InboundStream, Placement
 from replicator.protocol.messages import Acknowledgement, Header, PartPlace
 from replicator.protocol.repeating import to_repeat
-from replicator.store import aside, batches, number_pace, parcels, slices, state
+from replicator.store import aside, batches, number_pace, parcels, slices, state, trails
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
+from replicator.store.trails import MailTrail
 from replicator.transport import mime
 from replicator.transport.base import Fetched
 from replicator.types import Epoch, Role
@@ -47,6 +48,10 @@ class Received:
     """How many of them were moved to another folder."""
     bounces: int = 0
     """Mails of ours, or forwarded by us, that did not reach their recipient."""
+
+
+LONGEST_NAME = 400
+"""Of a mail, for those who ask by which one something came."""
 
 
 class Left(Exception):
@@ -95,7 +100,7 @@ def _take_mail(node: Node, fetched: Fetched, strangers: Strangers, received: Rec
         strangers.met(fetched, found.reason or "it is not from a replicator")
         return False
     try:
-        fault = _take_all(node, found.payloads, received, progress)
+        fault = _take_all(node, found.payloads, _name(fetched), received, progress)
     except Left:
         return False
     if fault is not None:
@@ -104,12 +109,19 @@ def _take_mail(node: Node, fetched: Fetched, strangers: Strangers, received: Rec
     return True
 
 
-def _take_all(node: Node, payloads: tuple[bytes, ...], received: Received, progress: Progress) -> PeerFault | None:
+def _name(fetched: Fetched) -> str:
+    found = None if fetched.raw is None else mime.message_id_of(fetched.raw)
+    return found or fetched.id.encode("ascii", "replace").decode()[:LONGEST_NAME]
+
+
+def _take_all(
+    node: Node, payloads: tuple[bytes, ...], mail: str, received: Received, progress: Progress
+) -> PeerFault | None:
     """Take what a mail holds, one by one: one that is bad does not stop those behind it. Gives the first fault."""
     first: PeerFault | None = None
     for payload in payloads:
         try:
-            _take(node, payload, progress)
+            _take(node, payload, mail, progress)
             received.bytes += len(payload)
         except Outdated:
             received.bytes += len(payload)
@@ -129,7 +141,8 @@ def _set_aside(node: Node, fetched: Fetched, fault: PeerFault, received: Receive
     received.bytes += fetched.size
 
 
-def _take(node: Node, blob: bytes, progress: Progress) -> None:
+def _take(node: Node, blob: bytes, mail: str, progress: Progress) -> None:
+    """`mail`: a name for those who ask later by which mail something came."""
     opened = open_mail(node, blob)
     if _opens_epoch(node, opened) and not apply_before_opening(node, opened.peer.id, progress):
         raise Left
@@ -155,7 +168,7 @@ def _take(node: Node, blob: bytes, progress: Progress) -> None:
         heard = _hear(unit, found, opened.header, freed)
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
             links.heard_probe(found.link, opened.header.probe)
-            unasked = _place(unit, found, peer, opened, gone, progress) is Placement.UNASKED
+            unasked = _place(unit, found, peer, opened, mail, gone, progress) is Placement.UNASKED
         freed = slices.unneeded(unit.connection, freed)
     if enrolled is not None:
         enrolled()
@@ -206,7 +219,7 @@ def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:
 def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> Heard:
     """Step 4: the acknowledgement and echo; acknowledged batches go, what is shown to be lost is queued again."""
     link, connection, peer = found.link, unit.connection, found.peer
-    wait = unit.node.settings.probe_wait
+    wait, known = unit.node.settings.probe_wait, link.out.acknowledged
     heard = links.hear(
         link,
         header,
@@ -224,6 +237,7 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
         if high is not None:
             link.out.high = high
         freed += digests
+        trails.note_acknowledged(connection, peer, link.out.epoch, known, link.out.acknowledged, unit.now)
     acknowledgement = header.acknowledgement
     if acknowledgement.epoch < link.out.epoch:
         # Nothing of the present epoch has reached the peer when it said this, not even its first batch.
@@ -239,7 +253,13 @@ def _hear(unit: Unit, found: LinkState, header: Header, freed: list[bytes]) -> H
 
 
 def _place(
-    unit: Unit, found: LinkState, peer: Peer, opened: Opened, gone: list[InboundBatch], progress: Progress
+    unit: Unit,
+    found: LinkState,
+    peer: Peer,
+    opened: Opened,
+    mail: str,
+    gone: list[InboundBatch],
+    progress: Progress,
 ) -> Placement | None:
     """Steps 7 to 9: park the part that came, if it belongs to this stream. Where the mail has none: None."""
     part, payload = opened.header.part, opened.payload
@@ -258,6 +278,8 @@ def _place(
         gone += parcels.drop_other_epochs(connection, peer.id, part.epoch)
     if placement in (Placement.OPEN, Placement.PARK):
         _park(unit, peer, part, payload, progress)
+        trail = MailTrail(peer.id, trails.IN, *part.epoch, part.n, mail, unit.now)
+        trails.note_mails(unit.database, connection, [trail])
     return placement
 
 

@@ -129,6 +129,16 @@ def recent(
     return sorted(map(ConflictRow._make, found))
 
 
+def of_row(connection: Connection, table: int, keys: Sequence[Key]) -> list[ConflictRow]:
+    """All that is on record of a row, whose key may be written in several ways; the oldest first."""
+    found = sql.rows(
+        connection,
+        f"{_SELECT} WHERE table_id = ? AND row_key IN ({sql.marks(len(keys))}) ORDER BY id",
+        (table, *keys),
+    )
+    return [ConflictRow._make(row) for row in found]
+
+
 def load(connection: Connection, number: int) -> ConflictRow:
     """Raises UnknownName."""
     row = sql.one(connection, f"{_SELECT} WHERE id = ?", (number,))

@@ -114,7 +114,7 @@ def first_kept(connection: Connection) -> int | None:
 
 def delete_groups(connection: Connection, before: int, limit: int) -> int:
     """Groups numbered below `before`, at most so many, the oldest first. Returns how many."""
-    return _delete_range(connection, "replicator_journal", "n", "", (), before, limit)
+    return delete_range(connection, "replicator_journal", "n", "", (), before, limit)
 
 
 def count_groups(connection: Connection, before: int) -> int:
@@ -142,7 +142,7 @@ def born_of_oldest(connection: Connection) -> Position | None:
     return None if row is None else (row[0], row[1])
 
 
-def _delete_range(
+def delete_range(
     connection: Connection,
     table: str,
     column: str,
@@ -178,7 +178,7 @@ def delete_seen_groups(connection: Connection, peer: int, below: Position, limit
         return 0
     before = below[1] if oldest == below[0] else BEYOND
     condition = "peer = ? AND born_epoch = ? AND "
-    return _delete_range(connection, "replicator_seen_group", "born_n", condition, (peer, oldest), before, limit)
+    return delete_range(connection, "replicator_seen_group", "born_n", condition, (peer, oldest), before, limit)
 
 
 def count_seen_groups(connection: Connection, peer: int, below: Position) -> int:

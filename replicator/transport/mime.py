@@ -28,6 +28,7 @@ __all__ = [
     "content_of",
     "extract",
     "id_domain",
+    "message_id_of",
     "new_message_id",
     "sentence_for_people",
 ]
@@ -48,6 +49,17 @@ _OUR_ATTACHMENT = re.compile(
 )
 _OUR_HEAD_REACHES = 256 * 1024
 """Our first attachment begins within so many bytes, Received headers included; else the general way is taken."""
+
+
+_MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r?\n[ \t]+)?(<[\x21-\x7e]{1,380}>)", re.IGNORECASE | re.MULTILINE)
+_HEAD_BYTES = 64 * 1024
+
+
+def message_id_of(raw: bytes) -> str | None:
+    """The Message-ID that stands at a mail's head, for people; None where there is none that is fit to be shown."""
+    head = raw[:_HEAD_BYTES].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    found = _MESSAGE_ID.search(head)
+    return None if found is None else found[1].decode("ascii")
 
 
 def new_message_id(runtime: Runtime, sender: str) -> str:

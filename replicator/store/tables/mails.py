@@ -66,6 +66,7 @@ batch_trail = Table(
     Column("opener", String(20)),
     Column("size", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
+    count("judged_n"),  # station, in: its own changes up to here were judged by then
     Column("at", BigInteger, nullable=False),  # out: when it was made; in: when it was applied
     Column("acknowledged_at", BigInteger),  # out: when the peer's word came that it is applied
     Index("replicator_batch_trail_at", "at"),

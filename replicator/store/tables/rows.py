@@ -119,6 +119,7 @@ conflict = Table(
     Column("settled_at", BigInteger),  # when a person decided on it
     Column("settled_by", String(10)),  # whose row was taken: host, station or file
     Index("replicator_conflict_at", "at"),
+    Index("replicator_conflict_row", "table_id", "row_key"),
     sqlite_autoincrement=True,
 )
 
