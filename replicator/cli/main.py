@@ -37,6 +37,7 @@ from replicator.cli import (
     station,
     status,
     table,
+    trace,
     upgrade,
 )
 from replicator.cli import run as runs
@@ -67,6 +68,7 @@ NOUNS = (
     runs,
     status,
     journal,
+    trace,
     conflict,
     compare,
     quarantine,
