@@ -22,6 +22,7 @@ from bench import (
     fanout,
     fetching,
     flow,
+    journal,
     keyed,
     logical,
     mails,
@@ -38,7 +39,7 @@ from bench.measuring import QUICK, Figure, Size
 
 NAMES = (
     "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
-    "comparing", "conflicts", "servers", "numbers", "mixed", "logical", "pgbench", "audit",
+    "comparing", "conflicts", "journal", "servers", "numbers", "mixed", "logical", "pgbench", "audit",
 )  # fmt: skip
 SUBJECTS = {
     "capture": capture,
@@ -51,6 +52,7 @@ SUBJECTS = {
     "purging": purging,
     "comparing": comparing,
     "conflicts": conflicts,
+    "journal": journal,
     "servers": servers,
     "numbers": numbers,
     "mixed": mixed,

@@ -116,7 +116,8 @@ def _slice(
     block = TableBlock(table, numbers=numbers, orders=[0] * len(rows), classes="N" * len(rows), rows=fresh)
     digest, frame = encode_segment(Segment(1, blocks=[block]))
     raw.execute(
-        "INSERT INTO replicator_slice (id, host_epoch, first_n, last_n, whole, size) VALUES (?, 1, ?, ?, 1, ?)", (number, first, first + len(rows) - 1, len(frame))
+        "INSERT INTO replicator_slice (id, host_epoch, first_n, last_n, whole, size) VALUES (?, 1, ?, ?, 1, ?)",
+        (number, first, first + len(rows) - 1, len(frame)),
     )
     raw.execute(
         "INSERT INTO replicator_slice_segment (slice, ordinal, origin, kind, digest, size, raw_size, row_count, frame)"

@@ -142,6 +142,8 @@ def _side_cell(side: Mapping[str, Value] | None, name: str, style: str, start: i
         return Text("")
     value = side[name]
     text = value_text(value, None)
+    if isinstance(value, bytes):
+        start -= start % 2  # whole bytes
     if not full and len(text) > SHOWN:
         begin = "…" if start else ""
         if isinstance(value, bytes) and start:

@@ -105,9 +105,10 @@ def search_of(view: View, chosen: Filter) -> Search:
     after, before = chosen.after, chosen.before
     places = [None if after is None else after.end, None if before is None else before.start]
     if chosen.position is not None:
-        start, end = chosen.position.start, chosen.position.end
+        (n, first), (_, last) = chosen.position.start, chosen.position.end
         # Both ends are open.
-        places = [max(places[0] or start, (start[0], start[1] - 1)), min(places[1] or end, (end[0], end[1] + 1))]
+        low, high = (n, first - 1), (n, last + 1)
+        places = [max(places[0] or low, low), min(places[1] or high, high)]
     wanted = Wanted(after=places[0], before=places[1], since=chosen.since, until=chosen.until)
     sought = Sought(since=chosen.since, until=chosen.until)
     if chosen.table is not None:

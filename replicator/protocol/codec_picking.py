@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 import zstandard
 
@@ -39,9 +40,17 @@ class BlockHead:
     classes: str
     numbers: list[int]
     orders: list[int]
-    times: list[int] | None
     _flags: int
     _rest: bytes
+    _beside: bytes | None
+    """The rest of what the journal keeps beside, where it has times."""
+
+    def times(self) -> list[int] | None:
+        """When each entry was made, where that is kept."""
+        count = len(self.classes)
+        if self._beside is not None:
+            return read_integers(TapeReader(self._beside, "detail"), "times", count)
+        return read_integers(TapeReader(self._rest, "segment"), "times", count) if self._flags & flags.TIMES else None
 
     def keys(self, key_indexes: Sequence[int]) -> list[tuple[Value, ...]]:
         """The primary key of each entry. `key_indexes`: the places of its columns in a row."""
@@ -52,6 +61,8 @@ class BlockHead:
             _pick_pairs(tape, "bases", count, ())
         rows = _some_columns(tape, "row values", count - deleted, key_indexes)
         keys = _some_columns(tape, "key values", deleted, range(len(key_indexes)))
+        if not deleted:
+            return rows
         take, take_deleted = iter(rows).__next__, iter(keys).__next__
         return [take_deleted() if change == "D" else take() for change in self.classes]
 
@@ -67,12 +78,13 @@ def pick_segment(raw: bytes, detail: bytes | None, choose: Choose) -> tuple[Segm
     records. Raises PeerFault where the bytes are damaged.
     """
     tape = TapeReader(raw, "segment")
-    beside = None if detail is None else TapeReader(zstandard.ZstdDecompressor().decompress(detail), "detail")
+    kept = None if detail is None else zstandard.ZstdDecompressor().decompress(detail)
+    beside = None if kept is None else TapeReader(kept, "detail")
     tape.integer("layout version", flags.LAYOUT, flags.LAYOUT)
     segment = Segment(tape.integer("host epoch"), tape.integer("origin"))
     details: list[Detail] = []
     for _ in range(tape.integer("number of blocks", 0, BOUNDS.blocks)):
-        block, found = _pick_block(tape, raw, beside, segment.origin, choose)
+        block, found = _pick_block(_Tapes(tape, raw, beside, kept or b""), segment.origin, choose)
         segment.blocks.append(block)
         details.append(found)
     if not tape.integer("number of groups", 0, BOUNDS.groups):
@@ -80,27 +92,37 @@ def pick_segment(raw: bytes, detail: bytes | None, choose: Choose) -> tuple[Segm
     return segment, details
 
 
-def _pick_block(
-    tape: TapeReader, raw: bytes, beside: TapeReader | None, origin: int, choose: Choose
-) -> tuple[TableBlock, Detail]:
+class _Tapes(NamedTuple):
+    """A segment and what is kept beside it, each with its bytes."""
+
+    tape: TapeReader
+    raw: bytes
+    beside: TapeReader | None
+    kept: bytes
+
+
+def _pick_block(tapes: _Tapes, origin: int, choose: Choose) -> tuple[TableBlock, Detail]:
+    tape, beside = tapes.tape, tapes.beside
     table = tape.integer("table", 0, LARGEST)
     has = tape.integer("block flags", 0, flags.ALL_FLAGS)
     classes = tape.blob("classes", BOUNDS.entries)
     count, changed, deleted = len(classes), classes.count(b"C"), classes.count(b"D")
     numbers = read_integers(tape, "numbers", count, 0, COUNT) if has & flags.NUMBERED else []
     orders = read_integers(tape, "orders", count, 0, COUNT) if has & flags.NUMBERED else []
-    start = tape.position
-    times = read_integers(tape, "times", count) if has & flags.TIMES else None
+    rest = tapes.raw[tape.position :]
     kept = 0 if beside is None else beside.integer("flags")
-    if beside is not None and kept & detail_flags.TIMES:
-        times = read_integers(beside, "times", count)
+    timed = beside is not None and kept & detail_flags.TIMES
+    aside = tapes.kept[beside.position :] if beside is not None and timed else None
     text = classes.decode("ascii")
     verdict = bool(has & flags.VERDICT)
-    places = choose(BlockHead(origin, table, verdict, text, numbers, orders, times, has, raw[start:]))
+    places = choose(BlockHead(origin, table, verdict, text, numbers, orders, has, rest, aside))
     block = TableBlock(table, verdict=verdict, classes="".join(text[place] for place in places))
     block.numbers = [numbers[place] for place in places]
     block.orders = [orders[place] for place in places]
-    block.times = None if times is None else [times[place] for place in places]
+    if has & flags.TIMES:
+        block.times = pick_integers(tape, "times", count, places)
+    if beside is not None and timed:
+        block.times = pick_integers(beside, "times", count, places)
     if has & flags.BASES:
         block.bases = _pick_pairs(tape, "bases", count, places)
     gone = among(classes, _DELETED, places)
@@ -159,16 +181,18 @@ def _pick_masks(
     masks = [distinct[which[place]] for place in wanted]
     if not with_before:
         return masks, None
+    totals = list(map(which.count, range(number)))
     places: list[list[int]] = [[] for _ in distinct]
-    totals = [0] * number
-    if wanted:
-        left = set(wanted)
+    order = which if isinstance(which, bytes) else None
+    if order is not None:
+        for place in wanted:
+            places[order[place]].append(order.count(order[place], 0, place))
+    elif wanted:
+        left, met = set(wanted), [0] * number
         for place, mask in enumerate(which):
             if place in left:
-                places[mask].append(totals[mask])
-            totals[mask] += 1
-    else:
-        totals = list(map(which.count, range(number)))
+                places[mask].append(met[mask])
+            met[mask] += 1
     takes = []
     for mask, total, mine in zip(distinct, totals, places, strict=True):
         columns = [pick_column(tape, "old values", total, mine) for _ in range(mask.bit_count())]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from replicator.protocol.codec import decompress_segment
 from replicator.protocol.codec_picking import BlockHead, pick_segment
 from replicator.protocol.control_bodies import WHOLE
-from replicator.protocol.keys import pack_key
+from replicator.protocol.keys import pack_key, unpack_key
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.protocol.verdicts import Verdict, verdict_of
 from replicator.store import sql
@@ -173,15 +173,17 @@ class _Reader:
         groups = wanted.groups
         if groups is not None:
             chosen = (place for place in chosen if head.numbers[place] in groups)
-        times, since, until = head.times, wanted.since, wanted.until
-        if times is not None and since is not None:
-            chosen = (place for place in chosen if times[place] >= since)
-        if times is not None and until is not None:
-            chosen = (place for place in chosen if times[place] <= until)
+        if wanted.since is not None or wanted.until is not None:
+            times, since, until = head.times(), wanted.since, wanted.until
+            if times is not None and since is not None:
+                chosen = (place for place in chosen if times[place] >= since)
+            if times is not None and until is not None:
+                chosen = (place for place in chosen if times[place] <= until)
         if wanted.keys is not None:
             keys = head.keys(self.definitions[head.table].key_indexes)
-            packed = wanted.keys
-            chosen = (place for place in chosen if pack_key(keys[place]) in packed)
+            packed, alike = wanted.keys, set(map(unpack_key, wanted.keys))
+            # 1 and 1.0 are alike to Python, and two keys.
+            chosen = (place for place in chosen if keys[place] in alike and pack_key(keys[place]) in packed)
         return chosen
 
 

@@ -8,28 +8,38 @@ from typing import TYPE_CHECKING
 import pytest
 
 from replicator.errors import UnknownName
-from replicator.protocol.messages import PartPlace, SegmentEntry, SegmentKind
+from replicator.protocol.codec import encode_segment, raw_size
+from replicator.protocol.keys import pack_key
+from replicator.protocol.messages import PartPlace, Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.protocol.proposals import Conflict, ConflictKind
+from replicator.protocol.verdicts import Verdict
 from replicator.protocol.working_set import Version
 from replicator.store import (
     batches,
     conflicts,
     journal,
+    journal_picking,
     journal_reading,
     parcels,
+    purging,
     rows,
     scope_keys,
+    slice_index,
     slices,
     sql,
     state,
     timelines,
+    trails,
 )
 from replicator.store.batches import Batch, BatchSegment
 from replicator.store.journal import Group
+from replicator.store.journal_picking import Wanted
+from replicator.store.slice_index import Contents, Origin, Sought
 from replicator.store.slices import Slice, SliceSegment
 from replicator.store.spool import InboundBatch
 from replicator.store.tables import journal_key
 from replicator.store.timelines import Salvaged
+from replicator.store.trails import BatchTrail, MailTrail
 from replicator.types import ColumnDefinition, ColumnType, Table, TableDefinition, TypeKind
 
 if TYPE_CHECKING:
@@ -343,3 +353,123 @@ def test_what_a_peer_had_goes_with_it(store: Store) -> None:
         state.delete_peer(connection, 1)
         assert rows.link_rows(connection, 1, 1, b"", 9) == []
         assert batches.batch(connection, 1, 1) is None
+
+
+# --- looking for something --------------------------------------------------------------------------------------------
+
+
+def _noted(store: Store, slice_id: int, contents: Contents) -> None:
+    with store.transaction() as connection:
+        times = contents.first_at, contents.last_at
+        slices.insert_slice(connection, Slice(slice_id, 1, slice_id, slice_id, True, 5, *times), [])
+        slice_index.insert(connection, slice_id, contents)
+
+
+def test_what_is_in_which_slice(store: Store) -> None:
+    with store.transaction() as connection:
+        slices.insert_slice(connection, Slice(1, 1, 1, 1, True), [])  # of an earlier version
+    _noted(
+        store, 2, Contents(NOW, NOW + 5, {1: {KEYS[0], KEYS[5]}}, {0: Origin(), 7: Origin(3, 5, Verdict.ALTERED.bit)})
+    )
+    _noted(
+        store, 3, Contents(NOW + 9, NOW + 9, {1: {KEYS[4]}, 2: {KEYS[5]}}, {7: Origin(6, FAR, Verdict.RETURNED.bit)})
+    )
+    every = Verdict.ALTERED.bit | Verdict.RETURNED.bit
+    with store.transaction() as connection:
+
+        def find(newest: bool = True, first: int = 0, last: int = 9, limit: int = 9, **sought: object) -> list[int]:
+            return slice_index.find(
+                store.database,
+                connection,
+                Sought(**sought),  # type: ignore[arg-type]
+                first=first,
+                last=last,
+                newest=newest,
+                limit=limit,
+            )
+
+        assert find() == [3, 2, 1]
+        assert find(newest=False) == [1, 2, 3]
+        assert find(limit=2) == [3, 2]
+        assert find(newest=False, limit=1) == [1]
+        assert find(first=2, last=2) == [2]
+        assert find(table=1) == [3, 2, 1]
+        assert find(table=2) == [3, 1]
+        assert find(table=3) == [1]
+        assert find(table=1, keys=(KEYS[5],)) == [2, 1]
+        assert find(table=1, keys=(KEYS[5], KEYS[4])) == [3, 2, 1]
+        assert find(table=2, keys=(KEYS[0],)) == [1]
+        assert find(since=NOW + 6) == [3, 1]
+        assert find(until=NOW + 8) == [2, 1]
+        assert find(since=NOW + 5, until=NOW + 5, table=1) == [2, 1]
+        assert find(origin=0) == [2, 1]
+        assert find(origin=7, origin_n=5) == [2, 1]
+        assert find(origin=7, origin_n=FAR, table=2) == [3, 1]
+        assert find(verdicts=Verdict.ALTERED.bit) == [2, 1]
+        assert find(verdicts=every, table=2, since=NOW) == [3, 1]
+        assert find(verdicts=Verdict.ACCEPTED.bit, origin=7) == [1]
+        assert [each.id for each in slices.slices_numbered(connection, [1, 3, 8]).values()] == [1, 3]
+        assert journal_reading.first_slice_behind(connection, 1) == 2
+        assert journal_reading.first_slice_behind(connection, 3) is None
+        purging.delete_slices(connection, 2)
+        assert find() == [3]
+        assert find(table=1, keys=(KEYS[0],)) == []
+
+
+def test_changes_that_are_picked(store: Store) -> None:
+    rows_ = [(f"k{place}", "größe" * place) for place in range(50)]
+    block = TableBlock(1, numbers=[4] * 20 + [5] * 30, orders=[*range(20), *range(30)], classes="N" * 50, rows=rows_)
+    digest, frame = encode_segment(Segment(1, origin=7, blocks=[block]))
+    segment = SliceSegment(1, 0, 3, None, 7, "log", digest, len(frame), raw_size(frame), 50, frame, None)
+    with store.transaction() as connection:
+        slices.insert_slice(connection, Slice(1, 1, 4, 5, True), [segment])
+        wanted = Wanted(
+            table=1, keys=frozenset(map(pack_key, [("k3",), ("k44",)])), after=(4, 3), verdicts={Verdict.ACCEPTED}
+        )
+        picked = journal_picking.pick(connection, 1, {1: DEFINITION}, wanted)
+        assert [(each.n, each.order, each.image, each.verdict) for each in picked.changes] == [
+            (5, 24, rows_[44], Verdict.ACCEPTED)
+        ]
+        assert (picked.first, picked.last) == ((4, 0), (5, 29))
+        newest = journal_picking.pick(connection, 1, {1: DEFINITION}, Wanted(limit=2, newest=True, before=(5, 29)))
+        assert [(each.n, each.order) for each in newest.changes] == [(5, 27), (5, 28)]
+        assert newest.changes[0].recipients == 3
+        assert journal_picking.pick(connection, 1, {}, Wanted()).changes == []
+
+
+def test_trails(store: Store) -> None:
+    def batch(n: int, high: int, epoch: int = 1, **changed: object) -> BatchTrail:
+        found = BatchTrail(1, trails.OUT, 1, epoch, n, 1, high, None, 10, 3, 0, NOW + n)
+        return found._replace(**changed)  # type: ignore[arg-type]
+
+    mail = MailTrail(1, trails.OUT, 1, 1, 2, "<%s'ü@example.com>", NOW)
+    with store.transaction() as connection:
+        for each in (batch(1, 5), batch(2, 9), batch(1, FAR, 2, opener="snap"), batch(3, 2, high_epoch=2)):
+            trails.note_batch(store.database, connection, each)
+        trails.note_batch(store.database, connection, batch(7, 1, direction=trails.IN, judged_n=4))
+        trails.note_mails(store.database, connection, [mail, mail, mail._replace(message_id="<2>", at=NOW + 1)])
+        trails.note_acknowledged(connection, 1, (1, 1), 1, 2, NOW + 50)
+    with store.transaction() as connection:
+        found = trails.covering(connection, 1, trails.OUT, (1, 6))
+        assert [(each.epoch, each.n, each.acknowledged_at) for each in found] == [
+            ((1, 1), 2, NOW + 50),
+            ((1, 2), 1, None),
+            ((1, 1), 3, None),
+        ]
+        assert [each.message_id for each in trails.mails_of(connection, found[0])] == ["<%s'ü@example.com>", "<2>"]
+        assert trails.covering(connection, 2, trails.OUT, (1, 6)) == []
+        judged = trails.judged_by(connection, 1, 4)
+        assert judged is not None
+        assert judged.n == 7
+        assert trails.judged_by(connection, 1, 5) is None
+        assert trails.purge(connection, NOW + 2, 100) == 4
+        assert [each.n for each in trails.covering(connection, 1, trails.OUT, (1, 0))] == [2, 3]
+        assert trails.purge(connection, NOW + 2, 100) == 0
+
+
+def test_conflicts_of_a_row(store: Store) -> None:
+    with store.transaction() as connection:
+        found = [((1, n), None, Conflict(1, KEYS[n], ConflictKind.BOTH_CHANGED, None, None, None)) for n in (1, 2, 1)]
+        conflicts.record(connection, 7, NOW, found, {1: Table(1, "t", DEFINITION)})
+        assert [row.n for row in conflicts.of_row(connection, 1, KEYS[:2])] == [1, 1]
+        assert conflicts.of_row(connection, 2, KEYS[1:2]) == []

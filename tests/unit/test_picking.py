@@ -63,7 +63,7 @@ def test_entries_of_a_segment(data: st.DataObject, segment: Segment) -> None:
             block.classes,
         )
         assert (head.numbers, head.orders) == (block.numbers, block.orders)
-        assert head.times == whole[len(places)].times
+        assert head.times() == whole[len(places)].times
         width = len(block.keys[0]) if block.keys else 1
         if not block.rows or len(block.rows[0]) >= width:
             rows, keys = iter(block.rows), iter(block.keys)
