@@ -1,7 +1,7 @@
 """Looking into the journal: what is in which slice, by which mail a batch went, up to where was purged.
 
-Revision ID: 0015
-Revises: 0014
+Revision ID: 0016
+Revises: 0015
 Create Date: 2026-11-27
 """
 
@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, Column, Integer, String
 from replicator.store.column_types import LARGE_BYTES
 from replicator.store.migrate import create_table, refuse_downgrade
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
