@@ -123,14 +123,21 @@ class Looking:
             if count >= limit:
                 return
             if self.bound is not None and self._spent > self.bound:
-                self.stopped_at = self._edge(each)
-                return
+                edge = self._edge(each)
+                if self._goes_beyond(edge):
+                    self.stopped_at = edge
+                    return
         self.ended = True
 
     def all(self) -> Iterator[Found]:
         """All that fits, a slice at a time."""
         for each in self._slices():
             yield from self._of_slice(each, ALL)
+
+    def _goes_beyond(self, edge: Place) -> bool:
+        """A page that ended just where it began would never end; one that ended where nothing is left need not be."""
+        wanted = self.search.wanted
+        return (wanted.before is None or edge < wanted.before) and (wanted.after is None or edge > wanted.after)
 
     def _edge(self, each: Slice) -> Place:
         """Where the part of the journal that is still to be looked through ends, or begins."""
