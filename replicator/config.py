@@ -155,6 +155,10 @@ class Run(_Section):
     probe_limit_hours: int = Field(default=24, ge=1, le=720, description="The wait doubles up to this many hours.")
     hello_hours: int = Field(default=24, ge=1, le=720, description="A sign of life at most once in so many hours.")
     journal_days: int = Field(default=90, ge=0, le=3650, description="Days the journal is kept after all have it.")
+    journal_base: bool = Field(
+        default=True,
+        description="Whether the rows of each table are kept where the journal begins, so that it can be replayed.",
+    )
     backup_days: int = Field(
         default=90,
         ge=1,

@@ -17,8 +17,8 @@ class _Amount(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         done, total, rows = int(task.completed), int(task.total or 0), task.fields.get("rows")
-        if task.fields["unit"] == "rows":
-            return Text(f"{done:,} of {total:,} rows")
+        if task.fields["unit"] in ("rows", "groups"):
+            return Text(f"{done:,} of {total:,} {task.fields['unit']}")
         if task.fields["unit"] == "mails":
             return Text(f"{done:,} of {total:,} mails, {human_size(task.fields['size'])}")
         text = f"{human_size(done)} of {human_size(total)}"
@@ -66,6 +66,15 @@ class Bars:
 
     def applied(self, peer: str, done: int, total: int) -> None:
         self._show("applying from", peer, done, total, "rows")
+
+    def kept(self, done: int, total: int) -> None:
+        self._show("keeping a base", "", done, total, "rows")
+
+    def read(self, done: int, total: int) -> None:
+        self._show("reading the journal", "", max(0, min(done, total)), total, "groups")
+
+    def written(self, done: int, total: int) -> None:
+        self._show("writing", "", done, total, "rows")
 
     def _show(
         self, what: str, peer: str, done: int, total: int, unit: str, rows: int | None = None, size: int = 0

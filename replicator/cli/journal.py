@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from replicator.cli import journal_replay
 from replicator.cli.console import (
     AsJson,
     Column,
@@ -222,4 +223,5 @@ def purge(
 
 
 def join(program: typer.Typer) -> None:
+    journal_replay.join(app)
     program.add_typer(app, name="journal")

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from replicator.cli.console import AsJson, Column, print_json, print_listing, print_record
+from replicator.cli.bars import Bars
+from replicator.cli.console import AsJson, Column, console, print_json, print_listing, print_record
 from replicator.cli.formats import record, say
 from replicator.cli.session import session_of
 from replicator.operations import table_admin
@@ -39,8 +40,10 @@ def add(
 ) -> None:
     """Capture changes of tables from now on. A rule says what is sent of them, and to whom."""
     session = session_of(context)
-    with open_node(session.node_home(), session.runtime) as node:
-        added = table_admin.add_tables(node, names, area=area, policy=policy, replace_cascades=replace_cascades)
+    with open_node(session.node_home(), session.runtime) as node, Bars(console(to_stderr=True)) as bars:
+        added = table_admin.add_tables(
+            node, names, area=area, policy=policy, replace_cascades=replace_cascades, progress=bars
+        )
     for remark in added.remarks:
         say(remark)
     say(f"Changes of {', '.join(table.name for table in added.tables)} are captured from now on.")

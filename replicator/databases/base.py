@@ -97,6 +97,9 @@ class Database(Numbering, ABC):
     def prepare(self) -> list[str]:
         """Make the database fit for replication and create the outbox. Returns sentences to tell the operator."""
 
+    def make_place(self) -> None:
+        """Make the database where it isn't there, as far as that is ours to do: a file. It stays empty."""
+
     def migrating(self, connection: Connection) -> AbstractContextManager[bool]:  # noqa: ARG002 - once is the rule
         """Within, definitions of the replicator's own tables are made. Gives whether they may be there in part: where
         definitions commit by themselves, those of a migration that was killed are, and are left as they are."""

@@ -77,6 +77,7 @@ class Journal:
         if len(self._begun) >= MOST_GROUPS or self._size > 0.75 * self.unit.node.settings.slice_bytes:
             # The new group has its number already, and nothing of it stands in this slice.
             self._cut(whole=True, last=group.n - 1)
+        group.logged_at = self.unit.now
         self.group = group
         self._begun.append(group)
         self._size += len(group.body or b"")

@@ -63,6 +63,8 @@ class Settings:
     """Where nobody tells of backups: how old the oldest may be that is ever put back."""
     journal_share: float = 0.2
     """Of the database's size: what absent stations may hold back of the journal; 0: anything."""
+    keeps_bases: bool = True
+    """At a host: of each table a base is kept, from which the journal can be replayed."""
     least_interval: int = MINUTE
     """Between two marks."""
     mails_per_run: int = 0

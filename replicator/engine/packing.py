@@ -25,7 +25,7 @@ def pack_table(
     node: Node, reader: Connection, host_epoch: int, table: Table, peer: int, rule: Rule, tell: Tell
 ) -> Iterator[SegmentEntry]:
     """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows."""
-    packer = _Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
+    packer = Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
     for images in present_rows(node.database, reader, table, peer, rule):
         yield from packer.add(images)
         tell(len(images))
@@ -36,7 +36,7 @@ def measure_table(
     database: Database, reader: Connection, table: Table, peer: int, rule: Rule, slice_bytes: int
 ) -> Iterator[SegmentEntry]:
     """The same, and nothing is stored: to learn how large it would be. Whoever has seen enough stops reading."""
-    packer = _Packer(slice_bytes, 1, table, lambda _digest, frame: len(frame))
+    packer = Packer(slice_bytes, 1, table, lambda _digest, frame: len(frame))
     for images in present_rows(database, reader, table, peer, rule):
         yield from packer.add(images)
     yield from packer.finish()
@@ -54,7 +54,7 @@ def present_rows(database: Database, reader: Connection, table: Table, peer: int
         yield [images[key] for key in keys if key in images]
 
 
-class _Packer:
+class Packer:
     """Packs rows into segments of about the aimed-at size, learning how many rows make one."""
 
     def __init__(self, slice_bytes: int, host_epoch: int, table: Table, keep: Callable[[bytes, bytes], int]) -> None:

@@ -22,6 +22,9 @@ class Progress(Protocol):
     def applied(self, peer: str, done: int, total: int) -> None:
         """Rows of a batch that are applied."""
 
+    def kept(self, done: int, total: int) -> None:
+        """Rows of tables of which a base is kept, for the journal's replay."""
+
 
 class Silent:
     def sent(self, peer: str, done: int, total: int, rows: int) -> None:
@@ -37,4 +40,7 @@ class Silent:
         """Tell nobody."""
 
     def applied(self, peer: str, done: int, total: int) -> None:
+        """Tell nobody."""
+
+    def kept(self, done: int, total: int) -> None:
         """Tell nobody."""

@@ -7,16 +7,16 @@ the next run would not take up. Looked at about once a day, and as long as somet
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from replicator.engine import holding, marking
+from replicator.engine import holding, marking, rolling
 from replicator.engine.node import Node, Unit
 from replicator.errors import PeerFault
 from replicator.protocol.codec import decode_segment
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.store import purging, quarantine, retention, rows, slices, trails
-from replicator.types import HOST_PEER, NOWHERE, Position, Tie
+from replicator.types import HOST_PEER, NOWHERE, Position, Role, Tie
 
 STEPS = 60
 """Transactions of one run at most."""
@@ -75,6 +75,10 @@ def purge(node: Node, steps: int | None = None) -> Purged:
         retention.forget_marks(unit.connection, _oldest_asked_for(unit))
         freed = slices.unneeded(unit.connection, freed)
     node.spool.delete_segments(freed)
+    if limits.slice and node.role is Role.HOST:
+        rolling.roll(node, limits.slice, all_of_it=steps is None)
+        with node.database.transaction(write=False) as connection:
+            limits = replace(limits, slice=rolling.covered(connection, limits.slice))
     done = 0
     while steps is None or done < steps:
         done += 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from replicator.engine import bases
 from replicator.engine.apply import Applied, apply_ready
 from replicator.engine.binding import bind, check_machine
 from replicator.engine.collect import collect, collect_gently
@@ -91,6 +92,7 @@ def _run(node: Node, resend_now: bool, show: Progress) -> Summary:
             start_comparisons(node)
         summary.batches = publish(node)
         summary.sent = send(node, resend_now=resend_now, progress=show, away=away)
+        bases.keep(node, show)
         # Last, as it has the least claim on a budget of mails, and what it meets must not hold up our own.
         summary.forwarded = forward(node, summary.sent.mails, away)
         summary.away = note_away(node, away)

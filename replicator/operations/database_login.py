@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from replicator.config import Configuration
-from replicator.databases import login_of, open_database
+from replicator.databases import absolute_url, login_of, open_database
 from replicator.databases.base import Database
 from replicator.errors import ConfigurationError, WrongUse
 from replicator.runtime import Runtime
@@ -30,6 +30,22 @@ def open_of(configuration: Configuration, runtime: Runtime, *, create: bool = Tr
     return open_database(configuration.database, runtime, create=create, password=_password(configuration))
 
 
+def open_another(url: str, runtime: Runtime, password_file: Path | None) -> Database:
+    """A database that is no node's, such as one to be filled; nothing is opened yet. The password is looked for in the
+    file, in the keyring, and last in the environment, which has that of the node's own database.
+
+    Raises ConfigurationError: URL, password file or keyring.
+    """
+    password = None
+    if password_file is not None:
+        password = credentials.read_password_file(password_file)
+    elif (login := login_of(url)) is not None:
+        password = _kept(login)
+        if password is None and (found := os.environ.get(VARIABLE)):
+            password = SecretStr(found)
+    return open_database(absolute_url(url), runtime, password=password)
+
+
 def _password(configuration: Configuration) -> SecretStr | None:
     if configuration.database.startswith("sqlite"):
         return None
@@ -38,8 +54,11 @@ def _password(configuration: Configuration) -> SecretStr | None:
     if configuration.database_password_file:
         return credentials.read_password_file(Path(configuration.database_password_file))
     login = login_of(configuration.database)
-    if login is None:
-        return None
+    return None if login is None else _kept(login)
+
+
+def _kept(login: str) -> SecretStr | None:
+    """What the keyring has for it."""
     try:
         kept = credentials.find_password([login])
     except ConfigurationError:

@@ -33,8 +33,16 @@ def open_node(home: Home, runtime: Runtime) -> Iterator[Node]:
     Raises ConfigurationError (no node here, key or configuration unusable), AlreadyRunning, DatabaseTrouble (missing,
     our tables missing or old), StorageTrouble.
     """
+    home.require()
+    with home.lock(), open_unlocked(home, runtime) as node:
+        yield node
+
+
+@contextmanager
+def open_unlocked(home: Home, runtime: Runtime) -> Iterator[Node]:
+    """The same for who takes the node's lock himself, for a moment: without it nothing may be changed."""
     configuration = home.load_configuration()
-    with home.lock(), closing(open_of(configuration, runtime)) as database:
+    with closing(open_of(configuration, runtime)) as database:
         with database.transaction(write=False) as connection:
             migrate.check(connection)
             require_own(state.load_node(connection), configuration, home)
@@ -149,6 +157,7 @@ def settings_of(configuration: Configuration) -> Settings:
         journal_kept=run.journal_days * DAY,
         backups_kept=run.backup_days * DAY,
         journal_share=limits.journal_percent / 100,
+        keeps_bases=run.journal_base,
     )
 
 

@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
-from replicator.engine import fitness, number_ledgers
+from replicator.engine import bases, fitness, number_ledgers
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
+from replicator.engine.progress import Progress, Silent
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.protocol.rules import RuleBook
+from replicator.store import bases as base_rows
 from replicator.store import catalogue, notices
 from replicator.types import Policy, Rule, Table, TableDefinition
 
@@ -54,8 +56,10 @@ def add_tables(
     area: str | None = None,
     policy: Policy = Policy.HOST,
     replace_cascades: bool = False,
+    progress: Progress | None = None,
 ) -> Added:
-    """Capture changes of these tables from now on; parents come first. Nothing is sent before a rule says so.
+    """Capture changes of these tables from now on; parents come first. Nothing is sent before a rule says so. A base of
+    them is kept, for the journal's replay; if that fails or is interrupted, the next run does it.
 
     `replace_cascades`: triggers may take the place of foreign keys that change rows unnoticed.
 
@@ -85,6 +89,7 @@ def add_tables(
         unit.forget_catalogue()
         for table in added:
             remarks += fitness.by_kind(unit.peers.values(), table, unit.tables.values())
+    bases.keep(node, progress or Silent())
     return Added(added, remarks)
 
 
@@ -135,6 +140,7 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
             number_ledgers.table_removed(unit, table)
             unit.database.enforce_numbers(unit.connection, table, [])
             unit.database.remove_capture(unit.connection, table)
+            base_rows.end(unit.connection, table.id, unit.state.last_n)
             catalogue.delete_table(unit.connection, table.id)
             notices.settle(unit.connection, (CAPTURE,), table.name)
         unit.forget_catalogue()

@@ -19,18 +19,18 @@ from replicator.types import Kinds, Policy, Position, Rule, Table, TableDefiniti
 def load_tables(connection: Connection) -> dict[int, Table]:
     found = sql.rows(connection, "SELECT id, name, area, policy, definition FROM replicator_table ORDER BY id")
     return {
-        number: Table(number, name, _definition(definition), area, Policy(policy))
+        number: Table(number, name, read_definition(definition), area, Policy(policy))
         for number, name, area, policy, definition in found
     }
 
 
 @lru_cache(maxsize=1024)
-def _definition(text: str) -> TableDefinition:
+def read_definition(text: str) -> TableDefinition:
     """Every transaction asks for the tables anew, and they hardly ever change."""
     return definition_from_plain(json.loads(text, object_hook=_from_hex))
 
 
-def _text(definition: TableDefinition) -> str:
+def definition_text(definition: TableDefinition) -> str:
     """As JSON. A default may be bytes, and its text any bytes too: both go as escapes, which JSON reads back."""
     plain = definition_to_plain(definition)
     text = json.dumps(plain, ensure_ascii=False, default=_as_hex)
@@ -58,7 +58,7 @@ def find_table(connection: Connection, name: str) -> Table:
 
 def save_table(connection: Connection, table: Table, now: int) -> None:
     """Insert the table, or take over its changed definition, area or policy."""
-    definition = _text(table.definition)
+    definition = definition_text(table.definition)
     sql.run(connection, "DELETE FROM replicator_table WHERE id = ?", (table.id,))
     sql.run(
         connection,

@@ -35,6 +35,8 @@ class Group:
     schema_version: int
     at: int
     entries: int = 0
+    logged_at: int = 0
+    """When it took its number, by this node's clock; 0: not known."""
 
     @property
     def position(self) -> Position:

@@ -13,7 +13,8 @@ from replicator.protocol.control_bodies import WHOLE
 from replicator.protocol.images import lay_back
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.protocol.verdicts import Verdict
-from replicator.store import sql
+from replicator.store import journal, sql
+from replicator.store.journal import Group
 from replicator.types import Image, Key, TableDefinition, Value
 
 
@@ -91,6 +92,28 @@ def slices_after(connection: Connection, n: int) -> Iterator[int]:
     """Slices that hold groups behind n, oldest first."""
     for (number,) in sql.rows(connection, "SELECT id FROM replicator_slice WHERE last_n > ? ORDER BY id", (n,)):
         yield number
+
+
+def slices_between(connection: Connection, after: int, through: int) -> list[int]:
+    """Slices that hold groups behind `after` up to `through`, oldest first."""
+    found = sql.rows(
+        connection,
+        "SELECT id FROM replicator_slice WHERE last_n > ? AND first_n <= ? ORDER BY id",
+        (after, through),
+    )
+    return [number for (number,) in found]
+
+
+def first_logged_after(connection: Connection, moment: int, now: int) -> Group | None:
+    """The first group that entered the journal after this moment. What says that it comes from the future was written
+    while the clock was wrong, and tells nothing."""
+    # Before that was noted, only the time of this node's own groups is by its clock.
+    query = (
+        "SELECT min(n) FROM replicator_journal WHERE (logged_at > ? AND logged_at <= ?)"
+        " OR (logged_at = 0 AND origin = 0 AND at > ? AND at <= ?)"
+    )
+    row = sql.one(connection, query, (moment, now, moment, now))
+    return None if row is None or row[0] is None else journal.group(connection, row[0])
 
 
 def changes_of_slice(

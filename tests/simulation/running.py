@@ -196,6 +196,7 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
     full, compared = world.chance(0.05), "compare" in world.faults
     if settle(world):
         verify(world)  # L3: what can't be applied holds up nothing else
+        world.replaying.verify()
         if not world.bad and poisoning.heal(world) and come_to_rest(world):
             verify(world)  # L4
         comparing.verify(world)

@@ -27,6 +27,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.numbering import Numbering
 from tests.simulation.post import Letter, Post
 from tests.simulation.records import OnRecord
+from tests.simulation.replaying import Replaying
 from tests.simulation.simnode import HOST, SimulatedNode
 from tests.simulation.strangers import Strangers
 from tests.simulation.travelling import Traveller
@@ -102,6 +103,7 @@ class World:
         self.dies_at: int | None = None
         """Behind so many more crash points a process dies, and by nothing else; None: as the dice and faults decide."""
         self.watcher = Watcher(self)
+        self.replaying = Replaying(self)
         self.post = Post(folder / "mail", [HOST, *stations], clockwork, faults, self.tell_mail)
         self.strangers = Strangers(folder / "mail", clockwork.dice)
         self.posts = [self.post]
@@ -197,6 +199,8 @@ class World:
             return
         if place == "commit:after":
             self.watcher.committed(node)
+            if node.is_host:
+                self.replaying.committed()
             if "interleave" in self.faults and self.chance(self._interleave(node)):
                 self.write(node)
         if self.dies_at is not None:

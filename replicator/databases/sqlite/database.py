@@ -165,6 +165,10 @@ class SqliteDatabase(Database):
             capture.create_outbox(driver(connection))
         return told
 
+    def make_place(self) -> None:
+        with translated(self.path):
+            self._opener.kept(create=True)
+
     def version(self, connection: Connection) -> str:  # noqa: ARG002 - the library is in this process
         return sqlite3.sqlite_version
 

@@ -8,6 +8,7 @@ since 1970 UTC. `peer` is a station's number at the host, 0 (the host) at a stat
 from __future__ import annotations
 
 from replicator.store.column_types import TABLE_OPTIONS
+from replicator.store.tables.bases import base, base_segment
 from replicator.store.tables.columns import metadata
 from replicator.store.tables.comparisons import comparison, comparison_row, comparison_table
 from replicator.store.tables.journals import (
@@ -48,6 +49,8 @@ from replicator.store.tables.rows import (
 )
 
 __all__ = [
+    "base",
+    "base_segment",
     "batch_in",
     "batch_out",
     "batch_segment",

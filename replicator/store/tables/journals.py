@@ -34,6 +34,7 @@ journal = Table(
     Column("schema_version", Integer, nullable=False, server_default="1"),
     Column("at", BigInteger, nullable=False),
     Column("entries", BigInteger, nullable=False),
+    count("logged_at"),  # by this node's clock; `at` is its maker's. 0: older than the column
 )
 
 # Which groups have changes of a row; the changes themselves stand in the slices.
