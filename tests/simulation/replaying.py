@@ -42,6 +42,10 @@ class Replaying:
         if not open_group and not waits:
             self._known[epoch, n] = host.content()
 
+    def set_back(self, last: int) -> None:
+        """The host's log goes on from an earlier place, perhaps without anybody noticing."""
+        self._known = {position: content for position, content in self._known.items() if position[1] <= last}
+
     def verify(self) -> None:
         """All has come to rest, so all that was captured is in the journal."""
         world = self._world

@@ -271,6 +271,7 @@ class World:
     def forget_snapshots(self) -> None:
         """The host was set back: the log goes on from an earlier place."""
         last = self.host.application.raw.execute("SELECT last_n FROM replicator_node").fetchone()[0]
+        self.replaying.set_back(last)
         self.snapshots = {peer: [n for n in places if n <= last] for peer, places in self.snapshots.items()}
 
     def _die(self, node: SimulatedNode, power: bool) -> None:

@@ -238,7 +238,7 @@ def test_tables_without_a_revision_are_left_alone(connection: Connection) -> Non
     run(connection, f"DROP TABLE {migrate.VERSION_TABLE}")
     before = schema(connection)
     for use in (migrate.check, migrate.upgrade):
-        with pytest.raises(DatabaseTrouble, match="replicator_batch_in stands in this database without"):
+        with pytest.raises(DatabaseTrouble, match="replicator_base stands in this database without"):
             use(connection)
     assert schema(connection) == before
 
