@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -419,3 +422,30 @@ def test_change_tables_of_tables_that_left_go_and_so_does_what_was_not_added_in_
     assert change_tables(place) == ["replicator_change_2_2"]
     place.run("INSERT INTO third VALUES (8, 'c', NULL)")
     assert [change.image for change in place.collect()] == [(8, "c", None)]
+
+
+def test_a_table_that_is_being_altered_is_seen_whole(place: MariadbPlace) -> None:
+    """The server leaves it out of its catalogue just then, with a warning only, for whoever holds a lock."""
+    place.make(CUSTOMERS, "CREATE TABLE other (id integer PRIMARY KEY)", "INSERT INTO other VALUES (1)")
+    with place.database.transaction() as connection:
+        expected = place.database.inspect(connection, "customers")
+    done = Event()
+
+    def alter(session: Any) -> None:
+        while not done.is_set():
+            trigger = (
+                "BEFORE INSERT ON customers FOR EACH ROW IF @replicator_applying IS NULL THEN SET NEW.note = 1; END IF"
+            )
+            place.do(session, f"CREATE OR REPLACE TRIGGER theirs {trigger}")
+            time.sleep(0.1)
+
+    with closing(place.another()) as session, ThreadPoolExecutor(1) as others:
+        altering = others.submit(alter, session)
+        try:
+            with place.database.transaction() as connection:
+                connection.exec_driver_sql("SELECT * FROM other FOR UPDATE")
+                found = [place.database.inspect(connection, "customers") for _ in range(20)]
+        finally:
+            done.set()
+        altering.result()
+    assert found == [expected] * 20

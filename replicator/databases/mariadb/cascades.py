@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 from replicator.databases.mariadb.catalogue import LocalForeignKey, LocalTrigger
 from replicator.databases.mariadb.limits import REPLACED
-from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, fetch, quoted
+from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, look_up, quoted
 from replicator.errors import UnfitTable
 from replicator.types import ForeignKey
 
@@ -110,7 +110,7 @@ def refuse_itself(table: str, key: LocalForeignKey) -> None:
 
 def standing(raw: Driver, schema: str) -> dict[str, Standing]:
     """Such triggers by name."""
-    found = fetch(
+    found = look_up(
         raw,
         "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT FROM information_schema.TRIGGERS"
         " WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME LIKE %s",

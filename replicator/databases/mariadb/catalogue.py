@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from replicator.databases.mariadb.statements import OURS, Driver, fetch, quoted
+from replicator.databases.mariadb.statements import OURS, Driver, look_up, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ _JSON = "json_valid(`{name}`)"
 
 def table_names(raw: Driver, schema: str) -> list[str]:
     """The application's tables, sorted."""
-    found = fetch(
+    found = look_up(
         raw,
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
@@ -194,7 +194,7 @@ def _read(raw: Driver, schema: str, name: str | None) -> dict[str, LocalTable]:
     def rows(sql: str, column: str) -> dict[str, list[tuple[Any, ...]]]:
         one, parameters = ("", (schema,)) if name is None else (f" AND {column} = %s", (schema, name))
         found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        for table, *row in fetch(raw, sql.format(one=one), parameters):
+        for table, *row in look_up(raw, sql.format(one=one), parameters):
             found[table].append(tuple(row))
         return found
 
@@ -233,7 +233,7 @@ def _table(head: tuple[Any, ...], *rows: list[tuple[Any, ...]]) -> LocalTable:
 
 def trigger(raw: Driver, schema: str, name: str) -> str | None:
     """The table that the trigger of that name stands on."""
-    found = fetch(
+    found = look_up(
         raw,
         "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s",
         (schema, name),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.databases.mariadb.columntypes import captured_words
 from replicator.databases.mariadb.errors import number_of
-from replicator.databases.mariadb.statements import OURS, Driver, execute, fetch, quoted
+from replicator.databases.mariadb.statements import OURS, Driver, execute, fetch, look_up, quoted
 from replicator.errors import UnfitTable
 from replicator.types import Table
 
@@ -51,7 +51,7 @@ class ChangeTable(NamedTuple):
 
 def change_tables(raw: Driver, schema: str) -> list[ChangeTable]:
     """All of them, of tables that are replicated still or not, by number and version."""
-    found = fetch(
+    found = look_up(
         raw,
         "SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
         " AND TABLE_NAME LIKE %s AND TABLE_TYPE = 'BASE TABLE'",
@@ -96,7 +96,7 @@ def wanted_columns(columns: list[LocalColumn]) -> list[Column]:
 
 
 def _standing_columns(raw: Driver, schema: str, name: str) -> list[Column]:
-    found = fetch(
+    found = look_up(
         raw,
         "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
         " AND TABLE_NAME = %s AND ORDINAL_POSITION > %s ORDER BY ORDINAL_POSITION",

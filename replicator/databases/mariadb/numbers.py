@@ -17,7 +17,7 @@ import pymysql
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.capture import TRIGGER_MODE
 from replicator.databases.mariadb.carrying import Carrier
-from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, quoted, scalar
+from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, look_up, quoted, scalar
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.numbering import (
     MOST_DIGITS,
@@ -123,12 +123,12 @@ def _require_counting(raw: Driver, schema: str, table: Table, column: str) -> No
 def counter(raw: Driver, schema: str, table: Table, column: str) -> int | None:
     if not any(each.name == column and each.counts for each in _local(raw, schema, table).columns):
         return None
-    found = scalar(
+    found = look_up(
         raw,
         "SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
         (schema, table.name),
     )
-    return None if found is None else int(found)
+    return None if not found or found[0][0] is None else int(found[0][0])
 
 
 # --- triggers ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalForeignKey
-from replicator.databases.mariadb.statements import OURS, Driver, fetch
+from replicator.databases.mariadb.statements import OURS, Driver, look_up
 from replicator.databases.outside import keys_from_outside
 from replicator.types import ForeignKey, Table
 
@@ -26,6 +26,6 @@ def foreign_keys_from_outside(raw: Driver, schema: str, replicated: Collection[T
     def portable(key: LocalForeignKey) -> ForeignKey:
         return ForeignKey(key.columns, key.parent, key.parent_columns, key.on_delete, key.on_update, key.name)
 
-    children = fetch(raw, _CHILDREN, (schema,))
+    children = look_up(raw, _CHILDREN, (schema,))
     theirs = ((of, child) for of, child in children if of != schema or not child.startswith(OURS))
     return keys_from_outside(schema, replicated, theirs, keys_of, portable)

@@ -14,7 +14,7 @@ from replicator.databases.mariadb import cascades, catalogue
 from replicator.databases.mariadb.cascades import Original, Standing
 from replicator.databases.mariadb.catalogue import LocalForeignKey, LocalTable
 from replicator.databases.mariadb.limits import REPLACED
-from replicator.databases.mariadb.statements import Driver, execute, fetch, names, quoted
+from replicator.databases.mariadb.statements import Driver, execute, look_up, names, quoted
 from replicator.errors import UnfitTable
 from replicator.types import ForeignKey, TableDefinition
 
@@ -144,7 +144,7 @@ def leads_back(edges: set[Edge], parent: str, child: str) -> bool:
 
 def _edges(raw: Driver, schema: str, standing: dict[str, Standing]) -> set[Edge]:
     """Of foreign keys, and of triggers that stand for some."""
-    found = fetch(
+    found = look_up(
         raw,
         "SELECT REFERENCED_TABLE_NAME, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
         " WHERE CONSTRAINT_SCHEMA = %s AND DELETE_RULE IN ('CASCADE', 'SET NULL')",

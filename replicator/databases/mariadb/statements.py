@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import pymysql
 from sqlalchemy import Connection
 
-from replicator.errors import UnfitTable
+from replicator.errors import DatabaseBusy, UnfitTable
 
 OURS = "replicator_"
 """How the names of our tables and triggers begin; they stand beside the application's."""
 
 APPLYING = "@replicator_applying"
 """Set on our connection while we write what other places changed: triggers ask for it and stay silent."""
+
+_SKIPPED = 1684
+"""A table is missing from what the catalogue says, as it is being altered just now. A warning, no error."""
+_LOOKS, _PAUSE = 100, 0.02
+"""How often we look, and seconds in between."""
 
 Driver: TypeAlias = pymysql.Connection
 
@@ -50,3 +56,14 @@ def fetch(raw: Driver, sql: str, parameters: Sequence[Any] | None = None) -> lis
 def scalar(raw: Driver, sql: str, parameters: Sequence[Any] | None = None) -> Any:
     row = execute(raw, sql, parameters).fetchone()
     return None if row is None else row[0]
+
+
+def look_up(raw: Driver, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    """Rows of information_schema, whole: it leaves out whatever somebody is altering. Raises DatabaseBusy."""
+    for _ in range(_LOOKS):
+        cursor = execute(raw, sql, parameters)
+        found = list(cursor.fetchall())
+        if not cursor.warning_count or all(number != _SKIPPED for _, number, _ in fetch(raw, "SHOW WARNINGS")):
+            return found
+        time.sleep(_PAUSE)
+    raise DatabaseBusy("The database is in use (a table is being altered again and again): try again.")
