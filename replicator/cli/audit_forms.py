@@ -28,7 +28,7 @@ from replicator.cli.audit_lines import (
 from replicator.cli.console import moment
 from replicator.cli.formats import key_text
 from replicator.operations.numbers_audit import Audit, RangeAudit
-from replicator.protocol.number_audit import Entry, Fate, Run
+from replicator.protocol.number_fates import Entry, Fate, Run
 from replicator.types import Value
 
 PIECE = 64_000

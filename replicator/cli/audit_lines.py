@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from replicator.cli.formats import key_text
 from replicator.operations.numbers_audit import Audit, RangeAudit
-from replicator.protocol.number_audit import Entry, Fate, Run, singly
+from replicator.protocol.number_fates import Entry, Fate, Run, singly
 
 MEANINGS = {
     Fate.USED: "It stands in a row of the table.",

@@ -19,7 +19,8 @@ from replicator.operations.numbers_admin import ranges_of
 from replicator.operations.opening import require_host
 from replicator.protocol.codec_plain import unpack_rows
 from replicator.protocol.keys import unpack_key
-from replicator.protocol.number_audit import Accounting, Entry, Run, Waiting
+from replicator.protocol.number_audit import Accounting
+from replicator.protocol.number_fates import Entry, Run, Waiting
 from replicator.protocol.number_record import Record
 from replicator.protocol.numbers import Form, NumberRange
 from replicator.store import number_uses, numbers, quarantine

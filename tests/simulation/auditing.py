@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.operations.numbers_audit import RangeAudit, audit
-from replicator.protocol.number_audit import Entry, Fate, singly
+from replicator.protocol.number_fates import Entry, Fate, singly
 from replicator.protocol.number_ledger import State
 from tests.simulation.numbered import Numbered
 

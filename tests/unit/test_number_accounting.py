@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from replicator.errors import PeerFault
 from replicator.protocol import number_record
 from replicator.protocol.codec_plain import pack
-from replicator.protocol.number_audit import Accounting, Entry, Fate, Fault, Run, Waiting, singly
+from replicator.protocol.number_audit import Accounting
+from replicator.protocol.number_fates import Entry, Fate, Fault, Run, Waiting, singly
 from replicator.protocol.number_ledger import Ledger, Span, State
 from replicator.protocol.number_record import Record
 from replicator.protocol.number_uses import CHANGED, LONGEST, Use, UseKind, read_detail, spans_of
