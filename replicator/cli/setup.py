@@ -20,20 +20,21 @@ from replicator.cli.account_options import (
 from replicator.cli.database import with_database_password
 from replicator.cli.formats import say
 from replicator.cli.passphrase import existing_passphrase
+from replicator.cli.promoting import promote
 from replicator.cli.session import session_of
+from replicator.errors import WrongUse
 from replicator.operations import node_setup
 from replicator.operations.account_options import LoginOptions
 from replicator.operations.node_setup import SetUp
 
-DatabaseUrl = Annotated[
-    str,
-    typer.Option(
-        "--database",
-        metavar="URL",
-        help="The application's database: sqlite:////absolute/path.db, postgresql://USER@HOST/DATABASE or "
-        "mariadb://USER@HOST/DATABASE.",
-    ),
-]
+_DATABASE = typer.Option(
+    "--database",
+    metavar="URL",
+    help="The application's database: sqlite:////absolute/path.db, postgresql://USER@HOST/DATABASE or "
+    "mariadb://USER@HOST/DATABASE.",
+)
+DatabaseUrl = Annotated[str, _DATABASE]
+HostDatabaseUrl = Annotated[str | None, _DATABASE]
 DatabasePasswordFile = Annotated[
     Path | None,
     typer.Option(
@@ -52,11 +53,15 @@ Title = Annotated[str, typer.Option("--title", help="A title for people.")]
 
 def host_init(
     context: typer.Context,
-    database: DatabaseUrl,
-    address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="The host's own e-mail address.")],
+    database: HostDatabaseUrl = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDRESS", help="The host's own e-mail address.")
+    ] = None,
     mailbox: MailboxUrl = None,
     send: SendUrl = None,
-    name: Annotated[str, typer.Option("--name", help="The host's name, as its stations see it.")] = "host",
+    name: Annotated[
+        str | None, typer.Option("--name", help="The host's name, as its stations see it; else host.")
+    ] = None,
     title: Title = "",
     provider: ProviderName = None,
     ca: CaFile = None,
@@ -65,9 +70,28 @@ def host_init(
     client_id: ClientId = None,
     authority: Authority = None,
     database_password_file: DatabasePasswordFile = None,
+    from_backup: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-backup",
+            metavar="HOME",
+            readable=False,
+            help="After a fire: make the backup station in this folder the host.",
+        ),
+    ] = None,
+    sure: Annotated[bool, typer.Option("--yes", help="The host is lost, though it was heard of today.")] = False,
 ) -> None:
     """Make this computer the host, with the application's database and a mailbox."""
     session = session_of(context)
+    login = LoginOptions(provider, ca, password_file, auth, client_id, authority)
+    if from_backup is not None:
+        given = {"--database": database, "--name": name, "--database-password-file": database_password_file}
+        if unfit := [option for option, value in given.items() if value is not None]:
+            raise WrongUse(f"a backup station keeps its database, and takes the host's name: leave out {unfit[0]}")
+        promote(session, from_backup, address, mailbox, send, title, login, sure)
+        return
+    if database is None or address is None:
+        raise WrongUse("a new host needs --database URL and --address ADDRESS; see 'replicator host-init --help'")
     home = session.home()
     done = with_database_password(
         database,
@@ -78,9 +102,9 @@ def host_init(
             address=address,
             mailbox=mailbox,
             send=send,
-            name=name,
+            name=name or "host",
             title=title,
-            login=LoginOptions(provider, ca, password_file, auth, client_id, authority),
+            login=login,
             database_password_file=database_password_file,
         ),
     )

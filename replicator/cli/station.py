@@ -70,6 +70,12 @@ def add(
         str | None,
         typer.Option("--copy-of", metavar="STATION", help="It is a copy of this station, and gets the rules of it."),
     ] = None,
+    backup: Annotated[
+        bool,
+        typer.Option(
+            "--backup", help="It gets everything, sends nothing, and can become the host if this one is lost."
+        ),
+    ] = False,
     out: Out = None,
     passphrase: Protected = False,
 ) -> None:
@@ -79,9 +85,23 @@ def add(
     secret = new_passphrase(session) if passphrase else None
     with open_node(home, session.runtime) as node:
         invited = stations.add_station(
-            node, name, address, title=title, out=out, passphrase=secret, database=database, copy_of=copy_of
+            node,
+            name,
+            address,
+            title=title,
+            out=out,
+            passphrase=secret,
+            database=database,
+            copy_of=copy_of,
+            backup=backup,
         )
     _tell(invited)
+    for remark in invited.remarks:
+        say(remark)
+    if backup:
+        say("It gets all tables, also those that are added later, and all that a host needs to know.")
+        say("Once it has been heard of, run this host: it tells its stations whom to accept in its place.")
+        return
     if copy_of is not None:
         say(f"It has the rules of {copy_of}. Next, at the copy: replicator copy {invited.file} --mailbox URL")
         return

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from replicator.engine import shadowing
 from replicator.engine.backfill import send_upward
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
@@ -20,7 +21,7 @@ from replicator.engine.unrolling import Step
 from replicator.errors import PeerFault, UnfitTable
 from replicator.protocol.control_bodies import rewind_body, rule_body, snapshot_body
 from replicator.protocol.keys import key_packer
-from replicator.protocol.messages import SegmentEntry, SegmentKind
+from replicator.protocol.messages import SegmentEntry, SegmentKind, TableBlock
 from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
 from replicator.store import catalogue, quarantine, rows, scope_keys, timelines
@@ -55,12 +56,15 @@ class Content:
 
     def images(self, entries: list[SegmentEntry], table: Table) -> Iterator[list[Image]]:
         """The rows of one table in these segments, a block at a time."""
+        return (block.rows for block in self.blocks(entries, table))
+
+    def blocks(self, entries: list[SegmentEntry], table: Table) -> Iterator[TableBlock]:
         for entry in entries:
             for block in self.batch.segment(entry).blocks:
                 if block.table == table.id:
                     if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
                         raise PeerFault(f"content has rows of {table.name} with another number of columns")
-                    yield block.rows
+                    yield block
 
 
 def apply_snapshot(replaying: Replaying, content: Content, position: Position, body: Any) -> None:
@@ -70,6 +74,7 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
     told = snapshot_body(body)
     version, rules = told.version, told.rule.rules
     timelines.clear(unit.connection, HOST_PEER)  # what a host that was set back had lost, it has by now
+    shadowing.begin_anew(unit, told.successors)
     if told.epoch == link.link.out.epoch:
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
@@ -192,10 +197,13 @@ def _replace_scope(
             _remove_missing(replaying, position, table)
     for table in ordered:
         pack_key = key_packer(table.definition)
-        for images in content.images(entries, table):
+        for block in content.blocks(entries, table):
+            images = block.rows
+            # A backup station is told which version each row is; to others it is as of this record.
+            versions = block.bases or [position] * len(images)
             for start in range(0, len(images), PAGE):
-                page = images[start : start + PAGE]
-                records = [Record(position, table.id, "C", pack_key(image), image, False) for image in page]
+                page = zip(versions[start : start + PAGE], images[start : start + PAGE], strict=True)
+                records = [Record(version, table.id, "C", pack_key(image), image, False) for version, image in page]
                 _replay(replaying, records, late=late)
             replaying.count(len(images))
     if replaying.aside:

@@ -73,6 +73,13 @@ def announce(unit: Unit, mark: Mark) -> int:
 
 def _announce_to_stations(unit: Unit, mark: Mark) -> list[Horizon]:
     known = retention.horizons(unit.connection)
+    handed_on = _known_to_backups(unit)
+    if handed_on < mark.last_n:
+        # A backup station may become the host, as of what it has acknowledged: that comes to a restore to there.
+        older = retention.mark_behind(unit.connection, mark.at, handed_on)
+        if older is None:
+            return []
+        mark = older
     told: list[Horizon] = []
     for peer, epoch, n in retention.links_of(unit.connection, mark):
         if peer not in unit.peers or unit.link(peer).link.inbound.epoch != epoch:
@@ -89,6 +96,12 @@ def _announce_to_stations(unit: Unit, mark: Mark) -> list[Horizon]:
             body = HorizonBody(horizon.told_epoch, horizon.told_n, horizon.told_forgotten)
             unit.journal.add_control(horizon.peer, "horizon", body.plain())
     return told
+
+
+def _known_to_backups(unit: Unit) -> int:
+    """The log's position that all backup stations have acknowledged."""
+    backups = [unit.link(peer.id) for peer in unit.peers.values() if peer.backup]
+    return min((link.link.out.high[1] for link in backups), default=unit.state.last_n)
 
 
 def _announce_to_host(unit: Unit, mark: Mark) -> list[Horizon]:

@@ -11,9 +11,10 @@ from replicator.databases.weighing import PAGE_BYTES, weight
 from replicator.engine.node import Node
 from replicator.protocol.bounds import BOUNDS
 from replicator.protocol.codec import encode_segment, raw_size
+from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.store import rows
-from replicator.types import Image, Kinds, Rule, Table
+from replicator.types import NOWHERE, Image, Kinds, Position, Rule, Table
 
 PAGE = 2000
 SMALLEST = 16
@@ -22,12 +23,29 @@ Tell = Callable[[int], None]
 
 
 def pack_table(
-    node: Node, reader: Connection, host_epoch: int, table: Table, peer: int, rule: Rule, tell: Tell
+    node: Node,
+    reader: Connection,
+    host_epoch: int,
+    table: Table,
+    peer: int,
+    rule: Rule,
+    tell: Tell,
+    *,
+    with_versions: bool = False,
 ) -> Iterator[SegmentEntry]:
-    """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows."""
+    """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows.
+
+    `with_versions`: each row comes with its version, as a backup station needs it.
+    """
     packer = Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
+    pack_key = key_packer(table.definition)
     for images in present_rows(node.database, reader, table, peer, rule):
-        yield from packer.add(images)
+        versions = None
+        if with_versions:
+            keys = [pack_key(image) for image in images]
+            found = rows.load_versions(node.database, reader, table.id, keys)
+            versions = [found[key].position if key in found else NOWHERE for key in keys]
+        yield from packer.add(images, versions)
         tell(len(images))
     yield from packer.finish()
 
@@ -61,13 +79,15 @@ class Packer:
         """`keep` stores a segment (digest, frame) and gives the size of what is kept."""
         self._slice_bytes, self._host_epoch, self._table, self._keep = slice_bytes, host_epoch, table, keep
         self._waiting: list[Image] = []
+        self._versions: list[Position] = []
         self._weight = 0
         # Columns of NULLs weigh nothing, and yet a receiver holds every value in memory.
         self._most = max(1, min(20_000, BOUNDS.cells // 2 // len(table.definition.columns)))
         self._rows = min(2000, self._most)
 
-    def add(self, images: list[Image]) -> Iterator[SegmentEntry]:
+    def add(self, images: list[Image], versions: list[Position] | None = None) -> Iterator[SegmentEntry]:
         self._waiting += images
+        self._versions += versions or ()
         self._weight += weight(images)
         while len(self._waiting) >= self._rows or (self._waiting and self._weight >= PAGE_BYTES):
             yield from self._pack(self._rows)
@@ -80,7 +100,8 @@ class Packer:
         target = self._slice_bytes
         while True:
             images = self._waiting[:count]
-            block = TableBlock(self._table.id, classes="C" * len(images), rows=images)
+            bases = self._versions[:count] if self._versions else None
+            block = TableBlock(self._table.id, classes="C" * len(images), rows=images, bases=bases)
             digest, frame = encode_segment(Segment(self._host_epoch, blocks=[block]))
             raw = raw_size(frame)
             fitting = max(SMALLEST, int(len(images) * target / max(raw, 1)))
@@ -88,7 +109,7 @@ class Packer:
                 break
             count = fitting
         self._rows = min(fitting, self._most)
-        del self._waiting[: len(images)]
+        del self._waiting[: len(images)], self._versions[: len(images)]
         self._weight -= weight(images)
         size = self._keep(digest, frame)
         yield SegmentEntry(digest, size, raw, SegmentKind.CONTENT, len(images))

@@ -19,6 +19,7 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.restarting import RESYNC, welcome_back
 from replicator.engine.routing import queue_parts
+from replicator.engine.succeeding import accept, hear_address
 from replicator.engine.timelines import ask
 from replicator.engine.unrecognised import Strangers
 from replicator.engine.unsealing import Opened, Outdated, UsedTwice, enrol, open_mail
@@ -28,6 +29,7 @@ from replicator.protocol.envelope import MAGIC
 from replicator.protocol.link import Heard, InboundStream, Placement
 from replicator.protocol.messages import Acknowledgement, Header, PartPlace
 from replicator.protocol.repeating import to_repeat
+from replicator.protocol.succession import SUCCEEDED
 from replicator.store import aside, batches, number_pace, parcels, slices, state, trails
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, Peer
@@ -148,16 +150,20 @@ def _take(node: Node, blob: bytes, mail: str, progress: Progress) -> None:
         raise Left
     gone: list[InboundBatch] = []
     freed: list[bytes] = []
-    enrolled: Callable[[], None] | None = None
-    heard, unasked = Heard.NOTHING_NEW, False
+    behind: list[Callable[[], None]] = []
+    heard, unasked, replaced = Heard.NOTHING_NEW, False, False
     with node.unit() as unit:
         peer = unit.peers[opened.peer.id]
         if not peer.enabled:
             raise Left
         links.check_binding(opened.header, unit.state.name, peer.name, unit.state.role)
-        enrolled = enrol(unit, peer, opened)
+        if opened.successor is not None:
+            behind.append(accept(unit, peer, opened.header, opened.successor))
+        behind += enrol(unit, peer, opened)
         if unit.is_host:
             hear_database(unit, peer, opened.header)
+        else:
+            hear_address(unit, peer, opened.header)
         if unit.now - (peer.heard_at or 0) >= number_pace.ONE_RUN:
             number_pace.note_contact(unit.connection, peer.id, unit.now)
         peer.heard_at = unit.now
@@ -166,15 +172,19 @@ def _take(node: Node, blob: bytes, mail: str, progress: Progress) -> None:
         found = unit.link(peer.id)
         welcome_back(found)
         heard = _hear(unit, found, opened.header, freed)
+        replaced = unit.is_host and opened.header.notice == SUCCEEDED
+        heard = Heard.SUCCESSOR if replaced else heard
         if heard not in (Heard.SUCCESSOR, Heard.SET_BACK):
             links.heard_probe(found.link, opened.header.probe)
             unasked = _place(unit, found, peer, opened, mail, gone, progress) is Placement.UNASKED
         freed = slices.unneeded(unit.connection, freed)
-    if enrolled is not None:
-        enrolled()
+    for step in behind:
+        step()
     node.spool.delete_segments(freed)
     for batch in gone:
         node.spool.delete_batch(batch)
+    if replaced:
+        _stop_replaced(node, opened.peer.name)
     _stop_if_forked(node, opened.peer.name, heard, opened.header.acknowledgement.epoch)
     if unasked:
         begin_anew(node, f"{opened.peer.name} was set back, and goes on without what this node knows")
@@ -187,6 +197,16 @@ def _opens_epoch(node: Node, opened: Opened) -> bool:
         return False
     with node.unit() as unit:
         return part.epoch > unit.link(opened.peer.id).link.inbound.epoch
+
+
+def _stop_replaced(node: Node, station: str) -> None:
+    """A station has accepted another host in this one's place. Raises Halted."""
+    reason = (
+        f"{station} tells that a backup station has taken this host's place, as it was believed lost. What was written "
+        f"here since reaches nobody: leave this host halted, and enter at the new one what is missing there"
+    )
+    node.halt(reason)
+    raise Halted(f"this node has halted, and sends and applies nothing: {reason}")
 
 
 def _stop_if_forked(node: Node, peer: str, heard: Heard, known: Epoch) -> None:

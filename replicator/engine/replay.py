@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from replicator.engine import compared, working
+from replicator.engine import compared, shadowing, working
 from replicator.engine.collect import collect, request
 from replicator.engine.content import Content, apply_rewind, apply_rule, apply_snapshot
 from replicator.engine.inbound import InboundBatch
@@ -27,8 +27,9 @@ from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord
 from replicator.protocol.questions import Questions
 from replicator.protocol.replaying import Record, Replay
+from replicator.protocol.succession import JUDGED, STATE, SUCCESSORS, successors_body
 from replicator.protocol.working_set import WorkingSet
-from replicator.store import conflicts, journal, quarantine, rows, scope_keys
+from replicator.store import conflicts, journal, quarantine, rows, scope_keys, succession
 from replicator.types import HOST_PEER, Key
 
 CHUNK = 4000
@@ -70,6 +71,8 @@ class Replaying:
     working: WorkingSet | None = None
     aside: bool = False
     """Some of the host's records were set aside."""
+    times: dict[int, int] = field(default_factory=dict)
+    """At a backup station: when groups of the host's log were made."""
 
     def __post_init__(self) -> None:
         self.aside = not quarantine.is_empty(self.unit.connection)
@@ -131,6 +134,12 @@ class Replaying:
             compared.take_result(self.unit, record.body)
         elif record.kind == "repair":
             compared.adopt(self.unit, self.judged, record.body)
+        elif record.kind == SUCCESSORS:
+            succession.replace_successors(self.unit.connection, successors_body(record.body))
+        elif record.kind == STATE:
+            shadowing.take_state(self.unit, record.body)
+        elif record.kind == JUDGED:
+            self.times.update(shadowing.take_judged(self.unit, record.body))
         else:
             raise PeerFault(f"the host sent a record '{record.kind}', which this version does not know")
 
@@ -240,6 +249,8 @@ class Replaying:
         assert self.working is not None  # noqa: S101 - set by replay
         unit = self.unit
         replay.settle()
+        if self.times:
+            shadowing.mark(replay, self.times)
         position = unit.link(HOST_PEER).seen
         for table, plans in replay.plans.items():
             state = self.working[table]

@@ -97,7 +97,14 @@ def _content(
     content: list[SegmentEntry] = []
     for table in parents_first(unit.tables[number] for number in scope):
         content += pack_table(
-            unit.node, unit.connection, version[0], table, peer, changes[table.id], lambda _count: None
+            unit.node,
+            unit.connection,
+            version[0],
+            table,
+            peer,
+            changes[table.id],
+            lambda _count: None,
+            with_versions=unit.peers[peer].backup,
         )
     return content
 

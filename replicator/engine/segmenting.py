@@ -18,6 +18,7 @@ from replicator.protocol.codec_plain import unpack
 from replicator.protocol.control_bodies import WHOLE, plain_whole
 from replicator.protocol.keys import unpack_key
 from replicator.protocol.messages import ControlRecord, GroupHead, Segment, SegmentKind, TableBlock
+from replicator.protocol.succession import JUDGED, JudgedGroup, judged_plain
 from replicator.store import slices
 from replicator.store.journal import Group
 from replicator.store.slices import SliceSegment
@@ -25,6 +26,10 @@ from replicator.types import Image, Key, Position, Value
 
 if TYPE_CHECKING:
     from replicator.engine.node import Unit
+
+
+_TOLD_TOGETHER = 5_000
+"""Groups in one record to a backup station."""
 
 
 class Entry(NamedTuple):
@@ -88,6 +93,7 @@ class Cutter:
             together = _together(found, whole)
             self._add(Segment(epoch, origin, blocks=blocks, controls=together), details, recipients=recipients)
         private = self._acknowledgements(begun, entries, controls)
+        self._tell_backups(begun, private)
         for peer in sorted({*private, *verdicts}):
             by_table = _by_table(verdicts[peer])
             blocks = [_block(table, rows, verdict=True) for table, rows in by_table.items()]
@@ -160,6 +166,23 @@ class Cutter:
         for peer, records in controls.items():
             private[peer] += records
         return dict(private)
+
+    def _tell_backups(self, begun: list[Group], private: dict[int, list[ControlRecord]]) -> None:
+        """A backup station learns of each group whose it is, in the very slice in which the group begins: wherever its
+        log ends, it knows what the rows that it has are of."""
+        backups = [peer.id for peer in self.unit.peers.values() if peer.backup]
+        if not backups:
+            return
+        told = [
+            JudgedGroup(group.n, group.at, group.origin, group.uid, (group.born_epoch, group.born_n))
+            for group in begun
+            if group.origin or group.control is None
+        ]
+        for start in range(0, len(told), _TOLD_TOGETHER):
+            groups = told[start : start + _TOLD_TOGETHER]
+            record = ControlRecord(groups[0].n, 0, JUDGED, judged_plain(groups))
+            for peer in backups:
+                private.setdefault(peer, []).append(record)
 
     def _targets(self, entries: list[Entry], controls: dict[int, list[ControlRecord]]) -> defaultdict[int, set[int]]:
         """Which links get a row or another record of which group."""

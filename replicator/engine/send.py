@@ -24,11 +24,13 @@ from replicator.engine.mailing import Errand, Letter, Sent, mail_all
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.routing import queue_parts
+from replicator.engine.succeeding import answer_former_hosts
 from replicator.errors import RecipientLater, RecipientRefused, SpoolLoss
 from replicator.protocol import link as links
 from replicator.protocol.hello import DatabaseTold, database_notice
 from replicator.protocol.messages import Acknowledgement, Direction, Header
-from replicator.store import batches, notices, parcels, routes, state
+from replicator.protocol.succession import claim_notice
+from replicator.store import batches, notices, parcels, routes, state, succession
 from replicator.store.state import LinkState, Peer
 
 NO_MAILBOX = "no-mailbox"
@@ -62,6 +64,7 @@ def send(node: Node, *, resend_now: bool = False, progress: Progress | None = No
         for box in boxes:
             run.mail(errand, box)
     run.end(peers)
+    answer_former_hosts(node, run.away)
     for lost in run.lost:
         begin_stream_anew(node, lost)
     if run.put_off:
@@ -218,10 +221,17 @@ def _letter(unit: Unit, peer: Peer, found: LinkState, acknowledgement: Acknowled
         echo=links.echo(found.link),
         probe=probe,
         new_key=identity.public_key if bootstrap is not None else None,
-        notice=None if unit.is_host else database_notice(_database(unit)),
+        notice=_notice(unit),
     )
     secret = bytes(bootstrap if bootstrap is not None else identity.private_key)
     return Letter(peer, unit.state.address, found.link.out.epoch, acknowledgement, header, secret, public)
+
+
+def _notice(unit: Unit) -> str | None:
+    """A station tells of its database; a host that took another one's place, where it is to be reached."""
+    if not unit.is_host:
+        return database_notice(_database(unit))
+    return claim_notice(unit.state.address) if succession.former_hosts(unit.connection) else None
 
 
 def _database(unit: Unit) -> DatabaseTold:

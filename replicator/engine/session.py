@@ -14,6 +14,7 @@ from replicator.engine.collect import collect, collect_gently
 from replicator.engine.comparing import start_comparisons
 from replicator.engine.findings import look_at_answers
 from replicator.engine.forwarding import Forwarded, forward
+from replicator.engine.handing_on import hand_on
 from replicator.engine.incarnation import begin_anew
 from replicator.engine.key_counting import count_on
 from replicator.engine.mailboxes import Away, AwayMailbox
@@ -90,6 +91,7 @@ def _run(node: Node, resend_now: bool, show: Progress) -> Summary:
             summary.snapshots = start_snapshots(node, show)
             look_at_answers(node)
             start_comparisons(node)
+            hand_on(node)
         summary.batches = publish(node)
         summary.sent = send(node, resend_now=resend_now, progress=show, away=away)
         bases.keep(node, show)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from replicator.engine import fitness, streams
+from replicator.engine import fitness, handing_on, streams
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.number_ledgers import ledger_of
@@ -23,6 +23,7 @@ from replicator.engine.soundness import blaming_tables
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
+from replicator.protocol.succession import successors_plain
 from replicator.store import slices
 from replicator.types import Epoch, Position, Rule, Table
 
@@ -43,6 +44,7 @@ class _Plan:
     total: int
     numbers: list[Any]
     """What the station has to know of number ranges, and the blocks that it holds."""
+    backup: bool
 
 
 def start_snapshots(node: Node, progress: Progress) -> int:
@@ -91,6 +93,7 @@ def _plan(unit: Unit, peer: int) -> _Plan:
         tables=tables,
         rules=rules,
         numbers=ledger_of(unit, peer),
+        backup=unit.peers[peer].backup,
         total=sum(unit.database.count(unit.connection, table) for table in tables),
     )
 
@@ -105,7 +108,8 @@ def _pack(node: Node, reader: Connection, plan: _Plan, progress: Progress) -> li
 
     content: list[SegmentEntry] = []
     for table in plan.tables:
-        content += pack_table(node, reader, plan.position[0], table, plan.peer, plan.rules[table.id], tell)
+        rule = plan.rules[table.id]
+        content += pack_table(node, reader, plan.position[0], table, plan.peer, rule, tell, with_versions=plan.backup)
     return content
 
 
@@ -124,8 +128,12 @@ def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
         "numbers": plan.numbers,
         "content": len(content),
     }
+    successors = handing_on.named(unit)
+    if successors:
+        body["successors"] = successors_plain(successors)
     first = streams.record(unit.node, plan.position, "snap", body)
     streams.begin_stream(unit, link, streams.following(unit, link))
     link.mode, link.cut_slice = "", plan.cut_slice
     freeze(unit, link, [(entry, False) for entry in (first, *content)], plan.position, opener="snap")
+    handing_on.told_by_snapshot(unit, plan.peer, successors, plan.position)
     return True

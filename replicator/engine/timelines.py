@@ -54,7 +54,7 @@ def _begin(node: Node, reason: str, above: int, *, image: bool) -> None:
         _end_timelines(unit, image)
         unit.state.host_epoch = epoch
         unit.state.run = max(unit.state.run, side.run)
-        unit.state.next_table = _unused_number(unit)
+        unit.state.next_table = unused_table(unit)
         host_restored(unit, side.number_high_water, f"the host was set back and began epoch {epoch}", image=image)
         for peer in unit.peers:
             ask(unit, unit.link(peer))
@@ -78,7 +78,7 @@ def _end_timelines(unit: Unit, image: bool) -> None:
         timelines.end(unit.connection, peer, unit.state.host_epoch, end)
 
 
-def _unused_number(unit: Unit) -> int:
+def unused_table(unit: Unit) -> int:
     """Tables that were added after the backup have numbers that stations know: none of them is used again."""
     jump = int.from_bytes(unit.node.runtime.random(3)) + 1
     return unit.state.next_table + jump if unit.state.next_table < 2**30 else unit.state.next_table

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from replicator.engine.node import Node, Unit
+from replicator.engine.succeeding import refuse_former
 from replicator.errors import PeerFault
 from replicator.protocol.envelope import key_id, open_envelope, peek
 from replicator.protocol.messages import Header
-from replicator.store import state
+from replicator.store import state, succession
 from replicator.store.state import Peer
-from replicator.types import Role
+from replicator.types import HOST_PEER, Role
 
 
 class UsedTwice(PeerFault):
@@ -32,6 +33,8 @@ class Opened:
     payload: bytes
     by_bootstrap: bool
     """Opened or sealed with a key of the invitation, not with the station's own."""
+    successor: bytes | None = None
+    """At a station: sealed with this key, of whom the host has named to take its place."""
 
 
 def open_mail(node: Node, blob: bytes) -> Opened:
@@ -44,21 +47,32 @@ def open_mail(node: Node, blob: bytes) -> Opened:
     mine = secrets.get(outer.receiver_key)
     with node.database.transaction(write=False) as connection:
         peers = state.load_peers(connection)
+        former = {key_id(each.public_key): each for each in succession.former_hosts(connection)}
+        named = {key_id(each.public_key): each.public_key for each in succession.successors(connection)}
     if mine is None:
         known = {key_id(peer.public_key) for peer in peers.values() if peer.public_key is not None}
-        if outer.receiver_key == identity.retired_key_id and outer.sender_key in known:
+        if outer.receiver_key == identity.retired_key_id and outer.sender_key in known | named.keys():
             raise Outdated
+        if node.role is Role.HOST and outer.receiver_key in former:
+            raise Outdated  # it is for the host whose place this one took: its station sends it again
         raise PeerFault("it is sealed for another node, or for a key that this node no longer has")
     for peer in peers.values():
         for public, bootstrap in ((peer.public_key, False), (peer.bootstrap_key, True)):
             if public is not None and key_id(public) == outer.sender_key:
                 header, payload = open_envelope(blob, mine[0], public)
                 return Opened(peer, header, payload, bootstrap or mine[1])
+    if node.role is Role.STATION and outer.sender_key in named:
+        header, payload = open_envelope(blob, mine[0], named[outer.sender_key])
+        return Opened(peers[HOST_PEER], header, payload, mine[1], named[outer.sender_key])
+    if outer.sender_key in former:
+        open_envelope(blob, mine[0], former[outer.sender_key].public_key)
+        raise refuse_former(node, former[outer.sender_key])
     raise PeerFault("it comes from a sender whose key this node does not know")
 
 
-def enrol(unit: Unit, peer: Peer, opened: Opened) -> Callable[[], None] | None:
-    """A station's own key replaces the invitation's; both ends forget the bootstrap once it is in use."""
+def enrol(unit: Unit, peer: Peer, opened: Opened) -> list[Callable[[], None]]:
+    """A station's own key replaces the invitation's; both ends forget the bootstrap once it is in use. Gives what is to
+    be done behind the commit."""
     if unit.state.role is Role.HOST:
         if opened.by_bootstrap:
             offered = opened.header.new_key
@@ -72,15 +86,15 @@ def enrol(unit: Unit, peer: Peer, opened: Opened) -> Callable[[], None] | None:
             peer.public_key = offered
         elif peer.bootstrap_key is not None:
             peer.bootstrap_key = None
-        return None
+        return []
     identity = unit.node.identity
     if identity.bootstrap_key is None or opened.by_bootstrap:
-        return None
+        return []
     retired = key_id(bytes(identity.bootstrap_key.public_key))
 
     def forget() -> None:
         # After the commit: a mail that still comes under the old key is sent again by its sender.
-        unit.node.identity = replace(identity, bootstrap_key=None, retired_key_id=retired)
+        unit.node.identity = replace(unit.node.identity, bootstrap_key=None, retired_key_id=retired)
         unit.node.identity_file.write(unit.node.identity)
 
-    return forget
+    return [forget]

@@ -79,9 +79,7 @@ def become_station(
     if configuration.name == invitation.station and (side is None or side.halted != UNDER_WAY):
         raise WrongUse(f"this node is the station {invitation.station} already")
     former = configuration.name if configuration.name != invitation.station else invitation.copy_of or ""
-    identity = home.identity.read()
-    known_host = None if identity.host_public_key is None else bytes(identity.host_public_key)
-    _check(invitation, former, known_host)
+    _check(invitation, former, _host_key(home, runtime, configuration))
     account = account_options.section(invitation.station_address, mailbox, send, title, login)
     wanted = _configuration(configuration, invitation.station, account)
     account_login.open_account(wanted.account, home, runtime).close()
@@ -145,6 +143,17 @@ def _change_database(home: Home, runtime: Runtime, configuration: Configuration,
             side = SideState(node.name, 0, 0)
         node.side_file.write(replace(side, halted=UNDER_WAY))
         return twin.become(node, new, side.run)
+
+
+def _host_key(home: Home, runtime: Runtime, configuration: Configuration) -> bytes | None:
+    """Of the host that this node exchanges with: another one may have taken the first one's place."""
+    with (
+        home.lock(),
+        closing(open_of(configuration, runtime)) as database,
+        database.transaction(write=False) as connection,
+    ):
+        migrate.check(connection)
+        return state.load_peers(connection)[HOST_PEER].public_key
 
 
 def _has_changed(home: Home, runtime: Runtime, configuration: Configuration, new: NewName) -> bool:

@@ -27,7 +27,7 @@ from replicator.operations.database_login import open_of
 from replicator.protocol.link import InboundStream, Link, OutboundStream
 from replicator.runtime import Runtime
 from replicator.store import invitation as invitations
-from replicator.store import migrate, sql, state
+from replicator.store import migrate, sql, state, succession
 from replicator.store.home import Home
 from replicator.store.identity import Identity, new_private_key
 from replicator.store.invitation import Invitation
@@ -191,6 +191,7 @@ def _insert_host(connection: Connection, invitation: Invitation, began: int) -> 
         sent_at=None,
     )
     state.insert_peer(connection, host)
+    succession.replace_successors(connection, invitation.successors)
     streams = Link(Role.STATION, OutboundStream((0, invitation.epoch)), InboundStream(NOWHERE))
     state.insert_link(connection, LinkState(HOST_PEER, streams))
 

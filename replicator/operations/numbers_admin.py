@@ -69,6 +69,10 @@ def set_numbers(node: Node, station: str, table: str, column: str | None, wish: 
     require_host(node, "number ranges are set")
     with node.unit() as unit:
         peer = _peer(unit, station)
+        if peer and unit.peers[peer].backup:
+            raise WrongUse(
+                f"{station} is a backup station: it draws no numbers, as nothing that is written there is sent"
+            )
         found = catalogue.find_table(unit.connection, table)
         collect(unit)
         stored = _range(unit, found, _column(found, column), wish)

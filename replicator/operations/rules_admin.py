@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from replicator.engine import fitness
 from replicator.engine.node import Node
 from replicator.engine.rule_changes import set_rules
-from replicator.errors import UnknownName
+from replicator.errors import UnknownName, WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.operations.table_admin import ALL
 from replicator.protocol.rules import RuleBook
@@ -44,6 +44,11 @@ def set_rule(
     require_host(node, "rules are set")
     with node.unit() as unit:
         peer = state.find_peer(unit.connection, station)
+        if peer.backup:
+            raise WrongUse(
+                f"{peer.name} is a backup station: it gets all tables and sends nothing up, so that it can become the "
+                f"host; no rules are set for it"
+            )
         changes = changes_meant(unit.tables, unit.books[peer.id], what, to_remote, to_host)
         named = {number for number in changes if not unit.current_rule(peer.id, number)}
         if changes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from replicator.config_values import checked_address, checked_name
 from replicator.databases.elsewhere import KINDS
-from replicator.engine import fitness, number_ledgers
+from replicator.engine import backing_up, fitness, handing_on, number_ledgers
 from replicator.engine.node import Node, Unit
 from replicator.engine.releasing import drop_all_of
 from replicator.engine.rule_changes import set_rules
@@ -16,7 +16,7 @@ from replicator.errors import WrongUse
 from replicator.operations.opening import require_host
 from replicator.protocol import link as links
 from replicator.protocol.link import InboundStream, Link, OutboundStream
-from replicator.store import batches, comparisons, notices, parcels, rows, slices, state
+from replicator.store import batches, comparisons, notices, parcels, rows, slices, state, succession
 from replicator.store import invitation as invitations
 from replicator.store.files import Files
 from replicator.store.identity import new_private_key
@@ -24,7 +24,7 @@ from replicator.store.invitation import Invitation
 from replicator.store.invitation_armour import FILE_LIMIT, looks_like_one
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, NodeState, Peer
-from replicator.types import Role
+from replicator.types import NOWHERE, Role
 
 FIRST_EPOCH = 1
 RESERVED = ("host", "all")
@@ -44,6 +44,8 @@ class Invited:
     """The file opens with a passphrase only."""
     renewed: bool
     """The station was there before: what it knew is sent anew."""
+    remarks: tuple[str, ...] = ()
+    """Of a backup station: which tables its database can't hold."""
 
 
 def add_station(
@@ -56,17 +58,20 @@ def add_station(
     passphrase: str | None = None,
     database: str | None = None,
     copy_of: str | None = None,
+    backup: bool = False,
 ) -> Invited:
     """Make a station and write its invitation to `out` (default: NAME.invitation in the current folder).
 
     `database`: the kind that it will have, where that is known before it says so itself. `copy_of`: the station whose
-    copy is to become this one; it gets that one's rules
-    and parts in number ranges.
+    copy is to become this one; it gets that one's rules and parts in number ranges. `backup`: it gets all tables and
+    sends nothing up, and is told all that it needs to become the host if this one is lost.
 
     Raises UnknownName, StorageTrouble, WrongUse (a name or address that can't be used or is taken, a file that is
     there).
     """
     require_host(node, "stations are added")
+    if backup and copy_of is not None:
+        raise WrongUse("a copy of a station can't be a backup station: add the two one after the other")
     name, address, title = _checked(checked_name, name), _checked(checked_address, address), _checked_title(title)
     database = None if database is None else _checked_database(database)
     with node.database.transaction(write=False) as connection:
@@ -76,8 +81,9 @@ def add_station(
     files, path = Files(node.runtime), out or Path(f"{name}.invitation")
     if files.read(path, FILE_LIMIT) is not None:
         raise WrongUse(f"{path} is there already; name another file with --out, or delete it")
-    number = host.next_peer
+    number, remarks = host.next_peer, list[str]()
     offer = _Offer.make(node, host.address, name, address, FIRST_EPOCH, copy_of)
+    successors = list(offer.invitation.successors)
     data = offer.sealed(node, passphrase)
     with node.unit() as unit:
         unit.state.next_peer = number + 1
@@ -94,6 +100,7 @@ def add_station(
             heard_at=None,
             sent_at=None,
             database_kind=database if origin is None or database is not None else origin.database_kind,
+            backup=backup,
         )
         state.insert_peer(unit.connection, peer)
         streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, FIRST_EPOCH)))
@@ -104,9 +111,15 @@ def add_station(
             rows.copy_link_rows(unit.connection, origin.id, number)
             set_rules(unit, number, {table: unit.current_rule(origin.id, table) for table in unit.tables})
             number_ledgers.begin_as(unit, number, origin.id)
+        if successors:
+            handing_on.note_named(unit, number, successors, NOWHERE)
+        if backup:
+            unit.__dict__.pop("peers", None)
+            unit.forget_catalogue()
+            remarks = backing_up.give_all_tables(unit, number)
         # Last before the commit: when the file can't be written, there is no station either.
         files.write(path, data)
-    return Invited(name, address, path, passphrase is not None, renewed=False)
+    return Invited(name, address, path, passphrase is not None, renewed=False, remarks=tuple(remarks))
 
 
 def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase: str | None = None) -> Invited:
@@ -130,6 +143,9 @@ def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase
         digests, parked = _empty_link(unit, peer.id)
         _restart_link(unit, peer.id, epoch)
         number_ledgers.begin_anew(unit, peer.id, f"station {peer.name} was invited anew")
+        succession.forget_told(unit.connection, peer.id)
+        if offer.invitation.successors:
+            handing_on.note_named(unit, peer.id, list(offer.invitation.successors), NOWHERE)
         peer.public_key, peer.bootstrap_key = None, offer.bootstrap_public
         peer.invitation = offer.invitation.invitation_id.hex()
         # Of the new computer nothing was heard yet, and nothing was sent to it.
@@ -202,6 +218,8 @@ class _Offer:
         cls, node: Node, host_address: str, name: str, address: str, epoch: int, copy_of: str | None = None
     ) -> _Offer:
         bootstrap = new_private_key(node.runtime)
+        with node.unit() as unit:
+            successors = tuple(each for each in handing_on.named(unit) if each.name != name)
         invitation = Invitation(
             station=name,
             host_name=node.name,
@@ -213,6 +231,7 @@ class _Offer:
             invitation_id=node.runtime.random(16),
             created_at=node.runtime.now(),
             copy_of=copy_of,
+            successors=successors,
         )
         return cls(invitation, bytes(bootstrap.public_key))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
-from replicator.engine import bases, fitness, number_ledgers
+from replicator.engine import backing_up, bases, fitness, number_ledgers
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
@@ -89,6 +89,8 @@ def add_tables(
         unit.forget_catalogue()
         for table in added:
             remarks += fitness.by_kind(unit.peers.values(), table, unit.tables.values())
+        for peer in [peer.id for peer in unit.peers.values() if peer.backup]:
+            remarks += backing_up.give_all_tables(unit, peer)
     bases.keep(node, progress or Silent())
     return Added(added, remarks)
 
@@ -136,6 +138,7 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
         collect(unit)
         for table in leaving.values():
             _refuse_removal(unit, table, leaving)
+        backing_up.take_away(unit, set(leaving))
         for table in leaving.values():
             number_ledgers.table_removed(unit, table)
             unit.database.enforce_numbers(unit.connection, table, [])
@@ -253,7 +256,9 @@ def _parents_first(found: dict[str, TableDefinition]) -> list[TableDefinition]:
 
 def _refuse_removal(unit: Unit, table: Table, leaving: dict[int, Table]) -> None:
     stations = [
-        peer.name for peer in unit.peers.values() if peer.id in unit.books and unit.current_rule(peer.id, table.id)
+        peer.name
+        for peer in unit.peers.values()
+        if peer.id in unit.books and not peer.backup and unit.current_rule(peer.id, table.id)
     ]
     if stations:
         raise WrongUse(

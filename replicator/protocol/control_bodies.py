@@ -12,6 +12,7 @@ from replicator.protocol.definitions import table_from_plain
 from replicator.protocol.keys import checked_key
 from replicator.protocol.number_bodies import held_body, held_plain
 from replicator.protocol.numbers import Block
+from replicator.protocol.succession import Successor, successors_body
 from replicator.protocol.tape import COUNT
 from replicator.types import Epoch, Key, Kinds, Position, Rule, Table
 
@@ -46,6 +47,8 @@ class SnapshotBody:
     rule: RuleBody
     numbers: list[Any]
     """A `grant` for each number range that the station has a part in (number_bodies)."""
+    successors: list[Successor] = field(default_factory=list)
+    """Whom the station is to accept in the host's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +262,10 @@ def snapshot_body(body: Any) -> SnapshotBody:
     """Raises PeerFault."""
     try:
         version, epoch, judged = _pair(body["version"]), _pair(body["epoch"]), _integer(body["judged"], 0, COUNT)
-        numbers = _list(body.get("numbers", []))
+        numbers, successors = _list(body.get("numbers", [])), body.get("successors", [])
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a snapshot record is malformed") from error
-    return SnapshotBody(version, epoch, judged, rule_body(body), numbers)
+    return SnapshotBody(version, epoch, judged, rule_body(body), numbers, successors_body(successors))
 
 
 def acknowledgement_body(body: Any) -> tuple[Epoch, int]:

@@ -23,13 +23,16 @@ from nacl.public import PrivateKey
 from nacl.secret import SecretBox
 
 from replicator.config_values import checked_address, checked_name
-from replicator.errors import InvitationError, StorageTrouble
+from replicator.errors import InvitationError, PeerFault, StorageTrouble
+from replicator.protocol.succession import MOST, Successor, successors_body
 from replicator.runtime import Runtime
 from replicator.store import invitation_armour as armour
 from replicator.store.files import Files
 from replicator.store.identity import KEY_BYTES
 
-FORMAT = 1
+FORMAT = 2
+"""With successors; without, an invitation is of format 1, which older programs read."""
+_OLDEST = 1
 _CHECK_BYTES = 16
 _ID_BYTES = 16
 _EPOCH_LIMIT = 2**53
@@ -68,7 +71,12 @@ class Invitation:
     """Microseconds since 1970 UTC."""
     copy_of: str | None = None
     """Name of the station whose copy is to become this one."""
-    format: int = FORMAT
+    successors: tuple[Successor, ...] = ()
+    """Backup stations that the station is to accept as its host, if this one is lost."""
+
+    @property
+    def format(self) -> int:
+        return FORMAT if self.successors else _OLDEST
 
     def bootstrap_key(self) -> PrivateKey:
         return PrivateKey(self.bootstrap_secret)
@@ -77,7 +85,9 @@ class Invitation:
 def write(invitation: Invitation, passphrase: str | None, runtime: Runtime, *, strength: Strength = MODERATE) -> bytes:
     """The invitation's file, sealed when there is a passphrase. Raises ValueError for a name or address out of form."""
     _validate(invitation)
-    content = {each.name: getattr(invitation, each.name) for each in fields(invitation) if each.name != "format"}
+    content = {each.name: getattr(invitation, each.name) for each in fields(invitation) if each.name != "successors"}
+    if invitation.successors:
+        content["successors"] = [list(each) for each in invitation.successors]
     body = _pack(content)
     protection = None
     if passphrase is not None:
@@ -102,9 +112,11 @@ def read(data: bytes, passphrase: str | None) -> Invitation:
     if envelope["protection"] is not None:
         body = _unseal(body, envelope["protection"], passphrase)
     try:
-        invitation = Invitation(**_map(body))
+        content = _map(body)
+        successors = tuple(successors_body(content.pop("successors", [])))
+        invitation = Invitation(**content, successors=successors)
         _validate(invitation)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, PeerFault):
         raise InvitationError(armour.DAMAGED) from None
     return invitation
 
@@ -159,7 +171,7 @@ def _open_envelope(data: bytes) -> dict[str, Any]:
         version = envelope["format"]
         if isinstance(version, int) and version > FORMAT:
             raise InvitationError("the invitation was made by a newer version of the program; update this one")
-        if version != FORMAT or set(envelope) != {"format", "protection", "body"}:
+        if not isinstance(version, int) or version < _OLDEST or set(envelope) != {"format", "protection", "body"}:
             raise ValueError("fields of an envelope")
         if not isinstance(envelope["body"], bytes):
             raise TypeError("body of an envelope")
@@ -225,7 +237,7 @@ def _pack(content: dict[str, Any]) -> bytes:
 def _map(data: bytes) -> dict[str, Any]:
     """Raises ValueError for anything but a small map with text keys."""
     try:
-        content = msgpack.unpackb(data, max_map_len=32, max_array_len=0, max_ext_len=0)
+        content = msgpack.unpackb(data, max_map_len=32, max_array_len=MOST, max_ext_len=0)
     except (msgpack.UnpackException, ValueError, RecursionError) as error:
         raise ValueError("msgpack") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):

@@ -115,6 +115,13 @@ def mark_through(connection: Connection, moment: int) -> Mark | None:
     return None if row is None else Mark._make(row)
 
 
+def mark_behind(connection: Connection, moment: int, last_n: int) -> Mark | None:
+    """The last one that was made up to this moment, when the journal had come to there at most."""
+    query = f"{_SELECT_MARK} WHERE at <= ? AND last_n <= ? ORDER BY at DESC LIMIT 1"
+    row = sql.one(connection, query, (moment, last_n))
+    return None if row is None else Mark._make(row)
+
+
 def links_of(connection: Connection, mark: Mark) -> list[JudgedOf]:
     found = sql.rows(
         connection, "SELECT peer, epoch_epoch, epoch_n, n FROM replicator_mark_link WHERE at = ?", (mark.at,)

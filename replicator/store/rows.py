@@ -201,3 +201,32 @@ def remember_groups(connection: Connection, peer: int, groups: list[SeenGroup]) 
         ("peer", "uid", "born_epoch", "born_n"),
         [(peer, uid, *born) for uid, born in groups],
     )
+
+
+def remember_new_groups(database: Database, connection: Connection, peer: int, groups: list[SeenGroup]) -> None:
+    """The same where some may be known."""
+    database.upsert(connection, tables.seen_group, [(peer, uid, *born) for uid, born in groups])
+
+
+# --- a station becomes the host ---------------------------------------------------------------------------------------
+
+
+def keep_groups_of(connection: Connection, peers: Collection[int]) -> None:
+    """Of other stations no groups are known any more."""
+    for (peer,) in sql.rows(connection, "SELECT DISTINCT peer FROM replicator_seen_group"):
+        if peer not in peers:
+            sql.run(connection, "DELETE FROM replicator_seen_group WHERE peer = ?", (peer,))
+
+
+def drop_unversioned(connection: Connection) -> None:
+    """Rows that the host has not logged since their table was replicated have no version at a host."""
+    sql.run(connection, "DELETE FROM replicator_row_version WHERE epoch = 0 AND n = 0")
+
+
+def untie(connection: Connection) -> None:
+    """A host's rows are tied to none: all versions that a station had are of rows as they were sent."""
+    sql.run(
+        connection,
+        "UPDATE replicator_row_version SET image = CASE WHEN deleted = 1 THEN image END, tie = ''"
+        " WHERE tie IN ('S', 'H', 'T')",
+    )

@@ -92,6 +92,8 @@ class Peer:
     """At the host: `mariadb`, `postgresql`, `sqlite`, or another word of a newer station. None: nobody has said it."""
     database_version: str | None = None
     """As the station says it; None: what is known of its database was said beforehand."""
+    backup: bool = False
+    """At the host: it gets everything, and is told all that it needs to become the host if this one is lost."""
 
 
 _PEER = tuple(Peer.__slots__)
@@ -101,7 +103,7 @@ def load_peers(connection: Connection) -> dict[int, Peer]:
     found = sql.rows(connection, f"SELECT {', '.join(_PEER)} FROM replicator_peer ORDER BY id")
     peers = {row[0]: Peer(*row) for row in found}
     for peer in peers.values():
-        peer.enabled = bool(peer.enabled)
+        peer.enabled, peer.backup = bool(peer.enabled), bool(peer.backup)
     return peers
 
 
@@ -143,6 +145,7 @@ _OF_A_PEER = (
     "timeline",
     "horizon",
     "mark_link",
+    "told",
 )
 
 

@@ -8,6 +8,7 @@ from replicator.operations.numbers_audit import RangeAudit, audit
 from replicator.protocol.number_fates import Entry, Fate, singly
 from replicator.protocol.number_ledger import State
 from tests.simulation.numbered import Numbered
+from tests.simulation.simnode import HOST
 
 if TYPE_CHECKING:
     from tests.simulation.number_checks import Fate as Ledger
@@ -55,7 +56,8 @@ def _strict(
             expect(right, "audit: a number that stands in a row", lambda where=where: where)
             if number in issued:
                 node = next((each for each in world.nodes if each.name == issued[number][0]), None)
-                peer = None if node is None else 0 if node.is_host else names.get(node.station)
+                was_host = issued[number][0] == HOST  # it may be lost, and another one in its place
+                peer = 0 if was_host or (node and node.is_host) else None if node is None else names.get(node.station)
                 expect(peer == entry.node, "audit: drawn by another node", lambda where=where: where)
         elif number in issued:
             gone = entry.fate in (Fate.VOIDED, Fate.LOST)

@@ -22,7 +22,7 @@ PATIENCE = 10
 
 
 def happenings(world: World, node: SimulatedNode) -> None:
-    if node.is_host or node.application.open:
+    if node.is_host or node is world.keeper or node.application.open:
         return
     if node.halted or node.new_name is not None:
         if world.chance(0.2):
@@ -43,6 +43,7 @@ def clone(world: World, node: SimulatedNode) -> None:
     (folder / "home" / "identity.key").chmod(0o600)
     twin = world.add_node(name, node.settings)
     twin.station, twin.backup, twin.images = node.station, node.backup, node.images
+    twin.box = node.box
     twin.was_set_back, twin.announced, twin.whole = node.was_set_back, node.announced, node.whole
     if twin.archive is not None and node.archive is not None:
         twin.archive.put_back(node.archive.saved())
@@ -89,7 +90,11 @@ def become(world: World, node: SimulatedNode) -> None:
     if world.host.application.open or node.application.open:
         return
     if node.new_name is None:
-        name = f"S{len({other.station for other in world.stations})}"
+        taken = {other.station for other in world.stations}
+        number = len(taken)
+        while f"S{number}" in taken:
+            number += 1
+        name = f"S{number}"
         invitation = world.folder / f"{name}.invitation"
 
         def invite(host: SimulatedNode) -> bool:
@@ -131,7 +136,7 @@ def _copy(world: World, node: SimulatedNode) -> None:
 
     if world.act(node, f"an operator: COPY, by {invitation.name}", copy) is not None:
         others = _twins(world, node)
-        node.station, node.new_name = invitation.stem, None
+        node.station, node.box, node.new_name = invitation.stem, invitation.stem, None
         if world.traveller is not None and others:
             world.traveller.hand_over(node, others[0])
         node.backup, node.images = None, 0

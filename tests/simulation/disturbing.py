@@ -41,7 +41,8 @@ def random_rule(world: World) -> None:
         # Parent and child together: most rules for one of them would not go with those of the other.
         tables = world.dice.choice((("cust", "item"), ("cust", "item"), ("item",), ("misc",), ("pair",), ("stock",)))
     rules = {table: some_rule(world) for table in tables}
-    change_rules(world, world.dice.choice(world.stations).station, rules)
+    stations = [station for station in world.stations if station is not world.keeper]
+    change_rules(world, world.dice.choice(stations).station, rules)
 
 
 def some_rule(world: World) -> Rule:

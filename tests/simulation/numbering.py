@@ -73,7 +73,7 @@ class Numbering:
 
     def _set(self) -> None:
         """Somebody changes a setting at the host, which the others learn of."""
-        names = sorted({node.station for node in self._world.nodes})
+        names = sorted({node.station for node in self._world.nodes if node is not self._world.keeper})
         name, kind = self._dice.choice(names), self._dice.choice(list(NUMBERED.values()))
         wish = Wish(block=self._dice.choice((2, 6, 9)), refill=self._dice.choice((0, 25, 100)))
         self._world.act(

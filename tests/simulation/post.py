@@ -136,7 +136,8 @@ class Post:
         elif "bounced" in faults and chance(LOST / 2):
             path.unlink()
             name = self.put(letter.sender, bounce_of(letter.raw, self._clockwork.dice), f"bounce{letter.number}-")
-            self._bounced.append((letter.sender, self._boxes[letter.sender] / name))
+            if name:
+                self._bounced.append((letter.sender, self._boxes[letter.sender] / name))
             self._tell(letter, "bounced")
         elif "mauled" in faults and chance(MAULED):
             what, arrived = maul(letter.raw, self._clockwork.dice)
@@ -153,7 +154,15 @@ class Post:
         """Put a copy of an old mail into its recipient's folder. Gives the file's name."""
         return self.put(letter.recipient, letter.raw, f"{letter.name[:-4]}-copy")
 
+    def close(self, node: str) -> None:
+        """Its mailbox is gone, and what was on its way there."""
+        self.clear(node)
+        del self._boxes[node], self._known[node]
+        self._held = [letter for letter in self._held if letter.recipient != node]
+
     def put(self, recipient: str, raw: bytes, stem: str) -> str:
+        if recipient not in self._boxes:
+            return ""
         self._copies += 1
         name = f"{stem}{self._copies}.eml"
         (self._boxes[recipient] / name).write_bytes(raw)

@@ -103,7 +103,7 @@ def versions(node: SimulatedNode) -> dict[tuple[str, RowKey], Known]:
         if table not in SPECS:
             continue
         edited: tuple[str, ...] = ()
-        if image is not None and not node.is_host:
+        if image is not None and not deleted and not node.is_host:
             mask = read_edit(image)[0]
             edited = tuple(column for place, column in enumerate(SPECS[table].columns) if mask >> place & 1)
         found[table, tuple(unpack_key(packed))] = Known(tie, bool(deleted), edited)

@@ -37,7 +37,7 @@ def settle(world: World) -> bool:
             post.disown_bounces(name)
     if world.traveller is not None:
         world.traveller.at_rest()
-    for station in world.stations:
+    for station in (station for station in world.stations if station is not world.keeper):
         if world.chance(0.4):
             # With all kinds both ways a table must become equal.
             change_rules(world, station.station, dict.fromkeys(SPECS, ALL))

@@ -42,7 +42,7 @@ DATABASE, COMPUTER = ("restore", "host-restore"), ("image", "host-image")
 
 def happenings(world: World, node: SimulatedNode) -> None:
     database, computer = (ways[node.is_host] in world.faults for ways in (DATABASE, COMPUTER))
-    if node.application.open:
+    if node.application.open or node is world.keeper:
         return
     if "horizon" in world.faults and not (database or computer or node.halted or node.new_name is not None):
         if world.chance(0.03):
@@ -151,10 +151,10 @@ def _put_back(world: World, node: SimulatedNode, backup: Backup) -> None:
     if node.is_host:
         world.forget_snapshots()
     if world.forgotten_since is not None:
-        _forget(world, world.forgotten_since)
+        forget(world, world.host.name, world.forgotten_since)
 
 
-def _forget(world: World, since: int) -> None:
+def forget(world: World, host: str, since: int) -> None:
     """What somebody knows of the writes that the host has lost is given back; what nobody knows any more is lost."""
     known: set[tuple[str, RowKey, str]] = set()
     for node in world.nodes:
@@ -162,4 +162,4 @@ def _forget(world: World, since: int) -> None:
         for (table, key), row in versions(node).items():
             if key in content[table] and (node.is_host or row.tie == Tie.SHARED):
                 known |= {(table, key, value) for value in tokens(table, content[table][key])}
-    world.ledger.excuse(world.host.name, since, known)
+    world.ledger.excuse(host, since, known)

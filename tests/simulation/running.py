@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ from typing import Any
 
 from replicator.engine.node import Settings
 from replicator.protocol.link import DAY
-from tests.simulation import comparing, number_checks, poisoning, template
+from tests.simulation import comparing, number_checks, poisoning, promoting, template
 from tests.simulation.application import DEEDS
 from tests.simulation.clockwork import HOUR, Clockwork, Crash
 from tests.simulation.disturbing import USUAL, change_rules, random_policy, some_rule
@@ -111,6 +111,10 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
         backups_kept=NEVER,
         **_keeping(dice, faults),
     )
+    if "promotion" in faults:
+        # The host's whole state goes to one station: by the smallest mails and windows it would take a hundred rounds.
+        part, window = max(settings.part_bytes, 5_000), max(settings.window_bytes, 20_000)
+        settings = replace(settings, part_bytes=part, window_bytes=window, mails_per_run=0, mails_per_hour=0)
     folder = prepare() / f"seed-{seed}"
     template.copy(prepare() / f"{kind}-{stations}", folder)
     names = template.station_names(stations)
@@ -191,8 +195,12 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
             change_rules(world, station.station, {"cust": some_rule(world), "item": some_rule(world)})
     if world.numbering is not None:
         world.numbering.begin()
+    if "promotion" in world.faults:
+        promoting.begin(world)
     for _ in range(steps):
         world.step()
+    if world.keeper is not None and world.chance(0.7):
+        promoting.at_last(world)
     full, compared = world.chance(0.05), "compare" in world.faults
     if settle(world):
         verify(world)  # L3: what can't be applied holds up nothing else

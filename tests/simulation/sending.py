@@ -104,7 +104,12 @@ def accounts(world: World) -> dict[str, Account]:
     waiting = {peer: places[0] for peer, places in world.snapshots.items() if peer not in world.began_with_rows}
     later = {peer: places[peer in waiting :] for peer, places in world.snapshots.items()}
     for peer, account in found.items():
-        if peer not in waiting:
+        if world.promoted:
+            # The log begins with the new host.
+            rules = world.first_rules.get(peer, {})
+            account.down = {table: rule.to_remote for table, rule in rules.items()}
+            account.ruled = {table for table, rule in rules.items() if rule}
+        elif peer not in waiting:
             account.down, account.ruled = dict.fromkeys(SPECS, Kinds.ALL), set(SPECS)
             for table, content in rows.items():
                 account.content(table, content)

@@ -60,6 +60,10 @@ class SimulatedNode:
         self.name, self.folder = name, folder
         self.station = name
         """The name that the others know it by: a copy of a computer has that of its original."""
+        self.box = name
+        """Whose mailbox it fetches from."""
+        self.promoted = False
+        """A backup station that became the host."""
         self.mail, self._clockwork, self._faults, self.settings = mail, clockwork, faults, settings
         self.skew = 0
         """Microseconds by which its computer's clock is wrong."""
@@ -96,7 +100,7 @@ class SimulatedNode:
 
     @property
     def is_host(self) -> bool:
-        return self.name == HOST
+        return self.name == HOST or self.promoted
 
     @property
     def running(self) -> bool:
@@ -106,7 +110,7 @@ class SimulatedNode:
     def process(self) -> Node:
         if self._process is None:
             mailbox = SimulatedMailbox(
-                self.mail, address(self.station), self._clockwork, self._faults, runtime=self.runtime
+                self.mail, address(self.box), self._clockwork, self._faults, runtime=self.runtime
             )
             further = (self.stick.box(self._clockwork, self._faults, self.runtime),) if self.stick else ()
             self._process = open_process(self.station, self.folder, mailbox, further, self.settings, self.runtime)

@@ -43,9 +43,13 @@ class Strangers:
 
     def arrive(self, world: World, node: SimulatedNode) -> None:
         kind, word = self._dice.choice(sorted(HEADS)), b"stranger-%05d" % len(self._arrived)
-        path = world.post.stranger(node.station, HEADS[kind] + word + b"\r\n", "stranger")
+        path = world.post.stranger(node.box, HEADS[kind] + word + b"\r\n", "stranger")
         self._arrived.append((node.name, kind, word, path))
         world.tell("%s: a stranger's %s %s arrives", node.name, kind, word.decode())
+
+    def forget(self) -> None:
+        """Mailboxes are gone, or another node has them."""
+        self._arrived = []
 
     def verify(self, world: World) -> None:
         """At rest: nothing is lost, and everything is where its node's settings want it."""

@@ -42,7 +42,7 @@ def build(folder: Path, stations: int) -> Path:
     mail = folder / "mail"
     mail.mkdir(parents=True)
     (folder / HOST).mkdir()
-    _create(folder / HOST / "app.db", tables=True)
+    create(folder / HOST / "app.db", tables=True)
     home = Home(folder / HOST / "home", files)
     host_init(home, runtime, database=_url(folder, HOST), address=address(HOST), mailbox=f"folder:{mail}", name=HOST)
     with open_node(home, runtime) as node:
@@ -52,7 +52,7 @@ def build(folder: Path, stations: int) -> Path:
             set_rule(node, name, "all", to_remote=Kinds.ALL, to_host=Kinds.ALL)
     for number, name in enumerate(station_names(stations)):
         (folder / name).mkdir()
-        _create(folder / name / "app.db", tables=number > 0)
+        create(folder / name / "app.db", tables=number > 0)
         remote_init(
             Home(folder / name / "home", files),
             runtime,
@@ -76,7 +76,7 @@ def _url(folder: Path, name: str) -> str:
     return f"sqlite:///{folder / name / 'app.db'}"
 
 
-def _create(path: Path, *, tables: bool) -> None:
+def create(path: Path, *, tables: bool) -> None:
     raw = sqlite3.connect(path)
     if tables:
         raw.executescript(TABLES)

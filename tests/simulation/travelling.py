@@ -65,6 +65,14 @@ class Traveller:
         for node in self.nodes:
             self._set(node, self._sticks[node.name])
 
+    def lose(self) -> None:
+        """It is gone with the host, for good."""
+        self._place = None
+        self._post.lose_all()
+        self._world.posts.remove(self._post)
+        for node in self.nodes:
+            self._set(node, None)
+
     def hand_over(self, former: SimulatedNode, heir: SimulatedNode) -> None:
         """Another computer is the station now."""
         if former in self.nodes:

@@ -13,8 +13,10 @@ from replicator.engine import (
     holding,
     incarnation,
     lost_content,
+    promoting,
     restarting,
     setting_aside,
+    succeeding,
     timelines,
     twin,
     unrecognised,
@@ -57,6 +59,11 @@ def verify(world: World) -> None:
     _forbidden(world, host)
 
 
+def host_was_set_back(world: World) -> bool:
+    """Or is another one, which was told in time what it knows."""
+    return world.host.backup is not None or world.promoted
+
+
 def _slices(world: World, node: SimulatedNode) -> None:
     """A position in the journal is the end of one slice: links are begun anew behind it."""
     query = "SELECT first_n, last_n, whole FROM replicator_slice ORDER BY id"
@@ -79,6 +86,9 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
         timelines.RESTORED,
         twin.TAKEN,
         twin.BECAME,
+        succeeding.REPLACED,
+        succeeding.FORMER,
+        promoting.PROMOTED,
     )
     usual = ("set-aside", "mail-size", holding.LET_GO, *bounced.KINDS, *strangers, *restores)
     for kind, message in node.application.raw.execute("SELECT kind, message FROM replicator_notice").fetchall():
@@ -90,7 +100,7 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
             continue
         if kind == lost_content.KIND and node.backup:
             continue  # likewise
-        if kind == "dropped-batch" and (node.backup or world.host.backup or node.is_copied):
+        if kind == "dropped-batch" and (node.backup or host_was_set_back(world) or node.is_copied):
             continue  # what a database of before names in the spool is applied and gone: it is sent again
         if kind == "capture" and "anew" in message:
             continue  # the application made its trigger behind ours
@@ -191,7 +201,7 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
     """A shared row has the value of the last record sent for it, or a local edit on top."""
     mine, known = node.application.content(), versions(node)
     # A station that was set back gets by a snapshot what its rules let down, and no more.
-    set_back = node.backup is not None or world.host.backup is not None or node.is_copied
+    set_back = node.backup is not None or host_was_set_back(world) or node.is_copied
     # What was in quarantine when a table's last rule went is not asked for any more.
     ruled = own_rules(node)
     for table, key in () if set_back else account.has:
@@ -212,7 +222,7 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
         if table in account.passed_over:
             continue
         sent = account.has.get((table, key))
-        if world.host.backup is not None and (sent is None or Kinds.CHANGED not in rules[table].to_remote):
+        if host_was_set_back(world) and (sent is None or Kinds.CHANGED not in rules[table].to_remote):
             continue  # the log that told of it may be gone
         if node.is_copied and not rules[table]:
             continue  # of a copy's own changes it may hear by its snapshot only, which has tables with rules
@@ -225,7 +235,7 @@ def _last_sent(world: World, node: SimulatedNode, account: Account, left_out: se
 
 def _private(world: World, node: SimulatedNode, account: Account) -> None:
     """Changes and deletes go up only of rows that both ends had. A host that was set back can't tell which."""
-    if world.host.backup is not None:
+    if host_was_set_back(world):
         return
     shared = set(account.ever)
     for sent in journal_of(node):
@@ -260,7 +270,7 @@ def _writes(world: World, host: Content) -> None:
             word = token(value)
             stands = any(
                 token(content[write.table].get(write.key, {}).get(column)) == word
-                for content in (host, contents[write.node])
+                for content in (host, contents.get(write.node, host))
             )
             world.expect(
                 stands or (*where, word) in over or (*where, word) in record.values,
@@ -297,7 +307,7 @@ def _versions_of_rules(raw: sqlite3.Connection, station: str) -> list[tuple[str,
 
 def _forbidden(world: World, host: Content) -> None:
     """S10: what a rule of that time forbids never reached the host's row. One that was set back has lost rules."""
-    if world.host.backup is not None:
+    if host_was_set_back(world):
         return
     raw = world.host.application.raw
     for node in world.stations:

@@ -11,6 +11,7 @@ from replicator.engine.apply import apply_ready
 from replicator.engine.collect import collect
 from replicator.engine.comparing import start_comparisons
 from replicator.engine.findings import look_at_answers
+from replicator.engine.handing_on import hand_on
 from replicator.engine.node import Settings
 from replicator.engine.publish import publish
 from replicator.engine.purging import purge
@@ -20,7 +21,8 @@ from replicator.engine.session import Summary
 from replicator.engine.snapshot import start_snapshots
 from replicator.errors import DatabaseBusy, Halted, MailboxTrouble
 from replicator.store import catalogue
-from tests.simulation import cloning, comparing, disturbing, poisoning, restoring
+from replicator.types import Rule
+from tests.simulation import cloning, comparing, disturbing, poisoning, promoting, restoring
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
@@ -70,6 +72,7 @@ LATER = (
     "compare",
     "numbers",
     "poison",
+    "promotion",
 )
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
@@ -132,6 +135,13 @@ class World:
         self.read_before = OnRecord()
         """What the host had on record before it was set back."""
         self.numbering = Numbering(self) if numbered else None
+        self.keeper: SimulatedNode | None = None
+        """The backup station, until it is the host."""
+        self.promoted = False
+        self.lost: list[SimulatedNode] = []
+        """Hosts that are no more."""
+        self.first_rules: dict[int, dict[str, Rule]] = {}
+        """Those that a new host began with, by station's number."""
         self.former_letters: set[int] = set()
         """Identities of letters that were sent before their sender's whole computer was set back."""
         self.forgotten_since: int | None = None
@@ -177,8 +187,8 @@ class World:
 
     def tell_mail(self, letter: Letter, fate: str) -> None:
         if self.story is not None:
-            receiver = next((node for node in self.nodes if node.station == letter.recipient), self.host)
-            what = describe(letter, receiver, [node for node in self.nodes if node.station == letter.sender])
+            receiver = next((node for node in self.nodes if node.box == letter.recipient), self.host)
+            what = describe(letter, receiver, [node for node in self.nodes if node.box == letter.sender])
             self.tell("  mail %d %s -> %s %s %s", letter.number, letter.sender, letter.recipient, what, fate.upper())
 
     def _clock(self) -> str:
@@ -248,7 +258,7 @@ class World:
             self._stepping = None
             self.watcher.forget(node)
         for post in self.posts:
-            post.look(node.station)
+            post.look(node.box)
         if node.is_host:
             self._note_snapshots()
         return result
@@ -347,6 +357,7 @@ class World:
                 start_snapshots(node.process, node.progress)
                 look_at_answers(node.process)
                 start_comparisons(node.process)
+                hand_on(node.process)
             publish(node.process)
 
         self.act(node, "publish", deed)
@@ -388,6 +399,8 @@ class World:
         self.clockwork.pass_time(dice.choice([MINUTE, 3 * MINUTE, 10 * MINUTE, HOUR if self.chance(0.1) else MINUTE]))
         node = dice.choice(self.nodes)
         self._happenings(node)
+        if node in self.lost:
+            return
         x = dice.random()
         if x < 0.42:
             if node.application.open and self.chance(0.6):
@@ -431,6 +444,8 @@ class World:
         if "purge" in faults and node.name not in self.away and chance(0.06):
             self.purge(node)
         restoring.happenings(self, node)
+        if "promotion" in faults:
+            promoting.happenings(self)
         if self.numbering is not None:
             self.numbering.happenings(node)
         if "clock" in faults and chance(0.05):

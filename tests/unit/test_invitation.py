@@ -128,7 +128,7 @@ def test_nothing_of_the_secret_is_in_a_protected_file_or_in_print() -> None:
 
 
 def test_newer_format_is_told() -> None:
-    assert "newer version of the program; update" in refusal(forged(format=2, body=5))
+    assert "newer version of the program; update" in refusal(forged(format=3, body=5))
 
 
 @pytest.mark.parametrize(

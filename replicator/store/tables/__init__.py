@@ -47,6 +47,7 @@ from replicator.store.tables.rows import (
     skipped,
     table,
 )
+from replicator.store.tables.succession import former_host, host_state, successor, told
 
 __all__ = [
     "base",
@@ -62,7 +63,9 @@ __all__ = [
     "contact",
     "content",
     "digest",
+    "former_host",
     "horizon",
+    "host_state",
     "journal",
     "journal_key",
     "link",
@@ -100,8 +103,10 @@ __all__ = [
     "slice_origin",
     "slice_segment",
     "slice_table",
+    "successor",
     "table",
     "timeline",
+    "told",
     "tombstone",
 ]
 

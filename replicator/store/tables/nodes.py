@@ -40,6 +40,7 @@ peer = Table(
     Column("sent_at", BigInteger),
     Column("database_kind", String(20)),  # host: of the station's database, as it says or `station add` said
     Column("database_version", String(20)),  # NULL: the station has not said it itself
+    Column("backup", FLAG, nullable=False, server_default="0"),  # host: it is told all that a new host needs
 )
 
 # What a person should know: mail set aside, foreign mail, uncaptured writes, trouble with a peer. Told once, kept.

@@ -1,0 +1,98 @@
+"""After a fire: a backup station becomes the host, and the stations go on with it (protocol.md 10.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.command_line import Place, enrol, exchange
+from tests.integration.conftest import NewPlace
+
+ROWS = "SELECT id, name, city FROM customers ORDER BY id"
+BACKUP = "sicherung"
+
+
+def joined(new_place: NewPlace, host: str = "sqlite", backup: str = "sqlite", *, first: bool = False) -> list[Place]:
+    """A host, its backup station, and two stations; `first`: these were there before the backup station."""
+    office = new_place(host, "office")
+    office.sql("CREATE TABLE customers (id INTEGER PRIMARY KEY, name VARCHAR(50), city VARCHAR(50))")
+    office.sql("INSERT INTO customers VALUES (1, 'Ahlers', 'Bremen'), (2, 'Brandt', 'Bonn'), (3, 'Cordes', 'Emden')")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "customers")
+    places = {"koeln": new_place("sqlite", "koeln"), "trier": new_place("sqlite", "trier")}
+    keeper = new_place(backup, BACKUP)
+    for name in (*(["koeln", "trier"] if first else []), BACKUP, *([] if first else ["koeln", "trier"])):
+        if name == BACKUP:
+            invitation = office.folder / f"{BACKUP}.invitation"
+            office.done("station", "add", BACKUP, "--address", f"{BACKUP}@example.com", "--backup", "--out", invitation)
+            keeper.done("remote-init", invitation, *keeper.options)
+            exchange(office, keeper)
+            exchange(office, keeper)
+        else:
+            enrol(office, places[name])
+            exchange(office, places[name])
+    for station in (*places.values(), keeper):
+        exchange(office, station)
+    return [office, keeper, *places.values()]
+
+
+def live_on(office: Place, keeper: Place, koeln: Place, trier: Place) -> None:
+    """What the backup station has, what only a station has, and what nobody has."""
+    office.sql("UPDATE customers SET city = 'Kiel' WHERE id = 1")
+    koeln.sql("INSERT INTO customers VALUES (10, 'Eilers', 'Köln')")
+    for station in (koeln, trier, keeper):
+        exchange(station, office)
+    exchange(keeper, office)
+    office.sql("DELETE FROM customers WHERE id = 3")
+    office.sql("INSERT INTO customers VALUES (4, 'Dierks', 'Ulm')")
+    trier.sql("UPDATE customers SET name = 'Brand' WHERE id = 2")
+    for _ in range(2):
+        exchange(koeln, office)
+        exchange(trier, office)
+    office.sql("INSERT INTO customers VALUES (5, 'nobody has heard of', 'it')")
+    koeln.sql("INSERT INTO customers VALUES (11, 'Focken', 'Köln')")
+    koeln.sql("UPDATE customers SET name = 'Ahlert' WHERE id = 1")
+
+
+KNOWN = [
+    (1, "Ahlert", "Kiel"),
+    (2, "Brand", "Bonn"),
+    (4, "Dierks", "Ulm"),
+    (10, "Eilers", "Köln"),
+    (11, "Focken", "Köln"),
+]
+
+
+def all_equal(host: Place, *stations: Place) -> None:
+    for _ in range(4):
+        host.run()
+        for station in stations:
+            exchange(host, station)
+    assert host.sql(ROWS) == KNOWN
+    for station in stations:
+        assert station.sql(ROWS) == KNOWN
+        assert station.done("conflict", "list", "--json").json == []
+        assert station.call("status").code == 0
+    assert host.done("conflict", "list", "--json").json == []
+    # Life goes on, and deletes and changes are based on what stands now.
+    stations[0].sql("UPDATE customers SET city = 'Trier' WHERE id = 1")
+    stations[-1].sql("DELETE FROM customers WHERE id = 4")
+    host.sql("UPDATE customers SET name = 'Fock' WHERE id = 11")
+    for _ in range(2):
+        for station in stations:
+            exchange(station, host)
+    rows = host.sql(ROWS)
+    assert [row[0] for row in rows] == [1, 2, 10, 11]
+    assert all(station.sql(ROWS) == rows for station in stations)
+    assert host.done("conflict", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["named by the invitation", "named in band"])
+def test_a_backup_station_becomes_the_host(new_place: NewPlace, first: bool) -> None:
+    office, keeper, koeln, trier = joined(new_place, first=first)
+    live_on(office, keeper, koeln, trier)
+    told = keeper.refused("host-init", "--from-backup", keeper.home)
+    assert "Zentrale was heard of 0 minutes ago" in told
+    out = " ".join(keeper.done("host-init", "--from-backup", keeper.home, "--yes").out.split())
+    assert f"The backup station {BACKUP} is the host Zentrale <{BACKUP}@example.com> now" in out
+    assert "Not known to accept this host" not in out
+    all_equal(keeper, koeln, trier)
