@@ -34,6 +34,7 @@ PROMOTED = "promoted"
 REASON = "a backup station took the host's place"
 
 _OF_A_STATION = (
+    *("base", "base_segment", "slice_table", "slice_origin", "batch_trail", "mail_trail", "contact", "number_pace"),
     *("journal", "journal_key", "outbox_control", "recipients", "slice", "slice_segment", "content"),
     *("link", "batch_out", "batch_segment", "digest", "batch_in", "part_in", "send_queue", "route", "sent_mail"),
     *(

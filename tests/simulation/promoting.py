@@ -143,6 +143,9 @@ def _lose_host(world: World, keeper: SimulatedNode) -> None:
     if world.traveller is not None:
         world.traveller.lose()
         world.traveller = None
+    for node in world.stations:
+        if node.backup is not None and not node.backup.aware:
+            node.backup.void = True
     world.strangers.forget()
     host.end()
     world.lost.append(host)

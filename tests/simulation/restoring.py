@@ -32,6 +32,8 @@ class Backup:
     """How many numbers its application had issued."""
     joined: bool
     """It had a key of its own: another one would be refused, as an invitation works once."""
+    aware: bool = False
+    """It had been told whom to accept in the host's place: else it would need a new invitation."""
     void: bool = False
     """Not to be put back any more."""
 
@@ -81,7 +83,9 @@ def back_up(world: World, node: SimulatedNode) -> None:
     joined = node.is_host or node.identity().bootstrap_key is None
     archive = None if node.archive is None else node.archive.saved()
     numbers = 0 if world.numbering is None else world.numbering.count(node)
-    node.backup = Backup(node.application.raw.serialize(), files, world.ledger.written, archive, numbers, joined)
+    (told,) = node.application.raw.execute("SELECT count(*) FROM replicator_successor").fetchone()
+    written, database = world.ledger.written, node.application.raw.serialize()
+    node.backup = Backup(database, files, written, archive, numbers, joined, aware=bool(told))
 
 
 def announce(world: World, node: SimulatedNode) -> None:

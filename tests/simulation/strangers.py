@@ -35,6 +35,7 @@ class Strangers:
         self._mail, self._dice = mail, dice
         self._arrived: list[tuple[str, str, bytes, Path]] = []
         """Node, kind, word, and the file that it came as."""
+        self._count = 0
 
     def settings(self, settings: Settings) -> Settings:
         """Of one node."""
@@ -42,7 +43,8 @@ class Strangers:
         return replace(settings, unrecognised=Unrecognised(way, FOLDER, READER))
 
     def arrive(self, world: World, node: SimulatedNode) -> None:
-        kind, word = self._dice.choice(sorted(HEADS)), b"stranger-%05d" % len(self._arrived)
+        kind, word = self._dice.choice(sorted(HEADS)), b"stranger-%05d" % self._count
+        self._count += 1
         path = world.post.stranger(node.box, HEADS[kind] + word + b"\r\n", "stranger")
         self._arrived.append((node.name, kind, word, path))
         world.tell("%s: a stranger's %s %s arrives", node.name, kind, word.decode())
