@@ -96,3 +96,40 @@ def test_a_backup_station_becomes_the_host(new_place: NewPlace, first: bool) -> 
     assert f"The backup station {BACKUP} is the host Zentrale <{BACKUP}@example.com> now" in out
     assert "Not known to accept this host" not in out
     all_equal(keeper, koeln, trier)
+
+
+@pytest.mark.parametrize(
+    ("host", "backup"), [("postgresql", "sqlite"), ("sqlite", "mariadb"), ("mariadb", "postgresql")]
+)
+def test_unlike_databases(new_place: NewPlace, host: str, backup: str) -> None:
+    office, keeper, koeln, trier = joined(new_place, host, backup)
+    live_on(office, keeper, koeln, trier)
+    keeper.done("host-init", "--from-backup", keeper.home, "--yes")
+    all_equal(keeper, koeln, trier)
+
+
+def test_a_former_host_that_comes_back_halts(new_place: NewPlace) -> None:
+    office, keeper, koeln, _ = joined(new_place)
+    keeper.done("host-init", "--from-backup", keeper.home, "--yes")
+    exchange(keeper, koeln)
+    office.sql("INSERT INTO customers VALUES (6, 'of the', 'former host')")
+    office.run()
+    exchange(koeln, rounds=1)
+    told = koeln.call("status")
+    assert told.code == 3
+    assert "mail has come of the former host Zentrale" in " ".join(told.out.split())
+    assert "has taken this host's place" in office.refused("host-run", code=3)
+    assert "has taken this host's place" in office.refused("host-run", code=3)
+    assert koeln.sql("SELECT * FROM customers WHERE id = 6") == []
+
+
+def test_a_backup_station_that_is_removed_is_accepted_no_more(new_place: NewPlace) -> None:
+    office, keeper, koeln, _ = joined(new_place)
+    assert "no rules are set for it" in office.refused("rule", "set", BACKUP, "all", "--to-remote", "none")
+    office.done("station", "remove", BACKUP, "--yes")
+    exchange(office, koeln)
+    keeper.done("host-init", "--from-backup", keeper.home, "--yes")
+    keeper.run()
+    koeln.run()
+    assert koeln.sql("SELECT count(*) FROM replicator_former_host") == [(0,)]
+    assert list((koeln.home / "aside").iterdir())
