@@ -205,6 +205,20 @@ class Table:
     definition: TableDefinition
     area: str | None = None
     policy: Policy = Policy.HOST
+    version: Position = NOWHERE
+    """Of the definition (protocol.md 7.8): (host epoch, number); NOWHERE for the one that it was added with."""
+    ids: tuple[int, ...] = ()
+    """Of its columns: a column keeps its number whatever it is called, and no other column ever gets it. Empty: 1, 2
+    and so on, as in every table's first version."""
+
+    @property
+    def column_ids(self) -> tuple[int, ...]:
+        return self.ids or tuple(range(1, len(self.definition.columns) + 1))
+
+    @property
+    def form(self) -> tuple[int, Position]:
+        """Names this version among those of all tables."""
+        return self.id, self.version
 
 
 class Operation(StrEnum):

@@ -10,9 +10,10 @@ from replicator.cli.bars import Bars
 from replicator.cli.console import AsJson, Column, console, print_json, print_listing, print_record
 from replicator.cli.formats import record, say
 from replicator.cli.session import session_of
+from replicator.errors import WrongUse
 from replicator.operations import table_admin
 from replicator.operations.opening import open_node, open_view
-from replicator.operations.table_admin import TableSummary
+from replicator.operations.table_admin import TableSummary, TableUpgrade
 from replicator.types import Policy
 
 app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
@@ -92,6 +93,8 @@ def _plain(summary: TableSummary) -> dict[str, Any]:
         "columns": list(table.definition.column_names),
         "primary_key": list(table.definition.primary_key),
         "rows": summary.rows,
+        "version": summary.version,
+        "held": summary.held,
         "stations": record(summary.stations),
     }
 
@@ -116,6 +119,7 @@ def show(
         "area": table.area,
         "policy": table.policy,
         "rows": "missing" if summary.rows is None else summary.rows,
+        "version": f"{summary.version}{', held: the host has another one' if summary.held else ''}",
         "rules": "; ".join(rules) or "none",
         "unique": "; ".join(", ".join(key.columns) for key in definition.unique_keys) or None,
         "refers to": "; ".join(f"{key.parent} by {', '.join(key.columns)}" for key in definition.foreign_keys) or None,
@@ -163,6 +167,55 @@ def remove(context: typer.Context, names: Names) -> None:
     with open_node(session.node_home(), session.runtime) as node:
         gone = table_admin.remove_tables(node, names)
     say(f"{', '.join(gone)}: replicated no more. The rows stay where they are.")
+
+
+@app.command("upgrade")
+def upgrade(
+    context: typer.Context,
+    names: SomeNames = None,
+    renamed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--renamed", metavar="OLD=NEW", help="A column that was renamed; none: no column was. Repeatable."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take over what an ALTER TABLE has made of tables, and tell the stations."""
+    session = session_of(context)
+    with open_node(session.node_home(), session.runtime) as node:
+        found = table_admin.upgrade_tables(node, names or [], _renamed(renamed))
+    if as_json:
+        print_json(record(found))
+    else:
+        rows = [{"name": each.name, "state": _what_was_done(each)} for each in found]
+        columns = (Column("name", "table", whole=True), Column("state", "state"))
+        print_listing(rows, columns, as_json, empty="no table is replicated yet")
+    if any(each.held for each in found):
+        raise typer.Exit(WAITS_FOR_A_PERSON)
+
+
+def _renamed(words: list[str] | None) -> dict[str, str] | None:
+    if words is None:
+        return None
+    pairs = {}
+    for word in words:
+        old, found, new = word.partition("=")
+        if found and old and new:
+            pairs[old] = new
+        elif word != "none":
+            raise WrongUse(f"--renamed {word}: write it as OLD=NEW, or none where no column was renamed")
+    return pairs
+
+
+def _what_was_done(done: TableUpgrade) -> str:
+    if done.held:
+        return "held: " + "; ".join(done.held)
+    if not done.changes:
+        return "as it is replicated"
+    told = f"; told to {', '.join(done.stations)}" if done.stations else ""
+    rows = f"; {done.rows} rows with values in new columns are sent" if done.rows else ""
+    return "; ".join(done.changes) + told + rows
 
 
 @app.command("check")

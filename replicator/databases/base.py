@@ -22,9 +22,10 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.databases.numbering import Numbering
 from replicator.runtime import Runtime
-from replicator.types import ForeignKey, Image, Key, Operation, Table, TableDefinition, Value
+from replicator.types import ForeignKey, Image, Key, Operation, Position, Table, TableDefinition, Value
 
 NOTHING_SHARED: Mapping[str, object] = MappingProxyType({})
+NO_FORMS: Mapping[tuple[int, Position], Table] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,15 @@ class Database(Numbering, ABC):
         """How the existing table differs from the definition in ways that matter, one sentence each; [] if it fits.
         More columns are allowed where they are nullable or have a default."""
 
+    def hold_table(self, connection: Connection, name: str) -> None:
+        """Nobody writes to the table until this transaction ends, and whoever wrote has come to an end. Raises
+        DatabaseBusy where somebody does not within our patience."""
+
+    @abstractmethod
+    def add_columns(self, connection: Connection, definition: TableDefinition, names: Sequence[str]) -> None:
+        """Make these columns of the definition in the table that stands; rows that are there get what `versions` says
+        that old rows get. Columns that are there already are left alone. Raises UnfitTable, DatabaseBusy."""
+
     # --- capture ------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -192,6 +202,11 @@ class Database(Numbering, ABC):
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         """What is wrong with the table's capture (trigger removed or changed, not first to fire, table changed or
         dropped): one sentence each, [] if all is well."""
+
+    @abstractmethod
+    def captures_all(self, connection: Connection, table: Table) -> bool:
+        """Do all triggers of the table's capture stand, so that nothing was written unnoticed to the columns that they
+        know?"""
 
     def faulty_tables(self, connection: Connection, tables: Collection[Table]) -> dict[int, list[str]]:
         """`capture_faults` of those tables that have some, by their numbers. Cheap: called at each run."""
@@ -210,10 +225,15 @@ class Database(Numbering, ABC):
 
     @abstractmethod
     def read_outbox(
-        self, connection: Connection, tables: Mapping[int, Table], through: int | None = None
+        self,
+        connection: Connection,
+        tables: Mapping[int, Table],
+        through: int | None = None,
+        forms: Mapping[tuple[int, Position], Table] = NO_FORMS,
     ) -> Iterator[list[Change]]:
         """All captured changes visible in this transaction, in chunks of a few thousand, flat in memory; or those up to
-        the mark `through`. `tables` are all that are replicated: what is captured of others is nobody's.
+        the mark `through`. `tables` are all that are replicated: what is captured of others is nobody's. `forms` are
+        the versions of them that may have been captured, where captures of several can stand side by side.
 
         Whoever stops reading early clears only what was read.
 

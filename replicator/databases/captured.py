@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 from replicator.databases.base import Change
 from replicator.errors import UnfitTable
 from replicator.protocol.keys import keys_packer
+from replicator.protocol.versions import reshaping
 from replicator.types import Operation, Table, TypeKind, Value
 
 
@@ -85,6 +86,25 @@ def decoder(table: Table, read: Callable[[list[Row]], list[Row]]) -> Callable[[l
         return found
 
     return decode
+
+
+def as_changes_of(form: Table, table: Table, decode: Callable[[list[Row]], Found]) -> Callable[[list[Row]], Found]:
+    """The same for rows that were captured as another version of the table (protocol.md 7.8)."""
+    shape = reshaping(form, table)
+
+    def change(each: Change) -> Change:
+        image, before = each.image, each.before
+        if image is None:
+            return each._replace(before=None if before is None else shape.image(before))
+        if each.operation is Operation.INSERT:
+            return each._replace(image=shape.image(image), mask=(1 << len(shape.places)) - 1)
+        return each._replace(
+            image=shape.image(image),
+            mask=shape.mask(each.mask),
+            before=None if before is None else shape.masked(each.mask, before),
+        )
+
+    return lambda rows: [list(map(change, some)) for some in decode(rows)]
 
 
 Head = tuple[int, int, int | None]

@@ -216,7 +216,9 @@ class _Answering:
                     continue
                 key = pack_key(change.key_values)
                 if key not in found:
-                    known, image = journal_reading.stood_before(change, self.table.definition)
+                    known, image = journal_reading.stood_before(
+                        journal_reading.as_of(change, self.table), self.table.definition
+                    )
                     found[key] = image if known else UNKNOWN
             if count > MOST_PENDING:
                 return {}

@@ -13,6 +13,7 @@ from replicator.engine.careful_judging import CarefulJudging
 from replicator.engine.careful_replaying import CarefulReplaying
 from replicator.engine.collect import collect
 from replicator.engine.content import Content
+from replicator.engine.held_tables import follow
 from replicator.engine.inbound import InboundBatch, open_batch
 from replicator.engine.judge import Judging, judge_batch
 from replicator.engine.node import Node, Unit
@@ -71,6 +72,7 @@ def apply_ready(node: Node, progress: Progress) -> Applied:
                 if node.role is Role.STATION:
                     # As long as the rows are those of the position that the host's sums are of.
                     answer_comparisons(node)
+                    follow(node)  # the next batch may hold rows with columns that are to be made
     return applied
 
 

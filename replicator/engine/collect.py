@@ -8,6 +8,7 @@ a class and its recipients. In chunks of a few thousand: the backlog may be of a
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -76,7 +77,7 @@ def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[in
     count, more = 0, False
     if not database.outbox_is_empty(connection):
         classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
-        for chunks, chunk in enumerate(database.read_outbox(connection, unit.tables, mark), start=1):
+        for chunks, chunk in enumerate(database.read_outbox(connection, unit.tables, mark, unit.forms), start=1):
             _collect_chunk(unit, chunk, grouping, classifier)
             count += len(chunk)
             if most is not None and chunks >= most:
@@ -91,6 +92,18 @@ def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[in
     else:
         unit.journal.close()
     return count, more
+
+
+def number_found(unit: Unit, chunks: Iterable[list[Change]]) -> int:
+    """Changes that no trigger saw become one group, as if they had been captured. To be called behind a collect."""
+    grouping = Grouping(unit, merged=True)
+    classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
+    count = 0
+    for chunk in chunks:
+        _collect_chunk(unit, chunk, grouping, classifier)
+        count += len(chunk)
+    unit.journal.close()
+    return count
 
 
 class Classifier(Protocol):
@@ -153,6 +166,8 @@ class Grouping:
     unit: Unit
     n: int = 0
     """Of the open group; 0: none is open."""
+    merged: bool | None = None
+    """The group is no transaction; None: as the database has it."""
     _transaction: int | None = None
 
     def resume(self, n: int) -> None:
@@ -171,7 +186,9 @@ class Grouping:
     def number(self) -> int:
         """n of the open group; opens one if need be."""
         if not self.n:
-            merged = not self.unit.database.capabilities.transactions_are_groups
+            merged = self.merged
+            if merged is None:
+                merged = not self.unit.database.capabilities.transactions_are_groups
             self.n = open_group(self.unit, merged=merged).n
         return self.n
 

@@ -8,7 +8,7 @@ both by the tables of 7.9. Then, where a rule was widened upward, private and hi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from replicator.engine import shadowing
@@ -17,16 +17,16 @@ from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.node import Unit
 from replicator.engine.number_requests import apply_ledger
-from replicator.engine.unrolling import Step
+from replicator.engine.unrolling import Step, rows_here
 from replicator.errors import PeerFault, UnfitTable
-from replicator.protocol.control_bodies import rewind_body, rule_body, snapshot_body
+from replicator.protocol.control_bodies import rewind_body, rule_body, schema_body, snapshot_body
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry, SegmentKind, TableBlock
 from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
-from replicator.store import catalogue, quarantine, rows, scope_keys, timelines
+from replicator.store import catalogue, quarantine, rows, scope_keys, table_versions, timelines
 from replicator.store.state import LinkState
-from replicator.types import HOST_PEER, NO_RULE, Image, Key, Kinds, Position, Rule, Table
+from replicator.types import HOST_PEER, NO_RULE, NOWHERE, Image, Key, Kinds, Position, Rule, Table
 
 if TYPE_CHECKING:
     from replicator.engine.replay import Replaying
@@ -54,16 +54,14 @@ class Content:
         taken, self._left = self._left[:count], self._left[count:]
         return taken
 
-    def images(self, entries: list[SegmentEntry], table: Table) -> Iterator[list[Image]]:
-        """The rows of one table in these segments, a block at a time."""
-        return (block.rows for block in self.blocks(entries, table))
+    def images(self, unit: Unit, entries: list[SegmentEntry], table: Table) -> Iterator[list[Image]]:
+        """The rows of one table in these segments, as it is here, a block at a time."""
+        return (rows_here(unit, table, {}, block) for block in self.blocks(entries, table))
 
     def blocks(self, entries: list[SegmentEntry], table: Table) -> Iterator[TableBlock]:
         for entry in entries:
             for block in self.batch.segment(entry).blocks:
                 if block.table == table.id:
-                    if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
-                        raise PeerFault(f"content has rows of {table.name} with another number of columns")
                     yield block
 
 
@@ -83,6 +81,15 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     apply_ledger(unit, told.numbers)
     _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content)
+
+
+def apply_schema(unit: Unit, body: Any) -> None:
+    """Tables were changed at the host. What that means here is seen to behind the batch (`held_tables`)."""
+    for table in schema_body(body):
+        if table.id in unit.tables:
+            table_versions.note(unit.connection, table, unit.now)
+            table_versions.want(unit.connection, table.id, table.version)
+    unit.forget_catalogue()
 
 
 def apply_rewind(link: LinkState, body: Any) -> None:
@@ -141,7 +148,16 @@ def _make_tables(replaying: Replaying, tables: list[Table]) -> None:
     existing = set(database.table_names(connection))
     _check_tables(known, tables)
     _give_up_former(unit, tables)
-    for table in parents_first(tables):
+    for told in parents_first(tables):
+        old, table = known.get(told.id), told
+        if old is not None and old.version != told.version:
+            # Held against what stands here behind the batch (`held_tables`): definitions need a transaction of theirs.
+            table_versions.note(connection, told, unit.now)
+            table_versions.want(connection, told.id, told.version)
+            table = replace(old, area=told.area, policy=told.policy)
+            if table.name in existing:
+                catalogue.save_table(connection, table, unit.now)
+                continue
         if table.name in existing:
             differences = database.differences(connection, table.definition)
             if differences:
@@ -151,9 +167,10 @@ def _make_tables(replaying: Replaying, tables: list[Table]) -> None:
                 )
         else:
             database.create_table(connection, table.definition)
-        old = known.get(table.id)
         if old != table:
             catalogue.save_table(connection, table, unit.now)
+        if old is None and table.version != NOWHERE:
+            table_versions.note(connection, table, unit.now, unit.state.last_n + 1)
         if old is None or old.definition != table.definition:
             database.install_capture(connection, table)
             replaying.silence.captured_anew(table)
@@ -198,7 +215,7 @@ def _replace_scope(
     for table in ordered:
         pack_key = key_packer(table.definition)
         for block in content.blocks(entries, table):
-            images = block.rows
+            images = rows_here(unit, table, {}, block)
             # A backup station is told which version each row is; to others it is as of this record.
             versions = block.bases or [position] * len(images)
             for start in range(0, len(images), PAGE):
@@ -232,7 +249,7 @@ def _is_new(unit: Unit, table: Table) -> bool:
 
 def _note_content(replaying: Replaying, content: Content, entries: list[SegmentEntry], table: Table) -> None:
     unit, pack_key = replaying.unit, key_packer(table.definition)
-    for images in content.images(entries, table):
+    for images in content.images(unit, entries, table):
         scope_keys.add(unit.database, unit.connection, scope_keys.CONTENT, table.id, map(pack_key, images))
 
 

@@ -22,7 +22,7 @@ from replicator.protocol.order import parents_first
 from replicator.protocol.timelines import Timelines
 from replicator.protocol.working_set import Version
 from replicator.store import journal, journal_reading, quarantine, rows
-from replicator.store.journal_reading import JournalChange, stood_before
+from replicator.store.journal_reading import JournalChange, as_of, stood_before
 from replicator.types import HOST_PEER, Image, Key, Position, Table, Tie
 
 PAGE = 2000
@@ -41,10 +41,10 @@ def segments(unit: Unit, number: int, timelines: Timelines, judged: int) -> Iter
         waiting.append(Entry(number, order, table, change, key, image, 0, None, base, 0, None, 0, 0))
         size += len(key) + (0 if image is None else 8 * len(image) + weight([image]))
         if size >= unit.node.settings.slice_bytes or len(waiting) >= PAGE:
-            yield streams.spool(unit.node, Segment(blocks=upward_blocks(waiting)))
+            yield streams.spool(unit.node, Segment(blocks=upward_blocks(waiting, unit.tables)))
             waiting, size = [], 0
     if waiting:
-        yield streams.spool(unit.node, Segment(blocks=upward_blocks(waiting)))
+        yield streams.spool(unit.node, Segment(blocks=upward_blocks(waiting, unit.tables)))
 
 
 Lost = tuple[int, Key, Image | None, Position]
@@ -124,7 +124,7 @@ class _Originals:
             change = self._changes(slice_id).get((n, table.id, key))
             if change is not None:
                 # Of a row that was made anew here nothing can be told: the host may have had one that was hidden here.
-                return (False, None) if change.change == "N" else stood_before(change, table.definition)
+                return (False, None) if change.change == "N" else stood_before(as_of(change, table), table.definition)
         return False, None
 
     def _changes(self, slice_id: int) -> dict[tuple[int, int, Key], JournalChange]:

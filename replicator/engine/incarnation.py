@@ -22,9 +22,9 @@ from replicator.protocol import link as links
 from replicator.protocol.control_bodies import OpenBody, ResyncBody, resync_body
 from replicator.protocol.messages import SegmentKind
 from replicator.protocol.timelines import Timelines
-from replicator.store import batches, notices, numbers, spool, timelines
+from replicator.store import batches, notices, numbers, spool, table_versions, timelines
 from replicator.store.state import LinkState
-from replicator.types import HOST_PEER
+from replicator.types import HOST_PEER, NOWHERE
 
 RESTORED = "restored"
 """Kind of the notice that tells of it."""
@@ -133,7 +133,8 @@ def _open(unit: Unit, state: LinkState, judged: int) -> None:
     As long as nothing has come of a host's new timeline, the rows that it lost go with it.
     """
     stream, n = state.link.inbound.epoch, state.judged_n
-    body = OpenBody(stream, state.seen, unit.state.last_n, numbers.in_hand(unit.connection))
+    forms = [known.table for known in table_versions.load_versions(unit.connection) if known.table.version != NOWHERE]
+    body = OpenBody(stream, state.seen, unit.state.last_n, numbers.in_hand(unit.connection), forms)
     lost = Timelines(stream[0], timelines.load(unit.connection, HOST_PEER))
     entries = [streams.request(unit, state, "open", body.plain()), *given_back.segments(unit, n, lost, judged)]
     freeze(unit, state, [(entry, False) for entry in entries], (0, n), opener="open")

@@ -150,14 +150,14 @@ class Journal:
             came, self._highest = self._highest, {}
             leapfrog(self.unit, came)
 
-    def finish(self) -> None:
-        """All is whole: the rest becomes a slice. Called at the end of the unit."""
+    def finish(self, *, closing: bool = False) -> None:
+        """All is whole: the rest becomes a slice. Called at the end of the unit. `closing`: batches end with it."""
         self.close()
-        self._cut(whole=True)
+        self._cut(whole=True, closing=closing)
 
     # --- slices ------------------------------------------------------------------------------------------------------
 
-    def _cut(self, *, whole: bool, last: int | None = None) -> None:
+    def _cut(self, *, whole: bool, last: int | None = None, closing: bool = False) -> None:
         """`last`: number of the slice's last group, where it is not the last that was given."""
         unit, entries = self.unit, self._entries
         if not self._begun and not entries and not self._controls:
@@ -185,7 +185,7 @@ class Journal:
         groups = self._begun if self._carried is None else [self._carried, *self._begun]
         contents = contents_of(groups, entries, unit.now, by_origin=unit.is_host)
         times = contents.first_at, contents.last_at
-        slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole, size, *times)
+        slice_ = Slice(cutter.slice_id, unit.state.host_epoch, first, last, whole, size, *times, closing)
         slices.insert_slice(unit.connection, slice_, cutter.made)
         slice_index.insert(unit.connection, cutter.slice_id, contents)
         self._carried = self.group

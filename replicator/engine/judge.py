@@ -6,7 +6,7 @@ segment: load a working set, decide with `protocol.judging`, write rows, version
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -19,8 +19,9 @@ from replicator.engine.marking import heard_of_station, tell_of_forgotten
 from replicator.engine.node import Unit
 from replicator.engine.number_ledgers import take_request, take_return
 from replicator.engine.progress import Progress
-from replicator.engine.proposing import Numbered, proposals
+from replicator.engine.proposing import Numbered, dropped, proposals
 from replicator.engine.recipients import MADE_AND_DELETED, Recipients
+from replicator.engine.reloading import take_reload
 from replicator.engine.restarting import take_open
 from replicator.engine.taking_back import TakingBack
 from replicator.engine.timelines import of_link
@@ -32,7 +33,7 @@ from replicator.protocol.control_bodies import backed_up_body, refresh_body
 from replicator.protocol.judging import judge, last_verdicts, record_forgotten
 from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
-from replicator.protocol.proposals import GroupContext, LogRecord, Outcome, Proposal
+from replicator.protocol.proposals import Conflict, GroupContext, LogRecord, Outcome, Proposal
 from replicator.protocol.rules import RuleBook
 from replicator.protocol.salvaging import take_back
 from replicator.protocol.timelines import Timelines
@@ -104,11 +105,14 @@ class Judging:
         seen = self._seen([head.uid for head in segment.groups])
         self._prepare(changes, segment.groups)
         self._check_order(heads, changes)
+        lost = dropped(self.unit, segment.blocks)
         by_group = {n: [change for _, change in found] for n, found in groupby(changes, key=itemgetter(0))}
         if self.group is not None and self.group.origin_n in by_group and self.group.origin_n not in heads:
+            self._keep_dropped(lost.get(self.group.origin_n, ()))
             self._changes(by_group.pop(self.group.origin_n))
         for number, head in heads.items():
             self._begin(head, head.uid in seen)
+            self._keep_dropped(lost.get(number, ()))
             if head.control is not None and not self.repeated:
                 self._request(head)
             self._changes(by_group.pop(number, []))
@@ -139,6 +143,11 @@ class Judging:
             last = number
         if any(change.table not in self.unit.tables for _, change in changes):
             raise PeerFault("a batch names a table that is not replicated here")
+
+    def _keep_dropped(self, found: Iterable[Conflict]) -> None:
+        """Values of columns that are gone here, which the group under way has written to."""
+        if self.group is not None and not self.repeated:
+            self.lost += [(self.group.position, self.group.uid, conflict) for conflict in found]
 
     def _begin(self, head: GroupHead, seen: bool) -> None:
         unit, link = self.unit, self.unit.link(self.peer.id)
@@ -334,6 +343,7 @@ _OPENERS: dict[str, Callable[[Unit, LinkState, Any], bool | None]] = {"open": ta
 """What begins a stream; see `Judging.gives_back` for what they return."""
 
 _REQUESTS: dict[str, Callable[[Unit, Peer, Any], None]] = {
+    "reload": lambda unit, peer, body: take_reload(unit, peer.id, body),
     "horizon": lambda unit, peer, body: heard_of_station(unit, peer.id, *backed_up_body(body)),
     "compare": comparing.take_request,
     "compared": comparing.take_answer,

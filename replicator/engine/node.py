@@ -15,11 +15,12 @@ from replicator.databases.base import Database
 from replicator.engine.journalling import Journal
 from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.number_uses import NumberUses
-from replicator.errors import Halted
+from replicator.errors import Halted, PeerFault
 from replicator.protocol.link import DAY, MINUTE
+from replicator.protocol.messages import TableBlock
 from replicator.protocol.rules import RuleBook
 from replicator.runtime import Runtime
-from replicator.store import notices, numbers, outgoing, routes, state
+from replicator.store import notices, numbers, outgoing, routes, state, table_versions
 from replicator.store.catalogue import RecipientSets, load_rule_books, load_tables
 from replicator.store.identity import Identity, IdentityFile
 from replicator.store.outgoing import MAIN
@@ -27,6 +28,7 @@ from replicator.store.routes import Route
 from replicator.store.side_file import SideFile, SideState
 from replicator.store.spool import Spool
 from replicator.store.state import LinkState, NodeState, Peer
+from replicator.store.table_versions import Forms, Held
 from replicator.transport.base import Mailbox
 from replicator.types import Kinds, Position, Role, Rule, Table
 
@@ -147,6 +149,7 @@ class Unit:
     _links: dict[int, LinkState] = field(default_factory=dict)
     _routes: dict[int, list[Route]] = field(default_factory=dict)
     _stored: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    _behind: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._before = state.node_values(self.state)
@@ -168,6 +171,35 @@ class Unit:
         return load_tables(self.connection)
 
     @cached_property
+    def forms(self) -> Forms:
+        """All versions of the tables that are known."""
+        return table_versions.load_forms(self.connection, self.tables.values())
+
+    def form_of(self, block: TableBlock) -> Table:
+        """The version of its table that a block's rows are of. Raises PeerFault where it was never told."""
+        table = self.tables.get(block.table)
+        if table is not None and table.version == block.version:
+            return table
+        form = self.forms.get((block.table, block.version))
+        if form is None:
+            name = f"number {block.table}" if table is None else table.name
+            raise PeerFault(f"a batch has rows of a version of table {name} that was never told here")
+        return form
+
+    @cached_property
+    def held(self) -> dict[int, Held]:
+        """At a station: tables that the host has in another version."""
+        return (
+            {} if self.is_host else {held.table.id: held for held in table_versions.held(self.connection, self.tables)}
+        )
+
+    def note_behind(self, table: int) -> None:
+        """At a station: a row came with values that have no column here."""
+        if table not in self._behind:
+            self._behind.add(table)
+            table_versions.set_behind(self.connection, table, behind=True)
+
+    @cached_property
     def books(self) -> dict[int, RuleBook]:
         return load_rule_books(self.connection)
 
@@ -179,11 +211,15 @@ class Unit:
     def peers(self) -> dict[int, Peer]:
         return state.load_peers(self.connection)
 
+    def forget_forms(self) -> None:
+        """A version of a table has become known in this transaction."""
+        self.__dict__.pop("forms", None)
+
     def forget_catalogue(self) -> None:
         """Tables or rules have changed in this transaction."""
         if "number_uses" in self.__dict__:
             self.number_uses.flush()
-        for name in ("tables", "books", "flags_up", "flags_down", "number_uses"):
+        for name in ("tables", "forms", "held", "books", "flags_up", "flags_down", "number_uses"):
             self.__dict__.pop(name, None)
 
     def link(self, peer: int) -> LinkState:

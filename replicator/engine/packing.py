@@ -101,7 +101,9 @@ class Packer:
         while True:
             images = self._waiting[:count]
             bases = self._versions[:count] if self._versions else None
-            block = TableBlock(self._table.id, classes="C" * len(images), rows=images, bases=bases)
+            block = TableBlock(
+                self._table.id, classes="C" * len(images), rows=images, bases=bases, version=self._table.version
+            )
             digest, frame = encode_segment(Segment(self._host_epoch, blocks=[block]))
             raw = raw_size(frame)
             fitting = max(SMALLEST, int(len(images) * target / max(raw, 1)))

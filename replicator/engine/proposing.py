@@ -9,10 +9,11 @@ from typing import TypeVar
 from replicator.databases.portable import alters
 from replicator.engine.node import Unit
 from replicator.errors import PeerFault
-from replicator.protocol.images import full_mask, same_image
+from replicator.protocol.images import columns_of, full_mask, same_image
 from replicator.protocol.keys import keys_packer, pack_key, unpack_key
 from replicator.protocol.messages import TableBlock
-from replicator.protocol.proposals import Proposal
+from replicator.protocol.proposals import Conflict, ConflictKind, Proposal
+from replicator.protocol.versions import Reshaping, reshaping, value_of_old_rows
 from replicator.types import Table
 
 Numbered = tuple[int, Proposal]
@@ -30,7 +31,7 @@ def proposals(unit: Unit, blocks: list[TableBlock]) -> list[Numbered]:
         if table is None:
             _pass_over(unit, block)
         else:
-            found += zip(block.numbers, _as_stored_here(unit, table, _of_block(table, block)), strict=True)
+            found += zip(block.numbers, _as_stored_here(unit, table, _of_block(unit, table, block)), strict=True)
     if len(blocks) > 1:
         found.sort(key=place)
     return found
@@ -43,7 +44,7 @@ def numbered(unit: Unit, blocks: list[TableBlock]) -> Iterator[tuple[int, list[N
         if table is None:
             _pass_over(unit, block)
         else:
-            yield table.id, list(zip(block.numbers, _of_block(table, block), strict=True))
+            yield table.id, list(zip(block.numbers, _of_block(unit, table, block), strict=True))
 
 
 def as_stored_here(unit: Unit, table: int, changes: list[Proposal]) -> list[Proposal]:
@@ -56,7 +57,57 @@ def place(numbered: Numbered) -> tuple[int, int]:
     return numbered[0], numbered[1].order
 
 
-def _of_block(table: Table, block: TableBlock) -> list[Proposal]:
+def _of_block(unit: Unit, table: Table, block: TableBlock) -> list[Proposal]:
+    """The block's changes as changes of the table as it is now."""
+    form = unit.form_of(block)
+    found = _of_form(form, block)
+    return found if form.version == table.version else _reshaped(found, reshaping(form, table))
+
+
+def _reshaped(changes: list[Proposal], shape: Reshaping) -> list[Proposal]:
+    """protocol.md 7.8: a column that the station did not have is not in the mask, so the host's value stays; of one
+    that is gone the value is left out."""
+    found = []
+    for change in changes:
+        if change.image is None:
+            found.append(change)
+            continue
+        old = change.before
+        found.append(
+            change._replace(
+                image=shape.image(change.image),
+                mask=shape.told if change.change == "N" else shape.mask(change.mask),
+                before=None if old is None else shape.masked(change.mask, old),
+            )
+        )
+    return found
+
+
+def dropped(unit: Unit, blocks: list[TableBlock]) -> dict[int, list[Conflict]]:
+    """By sequence number: what stations wrote to columns that the host has dropped, to be put on record."""
+    found: dict[int, list[Conflict]] = {}
+    for block in blocks:
+        table = unit.tables.get(block.table)
+        if table is None or block.version == table.version:
+            continue
+        form = unit.form_of(block)
+        if not (left := reshaping(form, table).left):
+            continue
+        nothing = {place: value_of_old_rows(form.definition.columns[place]) for place in columns_of(left)}
+        for number, change in zip(block.numbers, _of_form(form, block), strict=True):
+            if change.image is None:
+                continue
+            mask = change.mask & left
+            if change.change == "N":
+                told = (place for place, value in nothing.items() if change.image[place] not in (None, value))
+                mask = sum(1 << place for place in told)
+            if mask:
+                conflict = Conflict(table.id, change.key, ConflictKind.COLUMN_DROPPED, None, change.image, None, mask)
+                found.setdefault(number, []).append(conflict._replace(station_at=change.at, form=form))
+    return found
+
+
+def _of_form(table: Table, block: TableBlock) -> list[Proposal]:
     _check(table, block)
     classes = block.classes
     keys = _merged(classes, "D", map(pack_key, block.keys), iter(keys_packer(table.definition)(block.rows)))

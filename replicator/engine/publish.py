@@ -93,7 +93,7 @@ def _next_slices(unit: Unit, state: LinkState, shelf: Shelf) -> tuple[list[Slice
             mine = [segment for segment in shelf.of(unit, [slice_]) if _is_for(unit, segment, state)]
             segments += mine
             size += sum(segment.raw_size for segment in mine)
-            if slice_.whole and size >= unit.node.settings.batch_bytes:
+            if slice_.whole and (size >= unit.node.settings.batch_bytes or (slice_.closing and mine)):
                 return taken, segments
         waiting = slices.slices_after(unit.connection, taken[-1].id, LOOK_AHEAD)
     while taken and not taken[-1].whole:

@@ -228,11 +228,11 @@ def _forget_keys(unit: Unit, slice_id: int, through: int) -> int:
             continue
         for block in segment.blocks:
             count += len(block.classes)
-            table = unit.tables.get(block.table)
-            if table is None:
+            form = unit.forms.get((block.table, block.version))
+            if form is None or block.table not in unit.tables:
                 purging.delete_keys_of_table(unit.connection, block.table, through)
                 continue
-            keys = {*map(pack_key, block.keys), *keys_packer(table.definition)(block.rows)}
+            keys = {*map(pack_key, block.keys), *keys_packer(form.definition)(block.rows)}
             purging.delete_journal_keys(unit.connection, block.table, sorted(keys), through)
     return count
 

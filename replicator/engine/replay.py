@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from replicator.engine import compared, shadowing, working
 from replicator.engine.collect import collect, request
-from replicator.engine.content import Content, apply_rewind, apply_rule, apply_snapshot
+from replicator.engine.content import Content, apply_rewind, apply_rule, apply_schema, apply_snapshot
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.incarnation import take_resync
 from replicator.engine.marking import heard_of_host
@@ -28,9 +28,10 @@ from replicator.protocol.messages import ControlRecord
 from replicator.protocol.questions import Questions
 from replicator.protocol.replaying import Record, Replay
 from replicator.protocol.succession import JUDGED, STATE, SUCCESSORS, successors_body
+from replicator.protocol.versions import UNTOLD, value_of_old_rows
 from replicator.protocol.working_set import WorkingSet
 from replicator.store import conflicts, journal, quarantine, rows, scope_keys, succession
-from replicator.types import HOST_PEER, Key
+from replicator.types import HOST_PEER, Image, Key
 
 CHUNK = 4000
 """Records decided on together. Groups may be cut here: all becomes visible at the commit."""
@@ -122,6 +123,9 @@ class Replaying:
             apply_rule(self, content, position, record.body)
         elif record.kind == "snap":
             apply_snapshot(self, content, position, record.body)
+        elif record.kind == "schema":
+            apply_schema(self.unit, record.body)
+            self.working = None
         elif record.kind == "grant":
             apply_grant(self.unit, record.body)
         elif record.kind == "rewind":
@@ -224,9 +228,38 @@ class Replaying:
                         if value is not None:
                             link.index.holders.setdefault(value, key)
 
+    def _completed(self, steps: list[Step]) -> list[Step]:
+        """Where the host has dropped a column that is here still, its rows say nothing of it: what stands stays."""
+        keys: dict[int, dict[Key, None]] = {}
+        for step in steps:
+            if isinstance(step, Record) and step.table in self.unit.held and step.image and UNTOLD in step.image:
+                keys.setdefault(step.table, {})[step.key] = None
+        if not keys:
+            return steps
+        if self.working is None:
+            self.working = working.new_working_set(self.unit)
+        for table, wanted in keys.items():
+            working.load_rows(self.unit, self.working, table, wanted)
+        here = {table: dict[Key, Image | None](self.working[table].rows) for table in keys}
+        return [self._complete(step, here) if isinstance(step, Record) else step for step in steps]
+
+    def _complete(self, record: Record, here: dict[int, dict[Key, Image | None]]) -> Record:
+        if record.table not in here:
+            return record
+        rows, image = here[record.table], record.image
+        if image is not None and UNTOLD in image:
+            columns = self.unit.tables[record.table].definition.columns
+            rest = rows.get(record.key) or tuple(map(value_of_old_rows, columns))
+            image = tuple(rest[place] if value is UNTOLD else value for place, value in enumerate(image))
+            record = record._replace(image=image)
+        rows[record.key] = image
+        return record
+
     def decide_and_write(self, steps: list[Step], *, late: bool = False) -> None:
         """Raises ConstraintViolation where the database refuses something, Dependent where something waits for what was
         set aside."""
+        if self.unit.held:
+            steps = self._completed(steps)
         records = [step for step in steps if isinstance(step, Record)]
         replay = self.replay(records, late=late)
         epoch = self.unit.link(HOST_PEER).link.out.epoch

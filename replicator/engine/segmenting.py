@@ -7,7 +7,7 @@ verdicts, rules) is a segment of its own (protocol.md 4, Segments; 5.2).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +22,7 @@ from replicator.protocol.succession import JUDGED, JudgedGroup, judged_plain
 from replicator.store import slices
 from replicator.store.journal import Group
 from replicator.store.slices import SliceSegment
-from replicator.types import Image, Key, Position, Value
+from replicator.types import NOWHERE, Image, Key, Position, Table, Value
 
 if TYPE_CHECKING:
     from replicator.engine.node import Unit
@@ -65,7 +65,7 @@ class Cutter:
     def for_host(self, begun: list[Group], entries: list[Entry]) -> None:
         heads = [_head(group) for group in begun]
         details = [Detail(gone=_gone(rows)) for rows in _by_table(entries).values()]
-        blocks = upward_blocks(entries)
+        blocks = upward_blocks(entries, self.unit.tables)
         self._add(Segment(groups=heads, blocks=blocks), details, peer=0)
 
     def for_stations(
@@ -77,7 +77,7 @@ class Cutter:
         torn: Set[int] = frozenset(),
     ) -> None:
         """`torn`: numbers of transactions that go over from the slice before, or into the next."""
-        epoch = self.unit.state.host_epoch
+        epoch, tables = self.unit.state.host_epoch, self.unit.tables
         shared: defaultdict[tuple[int | None, int], list[Entry]] = defaultdict(list)
         verdicts: defaultdict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
@@ -88,7 +88,7 @@ class Cutter:
         whole = {group.n for group in begun if not group.merged and group.entries > 1} | torn
         for (recipients, origin), found in shared.items():
             by_table = _by_table(found)
-            blocks = [_block(table, rows) for table, rows in by_table.items()]
+            blocks = [_block(table, rows, tables) for table, rows in by_table.items()]
             details = [_detail(rows) for rows in by_table.values()]
             together = _together(found, whole)
             self._add(Segment(epoch, origin, blocks=blocks, controls=together), details, recipients=recipients)
@@ -96,7 +96,7 @@ class Cutter:
         self._tell_backups(begun, private)
         for peer in sorted({*private, *verdicts}):
             by_table = _by_table(verdicts[peer])
-            blocks = [_block(table, rows, verdict=True) for table, rows in by_table.items()]
+            blocks = [_block(table, rows, tables, verdict=True) for table, rows in by_table.items()]
             details = [_detail(rows) for rows in by_table.values()]
             together = _together(verdicts[peer], whole)
             self._add(Segment(epoch, blocks=blocks, controls=[*private.get(peer, ()), *together]), details, peer=peer)
@@ -233,12 +233,12 @@ def _by_table(entries: list[Entry]) -> dict[int, list[Entry]]:
     return dict(sorted(found.items(), key=itemgetter(0)))
 
 
-def upward_blocks(entries: list[Entry]) -> list[TableBlock]:
-    """A station's changes, a block a table."""
-    return [_upward(table, rows) for table, rows in _by_table(entries).items()]
+def upward_blocks(entries: list[Entry], tables: Mapping[int, Table]) -> list[TableBlock]:
+    """A station's changes, a block a table, in the versions that the tables are in."""
+    return [_upward(table, rows, tables) for table, rows in _by_table(entries).items()]
 
 
-def _block(table: int, entries: list[Entry], *, verdict: bool = False) -> TableBlock:
+def _block(table: int, entries: list[Entry], tables: Mapping[int, Table], *, verdict: bool = False) -> TableBlock:
     numbers, orders, _, changes, keys, images = list(zip(*entries, strict=True))[:6]
     classes = "".join(changes)
     if "D" in classes:
@@ -247,12 +247,19 @@ def _block(table: int, entries: list[Entry], *, verdict: bool = False) -> TableB
     else:
         deleted, rows = [], list(images)
     return TableBlock(
-        table, numbers=list(numbers), orders=list(orders), classes=classes, rows=rows, keys=deleted, verdict=verdict
+        table,
+        numbers=list(numbers),
+        orders=list(orders),
+        classes=classes,
+        rows=rows,
+        keys=deleted,
+        verdict=verdict,
+        version=tables[table].version if table in tables else NOWHERE,
     )
 
 
-def _upward(table: int, entries: list[Entry]) -> TableBlock:
-    block = _block(table, entries)
+def _upward(table: int, entries: list[Entry], tables: Mapping[int, Table]) -> TableBlock:
+    block = _block(table, entries, tables)
     block.bases, block.times = (list(column) for column in list(zip(*entries, strict=True))[8:10])
     block.masks, block.before = _masks(entries)
     return block

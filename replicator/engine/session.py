@@ -15,6 +15,7 @@ from replicator.engine.comparing import start_comparisons
 from replicator.engine.findings import look_at_answers
 from replicator.engine.forwarding import Forwarded, forward
 from replicator.engine.handing_on import hand_on
+from replicator.engine.held_tables import follow
 from replicator.engine.incarnation import begin_anew
 from replicator.engine.key_counting import count_on
 from replicator.engine.mailboxes import Away, AwayMailbox
@@ -28,12 +29,14 @@ from replicator.engine.publish import publish
 from replicator.engine.purging import Purged, purge_a_little
 from replicator.engine.receive import Received, receive
 from replicator.engine.releasing import release_due
+from replicator.engine.reloading import send_reloads
 from replicator.engine.restarting import rewind_links
 from replicator.engine.routing import note_away, settle_routes
 from replicator.engine.send import send
 from replicator.engine.snapshot import start_snapshots
 from replicator.engine.soundness import check_capture
 from replicator.engine.timelines import begin_timeline
+from replicator.engine.upgrading import take_over_safe
 from replicator.errors import Halted
 from replicator.store import comparisons, conflicts, numbers, parcels, slices
 from replicator.types import Role
@@ -89,6 +92,7 @@ def _run(node: Node, resend_now: bool, show: Progress) -> Summary:
         if node.role is Role.HOST:
             rewind_links(node)
             summary.snapshots = start_snapshots(node, show)
+            send_reloads(node)
             look_at_answers(node)
             start_comparisons(node)
             hand_on(node)
@@ -143,7 +147,6 @@ def start(node: Node, summary: Summary) -> None:
             )
         else:
             reason = ""
-            summary.warnings += check_capture(unit)
             check_machine(unit, side)
             settle_routes(unit)
             conflicts.forget(unit.connection, unit.now - node.settings.conflicts_kept)
@@ -153,7 +156,24 @@ def start(node: Node, summary: Summary) -> None:
         begin(node, reason)
         start(node, summary)
     else:
+        summary.warnings += keep_up(node)
         bind(node, side)
+
+
+def keep_up(node: Node) -> list[str]:
+    """Tables that the application has changed are taken over where that is safe, and those of a station brought to
+    where the host's are. Returns what a person has to know of the others."""
+    with node.unit() as unit:
+        faulty = unit.database.faulty_tables(unit.connection, unit.tables.values())
+        names = [unit.tables[number].name for number in faulty]
+        if not names and not unit.held:
+            return []
+    if node.role is Role.HOST:
+        take_over_safe(node, names)
+    else:
+        follow(node)
+    with node.unit() as unit:
+        return check_capture(unit)
 
 
 def sweep(node: Node) -> int:

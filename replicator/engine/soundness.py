@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from replicator.engine.node import Node, Unit
-from replicator.errors import DatabaseTrouble
+from replicator.errors import DatabaseBusy, DatabaseTrouble, ReplicatorError
 from replicator.store import notices
 from replicator.types import Table
 
@@ -52,6 +52,15 @@ def unusable(unit: Unit, table: Table) -> str | None:
             f"change it back, and see: replicator table check {table.name}"
         )
     return None
+
+
+def kept_from(node: Node, name: str, error: ReplicatorError) -> None:
+    """A table can't be taken over at this moment: an open transaction holds it, or the database refuses it."""
+    try:
+        with node.unit() as unit:
+            unit.notice(f"{KIND}-waits", f"{name} upgrade", f"table {name} can't be taken over yet: {error}")
+    except DatabaseBusy:
+        return  # what keeps us out keeps our notes out as well
 
 
 @contextmanager

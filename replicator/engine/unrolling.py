@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
@@ -15,7 +15,8 @@ from replicator.protocol.control_bodies import WHOLE, rule_body, whole_body
 from replicator.protocol.keys import keys_packer, pack_key
 from replicator.protocol.messages import ControlRecord, Segment, SegmentKind, TableBlock
 from replicator.protocol.replaying import Record
-from replicator.types import HOST_PEER, Image, Key, Table
+from replicator.protocol.versions import reshaping
+from replicator.types import HOST_PEER, Image, Key, Position, Table
 
 Step: TypeAlias = Record | ControlRecord
 Place: TypeAlias = tuple[int, int]
@@ -62,7 +63,7 @@ def _ends(segment: Segment) -> list[Place]:
 
 def _in_order(unit: Unit, window: list[Segment]) -> Window:
     """The records of one slice. A rule in it may bring a table whose rows stand in it already."""
-    tables = dict(unit.tables)
+    tables, forms = dict(unit.tables), dict[tuple[int, Position], Table]()
     controls, whole = [], set[int]()
     for record in (record for segment in window for record in segment.controls):
         if record.kind == WHOLE:
@@ -71,11 +72,13 @@ def _in_order(unit: Unit, window: list[Segment]) -> Window:
             controls.append(record)
     for record in controls:
         if record.kind == "rule":
-            tables.update((table.id, table) for table in rule_body(record.body).tables)
+            for table in rule_body(record.body).tables:
+                tables.setdefault(table.id, table)
+                forms[table.form] = table
     # What it sent itself comes only to a station that was set back, and then counts as a verdict.
     own = unit.link(HOST_PEER).number
     blocks = [
-        (block, _records(tables[block.table], block, segment.host_epoch, own=own != 0 and segment.origin == own))
+        (block, _records(unit, tables[block.table], forms, block, segment.host_epoch, own=segment.origin == own != 0))
         for segment in window
         for block in segment.blocks
         if block.table in tables  # else a table whose definition never came: it has no rule here
@@ -90,19 +93,39 @@ def _in_order(unit: Unit, window: list[Segment]) -> Window:
     return Window([step for _, _, _, step in steps], frozenset(whole))
 
 
-def _records(table: Table, block: TableBlock, epoch: int, *, own: bool) -> list[Record]:
+def _records(
+    unit: Unit, table: Table, forms: Mapping[tuple[int, Position], Table], block: TableBlock, epoch: int, *, own: bool
+) -> list[Record]:
     """A block's entries as records, at the speed of C where nothing was deleted."""
-    if any(len(image) != len(table.definition.columns) for image in block.rows[:1]):
-        raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+    rows = rows_here(unit, table, forms, block)
     if any(len(key) != len(table.definition.primary_key) for key in block.keys[:1]):
         raise PeerFault(f"a batch has keys of {table.name} with another number of columns")
-    images: Iterable[Image | None] = block.rows
-    keys: Iterable[Key] = keys_packer(table.definition)(block.rows)
+    images: Iterable[Image | None] = rows
+    keys: Iterable[Key] = keys_packer(table.definition)(rows)
     if block.keys:
         images, keys = _with_deleted(block, iter(images), iter(keys))
     positions = zip(repeat(epoch), block.numbers, strict=False)
     fields = zip(positions, repeat(table.id), block.classes, keys, images, repeat(block.verdict or own), strict=False)
     return list(map(Record._make, fields))
+
+
+def rows_here(unit: Unit, table: Table, forms: Mapping[tuple[int, Position], Table], block: TableBlock) -> list[Image]:
+    """A block's rows as rows of the table as it is here; `UNTOLD` where they say nothing (protocol.md 7.8).
+
+    `forms`: versions that come along, beside those that are known. Raises PeerFault.
+    """
+    if block.version == table.version:
+        form = table
+    else:
+        form = forms.get((block.table, block.version)) or unit.form_of(block)
+    if any(len(image) != len(form.definition.columns) for image in block.rows[:1]):
+        raise PeerFault(f"a batch has rows of {table.name} with another number of columns")
+    if form is table:
+        return block.rows
+    shape = reshaping(form, table)
+    if shape.left and block.rows:
+        unit.note_behind(table.id)
+    return [shape.untold(image) for image in block.rows] if shape.missing else shape.images(block.rows)
 
 
 def _with_deleted(

@@ -10,6 +10,7 @@ from replicator.operations.opening import View
 from replicator.protocol.keys import unpack_key
 from replicator.store import catalogue, conflicts, state
 from replicator.store.conflicts import ConflictRow
+from replicator.store.table_versions import load_forms
 from replicator.types import HOST_PEER, Table, Value
 
 
@@ -74,11 +75,12 @@ def show_conflict(view: View, number: int) -> ConflictDetail:
     row = conflicts.load(view.connection, number)
     tables = catalogue.load_tables(view.connection)
     table = tables.get(row.table_id)
+    form = load_forms(view.connection, tables.values()).get((row.table_id, row.version))
     return ConflictDetail(
         line=_line(view, row, tables),
-        host=fields_of(table, row.host_image),
-        station=fields_of(table, row.station_image),
-        result=fields_of(table, row.result_image),
+        host=fields_of(form, row.host_image),
+        station=fields_of(form, row.station_image),
+        result=fields_of(form, row.result_image),
         now=None if table is None else _now(view, table, row),
         columns=tuple(json.loads(row.column_names)) if row.column_names else (),
         host_writer=None if row.host_writer is None else view.name_of(row.host_writer),

@@ -12,7 +12,7 @@ from replicator.protocol.codec_plain import unpack
 from replicator.protocol.images import selectors
 from replicator.store import catalogue, state
 from replicator.store.journal import Group
-from replicator.store.journal_reading import JournalChange
+from replicator.store.journal_reading import JournalChange, definition_then
 from replicator.types import HOST_PEER, Table, TableDefinition, Value
 
 PENDING, JUDGED = "pending", "judged"
@@ -96,7 +96,7 @@ class Describing:
             table=table_name(self.tables, change.table) if is_row else None,
             key=change.key_values if is_row else None,
             kind=KINDS.get(change.change, change.change),
-            columns=_masked_names(self.definitions[change.table], change) if change.change == "C" else (),
+            columns=_masked_names(definition_then(change, self.definitions), change) if change.change == "C" else (),
             verdict=self._verdict(group, change) if is_row else None,
         )
 
@@ -123,7 +123,7 @@ class Describing:
         line = self.line(group, change)
         if not change.table:
             return JournalEntry(line, None, None, change.body)
-        names = self.definitions[change.table].column_names
+        names = definition_then(change, self.definitions).column_names
         after = None if change.image is None else dict(zip(names, change.image, strict=True))
         if change.change == "N":
             return JournalEntry(line, None, after)

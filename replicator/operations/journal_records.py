@@ -11,6 +11,7 @@ from replicator.operations.journal_lines import Describing
 from replicator.operations.journal_pages import Found
 from replicator.operations.writing import moment, position_text
 from replicator.protocol.describe import plain
+from replicator.store.journal_reading import definition_then
 from replicator.types import Value
 
 VERSION = 1
@@ -38,7 +39,7 @@ def json_line(describing: Describing, found: Found) -> str:
     if change is None or line.table is None:
         record["record"] = plain(entry.record)
     else:
-        names = describing.definitions[change.table].primary_key
+        names = definition_then(change, describing.definitions).primary_key
         record |= {
             "table": line.table,
             "key": dict(zip(names, map(_exact, line.key or ()), strict=True)),

@@ -11,9 +11,11 @@ from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.own_change import write_row
 from replicator.errors import ConstraintViolation, WrongUse
-from replicator.protocol.codec_plain import unpack_rows
+from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.protocol.images import same_image
 from replicator.protocol.keys import pack_key
+from replicator.protocol.proposals import ConflictKind
+from replicator.protocol.versions import Reshaping, reshaping
 from replicator.store import conflicts
 from replicator.store.conflicts import ConflictRow
 from replicator.types import ColumnDefinition, Image, Table, TypeKind, Value
@@ -43,6 +45,13 @@ def settle(node: Node, number: int, side: Side, row: FileRow = None, *, anyway: 
                 f"the table of conflict {number} is not replicated any more; write the row in the application"
             )
         collect(unit)  # what the application wrote before comes before
+        form = unit.forms.get((table.id, conflict.version))
+        if form is None or (reshaping(form, table).left and conflict.kind == ConflictKind.COLUMN_DROPPED):
+            raise WrongUse(
+                f"conflict {number} is about a column that table {table.name} does not have any more; if its value is "
+                f"needed, write it where it belongs in the application"
+            )
+        conflict = _as_of_now(conflict, reshaping(form, table))
         current = unit.database.read_images(unit.connection, table, [conflict.key]).get(conflict.key)
         if not anyway:
             _require_unchanged(table, conflict, current)
@@ -52,6 +61,21 @@ def settle(node: Node, number: int, side: Side, row: FileRow = None, *, anyway: 
             _write(unit, table, conflict, wanted)
         conflicts.settle(unit.connection, number, unit.now, side.value)
     return changed
+
+
+def _as_of_now(conflict: ConflictRow, shape: Reshaping) -> ConflictRow:
+    """The images as rows of the table as it is now."""
+    if shape.is_plain and not shape.missing:
+        return conflict
+
+    def packed(image: bytes | None) -> bytes | None:
+        return None if image is None else pack_row(shape.image(unpack_rows([image])[0]))
+
+    return conflict._replace(
+        host_image=packed(conflict.host_image),
+        station_image=packed(conflict.station_image),
+        result_image=packed(conflict.result_image),
+    )
 
 
 def _write(unit: Unit, table: Table, conflict: ConflictRow, wanted: Image | None) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from replicator.engine import backing_up, bases, fitness, number_ledgers
 from replicator.engine.collect import collect
+from replicator.engine.held_tables import follow, reasons_held, wanted_form
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
+from replicator.engine.upgrading import upgrade
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.protocol.rules import RuleBook
 from replicator.store import bases as base_rows
-from replicator.store import catalogue, notices
-from replicator.types import Policy, Rule, Table, TableDefinition
+from replicator.store import catalogue, notices, table_versions
+from replicator.types import Policy, Role, Rule, Table, TableDefinition
 
 ALL = "all"
 """What a rule is set for when it is set for every table; no table or area may have this name."""
@@ -31,6 +33,10 @@ class TableSummary:
     """None: the table is missing from the database."""
     stations: dict[str, Rule]
     """Stations whose rule lets anything of this table pass, by name. At a station: itself, where it has a rule."""
+    version: int = 1
+    """How often its definition was changed, and one."""
+    held: bool = False
+    """At a station: the host has another version, which this one can't take by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,19 @@ class TableCheck:
     """What differs from what is replicated, and what is wrong with its triggers, a sentence each."""
     repaired: bool
     """Its triggers were made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableUpgrade:
+    name: str
+    changes: tuple[str, ...]
+    """What was taken over; empty: it stood as it is replicated."""
+    rows: int
+    """Rows that are sent for what stood in its new columns."""
+    stations: tuple[str, ...]
+    """Who is told."""
+    held: tuple[str, ...]
+    """At a station: why it can't be as the host has it, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +169,38 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
         return [table.name for table in leaving.values()]
 
 
+def upgrade_tables(
+    node: Node, names: Sequence[str] = (), renamed: Mapping[str, str] | None = None
+) -> list[TableUpgrade]:
+    """Take these tables (all, if none is named) over as the application has made them, or at a station as the host
+    has them.
+
+    `renamed`: old names of columns with their new ones; None: nobody has said. Raises UnknownName, UnfitTable,
+    DatabaseBusy, and WrongUse where only a person can tell what was done.
+    """
+    with node.unit() as unit:
+        wanted = [catalogue.find_table(unit.connection, name) for name in names] or list(unit.tables.values())
+    if node.role is Role.STATION:
+        follow(node)
+        with node.unit() as unit:
+            return [_upgraded_here(unit, unit.tables[table.id]) for table in wanted if table.id in unit.tables]
+    found = []
+    for table in wanted:
+        done = upgrade(node, table.name, renamed)
+        if done is None:
+            found.append(TableUpgrade(table.name, (), 0, (), ()))
+            continue
+        sentence = done.difference.sentence()
+        found.append(TableUpgrade(table.name, (sentence,), done.rows, tuple(done.stations), ()))
+    return found
+
+
+def _upgraded_here(unit: Unit, table: Table) -> TableUpgrade:
+    held = unit.held.get(table.id)
+    reasons = () if held is None else tuple(reasons_held(unit, wanted_form(unit, held)))
+    return TableUpgrade(table.name, (), 0, (), reasons)
+
+
 def check_tables(node: Node, names: Sequence[str] = (), *, repair: bool = False) -> list[TableCheck]:
     """Hold tables (all, if none is named) against what is replicated, and look after their triggers.
 
@@ -187,20 +238,24 @@ def _missing(table: Table) -> str:
 def list_tables(view: View) -> list[TableSummary]:
     """All replicated tables, by area and name."""
     books = catalogue.load_rule_books(view.connection)
-    present = set(view.database.table_names(view.connection))
-    found = []
-    for table in catalogue.load_tables(view.connection).values():
-        count = view.database.count(view.connection, table) if table.name in present else None
-        found.append(TableSummary(table, count, _rules_of(view, books, table.id)))
+    tables = catalogue.load_tables(view.connection)
+    found = [_summary(view, table, books) for table in tables.values()]
     return sorted(found, key=lambda each: (each.table.area or "", each.table.name))
 
 
 def show_table(view: View, name: str) -> TableSummary:
     """Raises UnknownName."""
     table = catalogue.find_table(view.connection, name)
+    return _summary(view, table, catalogue.load_rule_books(view.connection))
+
+
+def _summary(view: View, table: Table, books: dict[int, RuleBook]) -> TableSummary:
     present = table.name in view.database.table_names(view.connection)
     count = view.database.count(view.connection, table) if present else None
-    return TableSummary(table, count, _rules_of(view, catalogue.load_rule_books(view.connection), table.id))
+    known = table_versions.load_versions(view.connection, table.id)
+    held = not view.is_host and bool(table_versions.held(view.connection, {table.id: table}))
+    number = table_versions.version_number(known, table.version)
+    return TableSummary(table, count, _rules_of(view, books, table.id), number, held)
 
 
 def _rules_of(view: View, books: dict[int, RuleBook], table: int) -> dict[str, Rule]:

@@ -21,7 +21,7 @@ from replicator.protocol.codec_detail import Detail
 from replicator.protocol.codec_numbers import pick_integers, read_integers, read_places
 from replicator.protocol.messages import Segment, TableBlock
 from replicator.protocol.tape import COUNT, LARGEST, TapeReader
-from replicator.types import Position, Value
+from replicator.types import NOWHERE, Position, Value
 
 Places = Sequence[int]
 """Of entries in a block, ascending."""
@@ -36,6 +36,8 @@ class BlockHead:
     origin: int
     """The segment's: whose clean records these are."""
     table: int
+    version: Position
+    """Of the table, that the rows are of."""
     verdict: bool
     classes: str
     numbers: list[int]
@@ -106,6 +108,7 @@ def _pick_block(tapes: _Tapes, origin: int, choose: Choose) -> tuple[TableBlock,
     table = tape.integer("table", 0, LARGEST)
     has = tape.integer("block flags", 0, flags.ALL_FLAGS)
     classes = tape.blob("classes", BOUNDS.entries)
+    version = tape.pair("version of the table") if has & flags.VERSION else NOWHERE
     count, changed, deleted = len(classes), classes.count(b"C"), classes.count(b"D")
     numbers = read_integers(tape, "numbers", count, 0, COUNT) if has & flags.NUMBERED else []
     orders = read_integers(tape, "orders", count, 0, COUNT) if has & flags.NUMBERED else []
@@ -115,8 +118,8 @@ def _pick_block(tapes: _Tapes, origin: int, choose: Choose) -> tuple[TableBlock,
     aside = tapes.kept[beside.position :] if beside is not None and timed else None
     text = classes.decode("ascii")
     verdict = bool(has & flags.VERDICT)
-    places = choose(BlockHead(origin, table, verdict, text, numbers, orders, has, rest, aside))
-    block = TableBlock(table, verdict=verdict, classes="".join(text[place] for place in places))
+    places = choose(BlockHead(origin, table, version, verdict, text, numbers, orders, has, rest, aside))
+    block = TableBlock(table, verdict=verdict, version=version, classes="".join(text[place] for place in places))
     block.numbers = [numbers[place] for place in places]
     block.orders = [orders[place] for place in places]
     if has & flags.TIMES:

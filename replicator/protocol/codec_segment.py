@@ -17,14 +17,15 @@ from replicator.protocol.codec_plain import count_containers, pack, unpack
 from replicator.protocol.codec_texts import put_blobs, put_texts, read_blobs, read_texts
 from replicator.protocol.messages import ControlRecord, GroupHead, Segment, SegmentKind, TableBlock
 from replicator.protocol.tape import COUNT, LARGEST, TapeReader, TapeWriter
-from replicator.types import Position, Value
+from replicator.types import NOWHERE, Position, Value
 
 LAYOUT = 1
 
 _Item = TypeVar("_Item")
 
-NUMBERED, TIMES, MASKS, BEFORE, BASES, VERDICT = (1 << bit for bit in range(6))
-ALL_FLAGS = 0b111111
+NUMBERED, TIMES, MASKS, BEFORE, BASES, VERDICT, VERSION = (1 << bit for bit in range(7))
+ALL_FLAGS = 0b1111111
+"""Programs that know of no changes of tables refuse the last one: it stands only where a table was changed."""
 
 
 def check_size(segment: Segment, bounds: Bounds) -> None:
@@ -89,8 +90,11 @@ def _put_block(tape: TapeWriter, block: TableBlock) -> None:
         | BEFORE * (block.before is not None)
         | BASES * (block.bases is not None)
         | VERDICT * block.verdict
+        | VERSION * (block.version != NOWHERE)
     )
     tape.put(block.table, flags, block.classes.encode())
+    if block.version != NOWHERE:
+        tape.put_pair(block.version)
     if numbered:
         put_integers(tape, _same_length("numbers", block.numbers, count))
         put_integers(tape, _same_length("orders", block.orders, count))
@@ -115,6 +119,8 @@ def _read_block(
     if classes.translate(None, b"NCD"):
         raise tape.fault("a class is none of N, C, D")
     count, changed, deleted = len(classes), classes.count(b"C"), classes.count(b"D")
+    if flags & VERSION:
+        block.version = tape.pair("version of the table")
     if bool(flags & NUMBERED) != (kind is SegmentKind.LOG) and count:
         raise tape.fault(f"numbering does not fit a {kind} segment")
     block.classes = classes.decode("ascii")

@@ -8,7 +8,7 @@ from typing import Any
 
 from replicator.errors import PeerFault
 from replicator.protocol.bounds import BOUNDS
-from replicator.protocol.definitions import table_from_plain
+from replicator.protocol.definitions import table_from_plain, table_to_plain
 from replicator.protocol.keys import checked_key
 from replicator.protocol.number_bodies import held_body, held_plain
 from replicator.protocol.numbers import Block
@@ -63,17 +63,21 @@ class OpenBody:
     """Groups up to this sequence number may have been sent before."""
     held: list[tuple[int, Block]] = field(default_factory=list)
     """Blocks of numbers that it still holds, each with its range."""
+    forms: list[Table] = field(default_factory=list)
+    """Versions of tables that it knows, if any was changed: a host that was set back may not."""
 
     def plain(self) -> dict[str, Any]:
         held = held_plain(self.held)
-        return {"stream": list(self.stream), "seen": list(self.seen), "resent": self.resent, "held": held}
+        plain = {"stream": list(self.stream), "seen": list(self.seen), "resent": self.resent, "held": held}
+        return plain | {"forms": [table_to_plain(table) for table in self.forms]} if self.forms else plain
 
 
 def open_body(body: Any) -> OpenBody:
     """Raises PeerFault."""
     try:
         stream, seen, resent = _pair(body["stream"]), _pair(body["seen"]), _integer(body["resent"], 0, COUNT)
-        return OpenBody(stream, seen, resent, held_body(body.get("held", [])))
+        forms = [table_from_plain(plain) for plain in _list(body.get("forms", []))]
+        return OpenBody(stream, seen, resent, held_body(body.get("held", [])), forms)
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a station's request to begin anew is malformed") from error
 
@@ -256,6 +260,22 @@ def rule_body(body: Any) -> RuleBody:
         return RuleBody(rules, tables, _integer(body["content"], 0, BOUNDS.segments), scope)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise PeerFault("a rule record is malformed") from error
+
+
+def schema_body(body: Any) -> list[Table]:
+    """Tables that were changed at the host, as they are now. Raises PeerFault."""
+    try:
+        return [table_from_plain(plain) for plain in _list(body["tables"])]
+    except (TypeError, KeyError, ValueError) as error:
+        raise PeerFault("a record of changed tables is malformed") from error
+
+
+def reload_body(body: Any) -> list[int]:
+    """Tables whose rows a station asks for anew. Raises PeerFault."""
+    try:
+        return [_integer(table, 1, _MOST_TABLES) for table in _list(body)]
+    except (TypeError, ValueError) as error:
+        raise PeerFault("a station's request for rows of changed tables is malformed") from error
 
 
 def snapshot_body(body: Any) -> SnapshotBody:

@@ -7,13 +7,16 @@ from typing import Any
 
 from replicator.errors import PeerFault
 from replicator.protocol.bounds import BOUNDS
+from replicator.protocol.tape import COUNT
 from replicator.types import (
+    NOWHERE,
     ColumnDefinition,
     ColumnType,
     Default,
     ForeignKey,
     Index,
     Policy,
+    Position,
     Table,
     TableDefinition,
     TypeKind,
@@ -174,6 +177,8 @@ def table_to_plain(table: Table) -> dict[str, Any]:
         area=table.area,
         policy=str(table.policy),
         definition=definition_to_plain(table.definition),
+        version=[] if table.version == NOWHERE else list(table.version),
+        columns=list(table.ids),
     )
 
 
@@ -186,4 +191,20 @@ def table_from_plain(plain: Any) -> Table:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PeerFault(f"a table is malformed ({error})") from error
     definition = definition_from_plain(plain.get("definition"))
-    return Table(number, definition.name, definition, area, policy)
+    version, ids = _version(plain, definition)
+    return Table(number, definition.name, definition, area, policy, version, ids)
+
+
+def _version(plain: Any, definition: TableDefinition) -> tuple[Position, tuple[int, ...]]:
+    try:
+        first, second = _list(plain.get("version")) or NOWHERE
+        ids = tuple(_list(plain.get("columns")))
+        if any(type(number) is not int or not 0 <= number <= COUNT for number in (first, second)):
+            raise ValueError("a version is expected")
+        if ids and (len(ids) != len(definition.columns) or len(set(ids)) != len(ids)):
+            raise ValueError("its columns have other numbers than one each")
+        if any(type(number) is not int or not 0 < number <= COUNT for number in ids):
+            raise ValueError("the number of a column is expected")
+    except (TypeError, ValueError) as error:
+        raise PeerFault(f"a table is malformed ({error})") from error
+    return (first, second), ids

@@ -16,7 +16,12 @@ def plain(value: Any) -> Any:
     whose keys aren't all text {"map": [[key, value], ...]}.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        shown = {field: getattr(value, field.name) for field in fields(value)}
+        return {
+            field.name: plain(held)
+            for field, held in shown.items()
+            if not (field.metadata.get("only_if_set") and held == field.default)
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):

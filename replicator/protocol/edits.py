@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from replicator.protocol.codec_plain import pack, unpack
+from replicator.protocol.versions import Reshaping
 from replicator.types import Value
 
 
@@ -25,3 +26,10 @@ def read_edit(blob: bytes) -> tuple[int, tuple[Value, ...]]:
 
 def _pairs(blob: bytes) -> list[tuple[int, Any]]:
     return [(index, value) for index, value in unpack(blob)]
+
+
+def reshape_edit(blob: bytes, shape: Reshaping) -> bytes | None:
+    """The same of a row of another version of its table; None: nothing of it is left."""
+    known = dict(_pairs(blob))
+    left = [[place, known[source]] for place, source in enumerate(shape.places) if source in known]
+    return pack(left) if left else None

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from replicator.types import Epoch, Image, Position, Value
+from replicator.types import NOWHERE, Epoch, Image, Position, Value
 
 FORMAT_VERSION = 1
+
+ONLY_IF_SET = {"only_if_set": True}
+"""Metadata of a field that is shown (`describe`) only where it is not as it is by default."""
 
 PREFIX_SIZE = 4
 """Bytes of a batch's digest that an echo and each part repeat: two histories are alike in them once in four billion."""
@@ -155,6 +158,8 @@ class TableBlock:
     """Upward: the host version each entry was made on."""
     verdict: bool = False
     """Downward: exempt from rules; the host's answer to the receiver's own change or request."""
+    version: Position = field(default=NOWHERE, metadata=ONLY_IF_SET)
+    """Of the table's definition that the rows are of."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from replicator.protocol.key_indexes import ChildCount
 from replicator.protocol.rules import RuleBook
-from replicator.types import ChangeClass, Image, Key, Kinds, Position, Value
+from replicator.types import ChangeClass, Image, Key, Kinds, Position, Table, Value
 
 
 class Proposal(NamedTuple):
@@ -49,6 +49,8 @@ class ConflictKind(StrEnum):
     GIVEN_BACK = "given-back"
     """After a restore of the host: what a station gave back, or what it would have taken the place of."""
     DROPPED = "dropped-from-quarantine"
+    COLUMN_DROPPED = "column-dropped"
+    """The station wrote to a column that the host has no more: the value went nowhere else."""
 
 
 class Conflict(NamedTuple):
@@ -67,6 +69,8 @@ class Conflict(NamedTuple):
     host_at: int | None = None
     host_writer: int | None = None
     """Peer that wrote the host's row; 0: the host itself. None: nobody knows."""
+    form: Table | None = None
+    """The version of the table that the images and the mask are of; None: the one that it is in now."""
 
 
 class LogRecord(NamedTuple):

@@ -17,11 +17,25 @@ from replicator.types import Kinds, Policy, Position, Rule, Table, TableDefiniti
 
 
 def load_tables(connection: Connection) -> dict[int, Table]:
-    found = sql.rows(connection, "SELECT id, name, area, policy, definition FROM replicator_table ORDER BY id")
+    found = sql.rows(
+        connection,
+        "SELECT id, name, area, policy, definition, version_epoch, version_n, column_ids FROM replicator_table"
+        " ORDER BY id",
+    )
     return {
-        number: Table(number, name, read_definition(definition), area, Policy(policy))
-        for number, name, area, policy, definition in found
+        number: Table(number, name, read_definition(text), area, Policy(policy), (epoch, n), read_ids(ids))
+        for number, name, area, policy, text, epoch, n, ids in found
     }
+
+
+@lru_cache(maxsize=1024)
+def read_ids(text: str | None) -> tuple[int, ...]:
+    """Numbers of a table's columns."""
+    return () if text is None else tuple(json.loads(text))
+
+
+def ids_text(ids: tuple[int, ...]) -> str | None:
+    return json.dumps(list(ids)) if ids else None
 
 
 @lru_cache(maxsize=1024)
@@ -57,19 +71,29 @@ def find_table(connection: Connection, name: str) -> Table:
 
 
 def save_table(connection: Connection, table: Table, now: int) -> None:
-    """Insert the table, or take over its changed definition, area or policy."""
-    definition = definition_text(table.definition)
-    sql.run(connection, "DELETE FROM replicator_table WHERE id = ?", (table.id,))
+    """Insert the table, or take over its changed definition, area or policy. A new one is as the host has it."""
+    definition, ids = definition_text(table.definition), ids_text(table.ids)
+    values = (table.name, table.area, str(table.policy), definition, *table.version, ids)
+    known = sql.one(connection, "SELECT 1 FROM replicator_table WHERE id = ?", (table.id,))
+    if known is not None:
+        sql.run(
+            connection,
+            "UPDATE replicator_table SET name = ?, area = ?, policy = ?, definition = ?, version_epoch = ?,"
+            " version_n = ?, column_ids = ? WHERE id = ?",
+            (*values, table.id),
+        )
+        return
     sql.run(
         connection,
-        "INSERT INTO replicator_table (id, name, area, policy, definition, added_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (table.id, table.name, table.area, str(table.policy), definition, now),
+        "INSERT INTO replicator_table (name, area, policy, definition, version_epoch, version_n, column_ids, id,"
+        " added_at, wanted_epoch, wanted_n) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*values, table.id, now, *table.version),
     )
 
 
 def delete_table(connection: Connection, table: int) -> None:
     sql.run(connection, "DELETE FROM replicator_table WHERE id = ?", (table,))
-    for name in ("rule", "row_version", "tombstone", "link_row", "skipped", "salvaged"):
+    for name in ("rule", "row_version", "tombstone", "link_row", "skipped", "salvaged", "reload"):
         sql.run(connection, f"DELETE FROM replicator_{name} WHERE table_id = ?", (table,))
 
 

@@ -38,6 +38,13 @@ class ConflictRow(NamedTuple):
     host_writer: int | None
     settled_at: int | None
     settled_by: str | None
+    version_epoch: int
+    version_n: int
+
+    @property
+    def version(self) -> Position:
+        """Of the table, that the images are of."""
+        return self.version_epoch, self.version_n
 
 
 Found = tuple[Position, bytes | None, Conflict]
@@ -60,14 +67,14 @@ def record(
         return None if image is None else pack_row(image)
 
     @cache
-    def names(table: int, mask: int) -> str | None:
-        of_table = known[table].definition.column_names
+    def names(form: Table, mask: int) -> str | None:
+        of_table = form.definition.column_names
         return json.dumps([of_table[place] for place in columns_of(mask)], ensure_ascii=False) if mask else None
 
     sql.insert(
         connection,
         tables.conflict,
-        _COLUMNS[1:-2],
+        (*_COLUMNS[1:-4], *_COLUMNS[-2:]),
         [
             (
                 at,
@@ -80,12 +87,14 @@ def record(
                 packed(conflict.host_image),
                 packed(conflict.station_image),
                 packed(conflict.result),
-                names(conflict.table, conflict.mask),
+                names(form, conflict.mask),
                 conflict.station_at,
                 conflict.host_at,
                 conflict.host_writer,
+                *form.version,
             )
             for position, uid, conflict in found
+            for form in (conflict.form or known[conflict.table],)
         ],
     )
 

@@ -15,9 +15,9 @@ from replicator.protocol.control_bodies import WHOLE
 from replicator.protocol.keys import pack_key, unpack_key
 from replicator.protocol.messages import SegmentEntry, SegmentKind
 from replicator.protocol.verdicts import Verdict, verdict_of
-from replicator.store import sql
+from replicator.store import sql, table_versions
 from replicator.store.journal_reading import JournalChange, entries_of_block
-from replicator.types import Key, TableDefinition
+from replicator.types import Key, Position, Table, TableDefinition
 
 Place = tuple[int, int]
 """(n of the group, place in it from 0)."""
@@ -60,7 +60,8 @@ class Picked(NamedTuple):
 
 def pick(connection: Connection, slice_id: int, definitions: Mapping[int, TableDefinition], wanted: Wanted) -> Picked:
     """Those changes of a slice that are wanted, with what became of them where this node is the judge."""
-    reader = _Reader(definitions, wanted)
+    versions = {known.table.form: known.table for known in table_versions.load_versions(connection)}
+    reader = _Reader(definitions, wanted, versions)
     segments = [
         _Frame(decompress_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG)), *rest)
         for digest, size, raw_size, frame, *rest in sql.rows(
@@ -93,6 +94,8 @@ class _Frame(NamedTuple):
 class _Reader:
     definitions: Mapping[int, TableDefinition]
     wanted: Wanted
+    versions: Mapping[tuple[int, Position], Table]
+    """Of tables that were ever changed."""
     found: dict[Place, JournalChange] = field(default_factory=dict)
     first: Place | None = None
     last: Place | None = None
@@ -112,9 +115,10 @@ class _Reader:
     def take(self, frame: _Frame) -> None:
         segment, details = pick_segment(frame.raw, frame.detail, lambda head: self._choose(head, bool(frame.peer)))
         for block, more in zip(segment.blocks, details, strict=True):
-            definition = self.definitions.get(block.table)
+            form = self.versions.get((block.table, block.version))
+            definition = self.definitions.get(block.table) if form is None else form.definition
             if definition is not None:
-                for change in entries_of_block(block, more, None, definition):
+                for change in entries_of_block(block, more, None, definition, form):
                     self._add(change, frame, segment.origin)
         if self.wanted.records:
             for record in segment.controls:
@@ -180,7 +184,9 @@ class _Reader:
             if times is not None and until is not None:
                 chosen = (place for place in chosen if times[place] <= until)
         if wanted.keys is not None:
-            keys = head.keys(self.definitions[head.table].key_indexes)
+            form = self.versions.get((head.table, head.version))
+            definition = self.definitions[head.table] if form is None else form.definition
+            keys = head.keys(definition.key_indexes)
             packed, alike = wanted.keys, set(map(unpack_key, wanted.keys))
             # 1 and 1.0 are alike to Python, and two keys.
             chosen = (place for place in chosen if keys[place] in alike and pack_key(keys[place]) in packed)

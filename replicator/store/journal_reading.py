@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -13,9 +13,10 @@ from replicator.protocol.control_bodies import WHOLE
 from replicator.protocol.images import lay_back
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.protocol.verdicts import Verdict
-from replicator.store import journal, sql
+from replicator.protocol.versions import reshaping
+from replicator.store import journal, sql, table_versions
 from replicator.store.journal import Group
-from replicator.types import Image, Key, TableDefinition, Value
+from replicator.types import Image, Key, Position, Table, TableDefinition, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class JournalChange:
     """Host: number of the set of stations that get it by their rules."""
     origin: int = 0
     """Host: the station that has it as it is, and to which it does not go."""
+    form: Table | None = None
+    """The table as it was then: of which the row, its mask and its key are."""
 
 
 def stood_before(change: JournalChange, definition: TableDefinition) -> tuple[bool, Image | None]:
@@ -57,6 +60,30 @@ def stood_before(change: JournalChange, definition: TableDefinition) -> tuple[bo
     image = lay_back(change.image, change.mask, change.before)
     known = tuple(image[place] for place in definition.key_indexes) == change.key_values
     return known, image if known else None
+
+
+def definition_then(change: JournalChange, definitions: Mapping[int, TableDefinition]) -> TableDefinition:
+    """The definition that a row change is of."""
+    return definitions[change.table] if change.form is None else change.form.definition
+
+
+def as_of(change: JournalChange, table: Table) -> JournalChange:
+    """The change as it is of this version of its table: what that has no column for is left out."""
+    form = change.form
+    if form is None or form.version == table.version or not change.table:
+        return change
+    shape = reshaping(form, table)
+    image, before, mask = change.image, change.before, change.mask
+    if before is not None:
+        whole = change.change == "D"
+        before = shape.image(before) if whole else shape.masked(mask, before)
+    return replace(
+        change,
+        image=None if image is None else shape.image(image),
+        mask=shape.mask(mask),
+        before=before,
+        form=table,
+    )
 
 
 def slices_backward(connection: Connection, before: int | None, limit: int) -> list[int]:
@@ -117,19 +144,23 @@ def first_logged_after(connection: Connection, moment: int, now: int) -> Group |
 
 
 def changes_of_slice(
-    connection: Connection, slice_id: int, definitions: dict[int, TableDefinition]
+    connection: Connection, slice_id: int, definitions: Mapping[int, TableDefinition]
 ) -> list[JournalChange]:
-    """All changes and records of a slice, in order; what went to several is there once."""
+    """All changes and records of a slice, in order; what went to several is there once.
+
+    Changes are as the tables were then (`JournalChange.form`, where a table was ever changed).
+    """
     found = sql.rows(
         connection,
         "SELECT digest, size, raw_size, peer, frame, detail FROM replicator_slice_segment"
         " WHERE slice = ? AND frame IS NOT NULL ORDER BY ordinal",
         (slice_id,),
     )
+    forms = {known.table.form: known.table for known in table_versions.load_versions(connection)}
     changes: dict[tuple[int, int], JournalChange] = {}
     for digest, size, raw_size, peer, frame, detail in found:
         segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
-        for change in _of_segment(segment, detail, peer or None, definitions):
+        for change in _of_segment(segment, detail, peer or None, definitions, forms):
             changes.setdefault((change.n, change.order), change)
         for record in segment.controls:
             if record.kind not in ("ack", WHOLE):
@@ -139,17 +170,25 @@ def changes_of_slice(
     return [changes[place] for place in sorted(changes)]
 
 
+Forms = Mapping[tuple[int, Position], Table]
+
+
 def _of_segment(
-    segment: Segment, detail: bytes | None, peer: int | None, definitions: dict[int, TableDefinition]
+    segment: Segment, detail: bytes | None, peer: int | None, definitions: Mapping[int, TableDefinition], forms: Forms
 ) -> Iterator[JournalChange]:
     for block, more in zip(segment.blocks, decode_details(detail, segment.blocks), strict=True):
-        definition = definitions.get(block.table)
+        form = forms.get((block.table, block.version))
+        definition = definitions.get(block.table) if form is None else form.definition
         if definition is not None:
-            yield from entries_of_block(block, more, peer if block.verdict else None, definition)
+            yield from entries_of_block(block, more, peer if block.verdict else None, definition, form)
 
 
 def entries_of_block(
-    block: TableBlock, more: Detail, verdict_for: int | None, definition: TableDefinition
+    block: TableBlock,
+    more: Detail,
+    verdict_for: int | None,
+    definition: TableDefinition,
+    form: Table | None = None,
 ) -> Iterator[JournalChange]:
     """A block's entries; upward the block itself has masks and old values, downward the detail."""
     images, keys = iter(block.rows), iter(block.keys)
@@ -157,15 +196,16 @@ def entries_of_block(
     before = iter(block.before if block.before is not None else more.before or ())
     gone = iter(more.gone or ())
     times: list[int] | list[None] = block.times or more.times or [None] * len(block.classes)
-    places = definition.key_indexes
+    places, number = definition.key_indexes, block.table
     for n, order, change, at in zip(block.numbers, block.orders, block.classes, times, strict=True):
         if change == "D":
-            yield JournalChange(n, order, block.table, change, next(keys), None, 0, next(gone, None), at, verdict_for)
+            old = next(gone, None)
+            yield JournalChange(n, order, number, change, next(keys), None, 0, old, at, verdict_for, form=form)
             continue
         image = next(images)
         mask, old = (next(masks, 0), next(before, None)) if change == "C" else (0, None)
         key = tuple(image[place] for place in places)
-        yield JournalChange(n, order, block.table, change, key, image, mask, old, at, verdict_for)
+        yield JournalChange(n, order, number, change, key, image, mask, old, at, verdict_for, form=form)
 
 
 def groups_with(connection: Connection, table: int, key: Key) -> list[int]:

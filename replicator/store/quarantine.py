@@ -13,6 +13,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from replicator.errors import UnknownName
+from replicator.protocol.codec_plain import pack_row, unpack_rows
+from replicator.protocol.set_aside import SetAsideProposal
+from replicator.protocol.versions import Reshaping
 from replicator.store import sql, tables
 from replicator.types import Key, Position
 
@@ -189,3 +192,24 @@ def counts(connection: Connection) -> list[Count]:
         Count(peer, table, changes, int(waiting), since, load(connection, first).error)
         for peer, table, changes, waiting, since, first in found
     ]
+
+
+def reshape(connection: Connection, table: int, shape: Reshaping) -> None:
+    """What is here of a table, as of the version that it is in now."""
+    after = 0
+    while found := page(connection, table=table, after=after, limit=500):
+        after = found[-1].id
+        sql.many(
+            connection,
+            "UPDATE replicator_quarantine SET image = ?, proposal = ? WHERE id = ?",
+            [(*_reshaped(entry, shape), entry.id) for entry in found],
+        )
+
+
+def _reshaped(entry: SetAside, shape: Reshaping) -> tuple[bytes | None, bytes | None]:
+    image = None if entry.image is None else pack_row(shape.image(unpack_rows([bytes(entry.image)])[0]))
+    if entry.proposal is None or entry.image is None:
+        return image, entry.proposal
+    told = SetAsideProposal.unpacked(bytes(entry.proposal))
+    before = None if told.before is None else shape.masked(told.mask, told.before)
+    return image, told._replace(mask=shape.mask(told.mask), before=before).packed()

@@ -29,6 +29,8 @@ class Slice(NamedTuple):
     first_at: int | None = None
     last_at: int | None = None
     """The earliest and the latest of its changes and groups, microseconds since 1970 UTC; None: not noted."""
+    closing: bool = False
+    """A batch ends with it: what follows is to be a transaction of its own."""
 
 
 class SliceSegment(NamedTuple):
@@ -81,7 +83,11 @@ def slices_after(connection: Connection, after: int, limit: int) -> list[Slice]:
         f"SELECT {', '.join(Slice._fields)} FROM replicator_slice WHERE id > ? ORDER BY id LIMIT ?",
         (after, limit),
     )
-    return [Slice._make((*row[:4], bool(row[4]), *row[5:])) for row in found]
+    return [_slice(row) for row in found]
+
+
+def _slice(row: sql.Row) -> Slice:
+    return Slice._make((*row[:4], bool(row[4]), *row[5:-1], bool(row[-1])))
 
 
 def slices_numbered(connection: Connection, ids: Collection[int]) -> dict[int, Slice]:
@@ -90,7 +96,7 @@ def slices_numbered(connection: Connection, ids: Collection[int]) -> dict[int, S
     for chunk in sql.in_chunks(sorted(ids)):
         statement = f"SELECT {', '.join(Slice._fields)} FROM replicator_slice WHERE id IN ({sql.marks(len(chunk))})"
         for row in sql.rows(connection, statement, chunk):
-            found[row[0]] = Slice._make((*row[:4], bool(row[4]), *row[5:]))
+            found[row[0]] = _slice(row)
     return found
 
 

@@ -146,6 +146,7 @@ _OF_A_PEER = (
     "horizon",
     "mark_link",
     "told",
+    "reload",
 )
 
 

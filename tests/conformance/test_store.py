@@ -214,12 +214,14 @@ _MODULES = (
     "parcels",
     "purging",
     "quarantine",
+    "reshaped",
     "retention",
     "routes",
     "rows",
     "scope_keys",
     "slices",
     "state",
+    "table_versions",
     "timelines",
 )
 

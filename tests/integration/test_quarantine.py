@@ -44,7 +44,7 @@ def company(new_place: NewPlace, host: str, *stations: str) -> list[Any]:
 
 def refuse(place: Any, kind: str, condition: str = "name <> 'no'") -> None:
     """A rule that only this place's table has."""
-    column = f"ADD COLUMN refuses integer CHECK ({condition})"
+    column = f"ADD COLUMN refuses integer AS (0) CHECK ({condition})"
     place.sql(f"ALTER TABLE customers {column if kind == 'sqlite' else f'ADD CONSTRAINT refuses CHECK ({condition})'}")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 COLUMN = "refused"
-"""Of the application's own, with a CHECK; its definition does not travel."""
+"""Of the application's own, generated, so that it does not travel, with a CHECK."""
 
 
 def prepare(world: World) -> None:
@@ -46,7 +46,7 @@ def _poison(world: World, node: SimulatedNode) -> None:
     check = f"typeof({column}) <> 'integer' OR {column} < {floor} OR {column} % {every} <> 0"
     world.tell("%s: POISON: %s only where %s", node.name, table, check)
     world.was_poisoned = True
-    _execute(node, f"ALTER TABLE {table} ADD COLUMN {COLUMN} INTEGER CHECK ({check})")
+    _execute(node, f"ALTER TABLE {table} ADD COLUMN {COLUMN} INTEGER AS (0) CHECK ({check})")
 
 
 def _heal(world: World, node: SimulatedNode) -> None:
@@ -62,7 +62,7 @@ def _execute(node: SimulatedNode, statement: str) -> None:
 
 
 def _is_poisoned(node: SimulatedNode, table: str) -> bool:
-    columns = node.application.raw.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+    columns = node.application.raw.execute("SELECT name FROM pragma_table_xinfo(?)", (table,)).fetchall()
     return (COLUMN,) in columns
 
 

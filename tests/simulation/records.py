@@ -117,7 +117,7 @@ def rules_of(world: World, station: str | None) -> dict[str, Rule]:
     rules: dict[str, Rule] = {name: Rule() for name in names.values()}
     for number, down, up in raw.execute(
         "SELECT table_id, to_remote, to_host FROM replicator_rule r JOIN replicator_peer p ON p.id = r.peer"
-        " WHERE p.name = ? ORDER BY version_epoch, version_n",
+        " WHERE p.name = ? ORDER BY r.version_epoch, r.version_n",
         (station,),
     ).fetchall():
         rules[names[number]] = Rule(Kinds(down), Kinds(up))

@@ -197,6 +197,8 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
         world.numbering.begin()
     if "promotion" in world.faults:
         promoting.begin(world)
+    if world.changing is not None:
+        world.changing.begin()
     for _ in range(steps):
         world.step()
     if world.keeper is not None and world.chance(0.7):
@@ -210,6 +212,10 @@ def _play(world: World, steps: int, tables: tuple[str, ...]) -> None:
         comparing.verify(world)
         if world.numbering is not None:
             number_checks.verify(world, world.numbering)
+        if world.changing is not None and not world.bad:
+            world.changing.at_rest()
+            if come_to_rest(world):
+                world.changing.verify()
         if not world.bad and compared:
             comparing.harm_and_repair(world)
     if not world.bad:

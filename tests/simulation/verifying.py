@@ -96,6 +96,8 @@ def _no_complaints(world: World, node: SimulatedNode) -> None:
             continue
         if world.numbering is not None and world.numbering.may_tell(kind, message):
             continue
+        if world.changing is not None and kind in ("table-upgraded", "capture-waits", "schema-held", "capture"):
+            continue  # stations follow in the end
         if kind == setting_aside.KIND and poisoning.held(node):
             continue
         if kind == lost_content.KIND and node.backup:
@@ -292,8 +294,8 @@ def _delete_stands(world: World, write: Write, host: Content, record: OnRecord) 
 def _versions_of_rules(raw: sqlite3.Connection, station: str) -> list[tuple[str, tuple[int, int], int]]:
     """(table, version, upward kinds), ascending. What a copy wrote before it had rules goes by its original's."""
     query = (
-        "SELECT t.name, version_epoch, version_n, to_host FROM replicator_rule r JOIN replicator_table t"
-        " ON t.id = r.table_id WHERE r.peer = ? ORDER BY version_epoch, version_n"
+        "SELECT t.name, r.version_epoch, r.version_n, to_host FROM replicator_rule r JOIN replicator_table t"
+        " ON t.id = r.table_id WHERE r.peer = ? ORDER BY r.version_epoch, r.version_n"
     )
     (peer, copy_of) = raw.execute(
         "SELECT id, copy_of FROM replicator_peer JOIN replicator_link ON peer = id WHERE name = ?", (station,)

@@ -23,6 +23,7 @@ from replicator.errors import DatabaseBusy, Halted, MailboxTrouble
 from replicator.store import catalogue
 from replicator.types import Rule
 from tests.simulation import cloning, comparing, disturbing, poisoning, promoting, restoring
+from tests.simulation.changing import Changing
 from tests.simulation.clockwork import HOUR, MINUTE, Clockwork, Crash
 from tests.simulation.describing import describe
 from tests.simulation.ledger import Ledger
@@ -73,6 +74,7 @@ LATER = (
     "numbers",
     "poison",
     "promotion",
+    "schema",
 )
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
@@ -142,6 +144,7 @@ class World:
         """Hosts that are no more."""
         self.first_rules: dict[int, dict[str, Rule]] = {}
         """Those that a new host began with, by station's number."""
+        self.changing = Changing(self) if "schema" in faults else None
         self.former_letters: set[int] = set()
         """Identities of letters that were sent before their sender's whole computer was set back."""
         self.forgotten_since: int | None = None
@@ -448,6 +451,8 @@ class World:
             promoting.happenings(self)
         if self.numbering is not None:
             self.numbering.happenings(node)
+        if self.changing is not None:
+            self.changing.happenings(node)
         if "clock" in faults and chance(0.05):
             disturbing.wrong_clock(self, node)
         if "report" in faults and chance(0.08):

@@ -116,6 +116,28 @@ SEGMENT_UP = messages.Segment(
         )
     ],
 )
+CHANGED = {
+    "id": 4,
+    "policy": "host",
+    "definition": {
+        "name": "customers",
+        "columns": [
+            {"name": "id", "type": {"kind": "integer"}, "not_null": True},
+            {"name": "town", "type": {"kind": "text", "length": 80}},
+            {"name": "points", "type": {"kind": "integer"}, "not_null": True, "default": {"literal": 7}},
+        ],
+        "primary_key": ["id"],
+    },
+    "version": [2, 1],
+    "columns": [1, 2, 2 * 2**20 + 1],
+}
+SEGMENT_CHANGED = messages.Segment(
+    host_epoch=2,
+    blocks=[
+        messages.TableBlock(table=4, numbers=[111], orders=[0], classes="C", rows=[(1, "Celle", 9)], version=(2, 1))
+    ],
+    controls=[messages.ControlRecord(110, 0, "schema", {"tables": [CHANGED]})],
+)
 SEGMENT_CONTENT = messages.Segment(
     host_epoch=2,
     blocks=[messages.TableBlock(table=4, classes="NNN", rows=[(1, "a", 0.5), (2, None, 1.5), (3, "c", None)])],
@@ -159,6 +181,7 @@ def golden() -> dict[str, tuple[bytes, str, Any]]:
         "manifest-first": (codec.encode_manifest(MANIFEST_FIRST), "manifest", MANIFEST_FIRST),
         "segment-down": (tape(SEGMENT_DOWN), "segment", SEGMENT_DOWN),
         "segment-up": (tape(SEGMENT_UP), "segment", SEGMENT_UP),
+        "segment-changed": (tape(SEGMENT_CHANGED), "segment", SEGMENT_CHANGED),
         "segment-content": (tape(SEGMENT_CONTENT), "segment", SEGMENT_CONTENT),
         "envelope": (seal(HEADER_UP, PAYLOAD, STATION_SECRET, HOST_PUBLIC, RUNTIME), "header", HEADER_UP),
     }
@@ -173,5 +196,10 @@ if __name__ == "__main__":
     for name, (data, _, message) in golden().items():
         (FOLDER / f"{name}.bin").write_bytes(data)
         (FOLDER / f"{name}.json").write_text(text(message))
-    for name, segment in (("down", SEGMENT_DOWN), ("up", SEGMENT_UP), ("content", SEGMENT_CONTENT)):
+    for name, segment in (
+        ("down", SEGMENT_DOWN),
+        ("up", SEGMENT_UP),
+        ("content", SEGMENT_CONTENT),
+        ("changed", SEGMENT_CHANGED),
+    ):
         (FOLDER / f"segment-{name}.frame.bin").write_bytes(codec.encode_segment(segment)[1])

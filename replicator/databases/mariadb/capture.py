@@ -89,6 +89,13 @@ def _drop_triggers(raw: Driver, schema: str, number: int) -> None:
         execute(raw, f"DROP TRIGGER IF EXISTS {quoted(schema)}.{quoted(_trigger_name(number, event))}")
 
 
+def all_stand(raw: Driver, schema: str, table: Table) -> bool:
+    """Do all triggers stand?"""
+    local = read_local(raw, schema, table.name)
+    there = {trigger.name for trigger in local.triggers}
+    return all(_trigger_name(table.id, event) in there for event in _EVENTS)
+
+
 def faults(raw: Driver, schema: str, tables: Collection[Table]) -> dict[int, list[str]]:
     """By the table's number, where there are some: one sentence each. What should stand is written anew in thought and
     compared with what does."""

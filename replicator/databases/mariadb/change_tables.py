@@ -2,8 +2,9 @@
 
 `replicator_change_N` is written for table number N. Where a column's type was changed, what was captured before keeps
 its types: the triggers write to `replicator_change_N_2`, `…_3` and so on from then on, and the older ones are read with
-the rest and dropped when they are empty. Each has the name of its table as its comment: the numbers of tables that
-were not taken into replication in the end are given away again.
+the rest and dropped when they are empty. Each has the name of its table in its comment: the numbers of tables that
+were not taken into replication in the end are given away again. With it stands the version of the table that its
+columns are of, where it is not the first one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from replicator.databases.mariadb.columntypes import captured_words
 from replicator.databases.mariadb.errors import number_of
 from replicator.databases.mariadb.statements import OURS, Driver, execute, fetch, look_up, quoted
 from replicator.errors import UnfitTable
-from replicator.types import Table
+from replicator.types import NOWHERE, Position, Table
 
 PREFIX = f"{OURS}change_"
 FIRST = 3
@@ -41,6 +42,8 @@ class ChangeTable(NamedTuple):
     name: str
     of: str
     """The replicated table's name."""
+    captured: Position = NOWHERE
+    """The version of the replicated table."""
 
     def sql(self, schema: str) -> str:
         return f"{quoted(schema)}.{quoted(self.name)}"
@@ -58,10 +61,21 @@ def change_tables(raw: Driver, schema: str) -> list[ChangeTable]:
         (schema, PREFIX.replace("_", "\\_") + "%"),
     )
     return sorted(
-        ChangeTable(int(match[1]), int(match[2] or 1), name, of)
-        for name, of in found
+        ChangeTable(int(match[1]), int(match[2] or 1), name, *_read_comment(comment))
+        for name, comment in found
         if (match := _NAME.fullmatch(name))
     )
+
+
+def _comment(table: Table) -> str:
+    """A name has no line feed in it (`quoted`)."""
+    return table.name if table.version == NOWHERE else f"{table.name}\n{table.version[0]}.{table.version[1]}"
+
+
+def _read_comment(comment: str) -> tuple[str, Position]:
+    name, _, version = comment.partition("\n")
+    epoch, _, n = version.partition(".")
+    return name, (int(epoch), int(n)) if epoch.isdigit() and n.isdigit() else NOWHERE
 
 
 def newest(tables: Iterable[ChangeTable], table: Table) -> ChangeTable | None:
@@ -113,12 +127,15 @@ def provide(raw: Driver, schema: str, table: Table, columns: list[LocalColumn]) 
     triggers are made anew. Raises UnfitTable."""
     own = [each for each in change_tables(raw, schema) if each.number == table.id]
     wanted = wanted_columns(columns)
-    if own and own[-1].belongs_to(table) and _standing_columns(raw, schema, own[-1].name) == wanted:
+    same = own and own[-1].belongs_to(table) and own[-1].captured == table.version
+    if same and _standing_columns(raw, schema, own[-1].name) == wanted:
         return own[-1]
     version = own[-1].version + 1 if own else 1
-    made = ChangeTable(table.id, version, f"{PREFIX}{table.id}" + (f"_{version}" if own else ""), table.name)
+    made = ChangeTable(
+        table.id, version, f"{PREFIX}{table.id}" + (f"_{version}" if own else ""), table.name, table.version
+    )
     listed = ", ".join(f"{column} {words} NULL DEFAULT NULL" for column, words in wanted)
-    comment = table.name.replace("\\", "\\\\").replace("'", "''")
+    comment = _comment(table).replace("\\", "\\\\").replace("'", "''")
     try:
         execute(
             raw,

@@ -16,18 +16,21 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
+from typing import Any
 
 from replicator.databases.base import Change
-from replicator.databases.captured import decoder
+from replicator.databases.captured import Found, as_changes_of, decoder
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.change_tables import FIRST, ChangeTable, newest
 from replicator.databases.mariadb.forms import Pair
 from replicator.databases.mariadb.statements import Driver, execute, fetch
 from replicator.databases.mariadb.tables import Standing
+from replicator.databases.portable import key_columns
 from replicator.databases.weighing import PageSize
+from replicator.errors import DatabaseTrouble
 from replicator.protocol.keys import pack_key
-from replicator.types import Key, Table
+from replicator.types import Key, Position, Table
 
 CHUNK = 2000
 
@@ -62,9 +65,14 @@ class Reading:
         self._reader, self._schema, self._sources, self._cleared = reader, schema, sources, cleared
         self._read: dict[ChangeTable, array[int]] = {source: array("q") for source in sources}
 
-    def changes(self, tables: Mapping[int, Table], standing: Callable[[Table], Standing]) -> Iterator[list[Change]]:
+    def changes(
+        self,
+        tables: Mapping[int, Table],
+        standing: Callable[[Table], Standing],
+        forms: Mapping[tuple[int, Position], Table],
+    ) -> Iterator[list[Change]]:
         """In chunks. Changes of tables that are no longer replicated are left out, and cleared all the same."""
-        sources = [self._of_table(source, tables.get(source.number), standing) for source in self._sources]
+        sources = [self._of_table(source, tables.get(source.number), standing, forms) for source in self._sources]
         chunk: list[Change] = []
         read: list[tuple[ChangeTable, int]] = []
         size = PageSize(CHUNK)
@@ -86,13 +94,21 @@ class Reading:
         read.clear()
 
     def _of_table(
-        self, source: ChangeTable, table: Table | None, standing: Callable[[Table], Standing]
+        self,
+        source: ChangeTable,
+        table: Table | None,
+        standing: Callable[[Table], Standing],
+        forms: Mapping[tuple[int, Position], Table],
     ) -> Iterator[Placed]:
-        new, old, decode = "", "", None
-        if table is not None and (pairs := _pairs(self._reader, self._schema, self._sources, source, table, standing)):
+        new, old = "", ""
+        decode: Callable[[list[Any]], Found] | None = None
+        form = table if table is None else captured_form(source, table, forms)
+        if form is not None and (pairs := _pairs(self._reader, self._schema, self._sources, source, form, standing)):
             carrier, places = Carrier(pairs), range(1, len(pairs) + 1)
             new, old = (", " + carrier.selected([f"{letter}{place}" for place in places]) for letter in "no")
-            decode = decoder(table, carrier.read)
+            decode = decoder(form, carrier.read)
+            if table is not None and form.version != table.version:
+                decode = as_changes_of(form, table, decode)
         size, page_full, last = PageSize(CHUNK), True, -1
         while page_full:
             page = f"FROM {source.sql(self._schema)} WHERE id > {last} ORDER BY id LIMIT {size.rows}"
@@ -134,7 +150,9 @@ def waiting_keys(
     places = table.definition.key_indexes
     found: set[Key] = set()
     for source in sources:
-        pairs = _pairs(raw, schema, sources, source, table, standing) if source.number == table.id else []
+        # The key is the same in all versions; where another one is captured, its table is about to be taken over.
+        mine = source.number == table.id and source.captured == table.version
+        pairs = _pairs(raw, schema, sources, source, table, standing) if mine else []
         if not pairs:
             continue
         carrier = Carrier([pairs[place] for place in places])
@@ -155,13 +173,26 @@ def _pairs(
 ) -> list[Pair]:
     """What the columns of a change table hold: the table's values, or, put aside, with the types that it had then.
 
-    []: it is of another table that had the number, and was not replicated in the end.
+    []: it is of another table that had the number, and was not replicated in the end. `table`: in the version that the
+    change table is of.
     """
     if not source.belongs_to(table):
         return []
-    pairs = standing(table).pairs(table.definition.column_names)
+    definition = table.definition
     if source == newest(sources, table):
-        return pairs
+        try:
+            return standing(table).pairs(definition.column_names)
+        except DatabaseTrouble:
+            pass  # a column of then is gone
     found = catalogue.read(raw, schema, source.name)
-    older = () if found is None else found.columns[FIRST : FIRST + len(pairs)]
-    return [Pair(pair.type, column, pair.in_key) for pair, column in zip(pairs, older, strict=True)] if older else []
+    older = () if found is None else found.columns[FIRST : FIRST + len(definition.columns)]
+    keys = key_columns(definition)
+    return [
+        Pair(column.type, here, column.name in keys)
+        for column, here in zip(definition.columns, older, strict=bool(older))
+    ]
+
+
+def captured_form(source: ChangeTable, table: Table, forms: Mapping[tuple[int, Position], Table]) -> Table | None:
+    """The version of the table that was captured there; None: nobody knows it any more."""
+    return table if source.captured == table.version else forms.get((table.id, source.captured))

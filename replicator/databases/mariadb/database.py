@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
-from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.mariadb import (
     apply,
     capture,
@@ -44,7 +44,7 @@ from replicator.databases.watching import Watch
 from replicator.errors import DatabaseBusy, DatabaseTrouble
 from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
-from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
+from replicator.types import ForeignKey, Image, Key, Position, Table, TableDefinition, Value
 
 
 class MariadbDatabase(Database):
@@ -203,6 +203,10 @@ class MariadbDatabase(Database):
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         return comparing.differences(driver(connection), self._schema, definition)
 
+    def add_columns(self, connection: Connection, definition: TableDefinition, names: Sequence[str]) -> None:  # noqa: ARG002 - see _defining
+        with self._defining() as raw:
+            making.add_columns(raw, self._schema, definition, names)
+
     # --- capture ------------------------------------------------------------------------------------------------
 
     def install_capture(self, connection: Connection, table: Table) -> None:  # noqa: ARG002 - see _defining
@@ -212,6 +216,9 @@ class MariadbDatabase(Database):
     def remove_capture(self, connection: Connection, table: Table) -> None:  # noqa: ARG002 - see _defining
         with self._defining() as raw:
             capture.remove(raw, self._schema, table)
+
+    def captures_all(self, connection: Connection, table: Table) -> bool:
+        return capture.all_stand(driver(connection), self._schema, table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         return self.faulty_tables(connection, [table]).get(table.id, [])
@@ -265,8 +272,9 @@ class MariadbDatabase(Database):
         connection: Connection,
         tables: Mapping[int, Table],
         through: int | None = None,  # noqa: ARG002 - there is no mark here
+        forms: Mapping[tuple[int, Position], Table] = NO_FORMS,
     ) -> Iterator[list[Change]]:
-        return self._outbox.read(driver(connection), tables)
+        return self._outbox.read(driver(connection), tables, forms)
 
     def clear_outbox(self, connection: Connection) -> None:
         self._outbox.clear(driver(connection))

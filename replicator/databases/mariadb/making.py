@@ -5,6 +5,9 @@ Text compares bit by bit and without padding, as PostgreSQL and SQLite have it, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from replicator.databases.mariadb import catalogue, collations, replacing
 from replicator.databases.mariadb.defaults import default_words
 from replicator.databases.mariadb.errors import number_of
@@ -31,6 +34,29 @@ def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
         if number_of(error) in _REFUSED:
             raise UnfitTable(f"Table {definition.name} can't be made in this database: {error.args[1]}.") from error
         raise
+
+
+def add_columns(raw: Driver, schema: str, definition: TableDefinition, wanted: Collection[str]) -> None:
+    """See `Database.add_columns`. May be repeated, whatever a crash has left of it."""
+    types, parents = words_of(definition), _parent_types(raw, schema, definition)
+    table = f"{quoted(schema)}.{quoted(definition.name)}"
+    for column in definition.columns:
+        if column.name not in wanted:
+            continue
+        local = column.default is not None and column.default.expression not in (None, "true", "false")
+        made = replace(column, default=None) if local else column
+        words = _column_words(definition, made, types[column.name], parents.get(column.name))
+        try:
+            execute(raw, f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {words}")
+            if local and column.default is not None and (default := default_words(column.default, types[column.name])):
+                # Rows that are there don't get it.
+                execute(raw, f"ALTER TABLE {table} ALTER COLUMN {quoted(column.name)} SET DEFAULT {default}")
+        except Exception as error:
+            if number_of(error) in _REFUSED:
+                raise UnfitTable(
+                    f"Column {definition.name}.{column.name} can't be added here: {error.args[1]}."
+                ) from error
+            raise
 
 
 def create_statement(raw: Driver, schema: str, definition: TableDefinition) -> str:

@@ -11,7 +11,7 @@ from replicator.databases.mariadb.collect import Cleared, Reading, waiting_keys
 from replicator.databases.mariadb.reader import Reader
 from replicator.databases.mariadb.statements import Driver
 from replicator.databases.mariadb.tables import Standing
-from replicator.types import Key, Table
+from replicator.types import Key, Position, Table
 
 
 class Left(NamedTuple):
@@ -55,11 +55,13 @@ class Outbox:
         # The reader does not see what this transaction deletes.
         return is_empty(raw if self._cleared else self._reader.begin(), self._schema, sources)
 
-    def read(self, raw: Driver, tables: Mapping[int, Table]) -> Iterator[list[Change]]:
+    def read(
+        self, raw: Driver, tables: Mapping[int, Table], forms: Mapping[tuple[int, Position], Table]
+    ) -> Iterator[list[Change]]:
         sources = self._change_tables(raw)
         self._left = Left(leavings(sources, tables), set(tables))
         self._reading = Reading(self._reader.fresh(), self._schema, sources, self._cleared)
-        yield from self._reading.changes(tables, self._standing)
+        yield from self._reading.changes(tables, self._standing, forms)
 
     def clear(self, raw: Driver) -> None:
         if self._reading is not None:

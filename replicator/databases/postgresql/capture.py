@@ -63,6 +63,12 @@ def _drop_functions(raw: Driver, schemas: Schemas, table: Table) -> None:
         execute(raw, f"DROP FUNCTION IF EXISTS {schemas.own(f'capture_{kind}_{table.id}')}() CASCADE")
 
 
+def all_stand(raw: Driver, schemas: Schemas, table: Table) -> bool:
+    """Do all triggers stand, and fire?"""
+    standing = _standing(raw, read_local(raw, schemas, table.name))
+    return all(standing.get(f"{PREFIX}{kind}", ("D",))[0] in ("O", "A") for kind in _KINDS)
+
+
 def faults(raw: Driver, schemas: Schemas, table: Table) -> list[str]:
     """One sentence each; what should stand is written anew in thought and compared with what does."""
     try:

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
-from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.numbering import NumberedRow
 from replicator.databases.postgresql import (
     apply,
@@ -39,7 +39,7 @@ from replicator.databases.postgresql.statements import Driver, driver, execute, 
 from replicator.databases.watching import Watch
 from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
-from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
+from replicator.types import ForeignKey, Image, Key, Position, Table, TableDefinition, Value
 
 
 class PostgresqlDatabase(Database):
@@ -169,6 +169,14 @@ class PostgresqlDatabase(Database):
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         return comparing.differences(driver(connection), self._schemas, definition)
 
+    def hold_table(self, connection: Connection, name: str) -> None:
+        # What making triggers takes, and all that keeps writers out.
+        execute(driver(connection), f"LOCK TABLE {self._schemas.table(name)} IN SHARE ROW EXCLUSIVE MODE")
+
+    def add_columns(self, connection: Connection, definition: TableDefinition, names: Sequence[str]) -> None:
+        definitions.add_columns(driver(connection), self._schemas, definition, names)
+        self._cache.forget()
+
     # --- capture ------------------------------------------------------------------------------------------------
 
     def install_capture(self, connection: Connection, table: Table) -> None:
@@ -176,6 +184,9 @@ class PostgresqlDatabase(Database):
 
     def remove_capture(self, connection: Connection, table: Table) -> None:
         capture.remove(driver(connection), self._schemas, table)
+
+    def captures_all(self, connection: Connection, table: Table) -> bool:
+        return capture.all_stand(driver(connection), self._schemas, table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         return capture.faults(driver(connection), self._schemas, table)
@@ -219,6 +230,7 @@ class PostgresqlDatabase(Database):
         connection: Connection,
         tables: Mapping[int, Table],
         through: int | None = None,  # noqa: ARG002 - there is no mark here
+        forms: Mapping[tuple[int, Position], Table] = NO_FORMS,  # noqa: ARG002 - the table is held while they change
     ) -> Iterator[list[Change]]:
         raw = driver(connection)
         sources = change_tables(raw, self._schemas)

@@ -7,6 +7,7 @@ default expressions that only PostgreSQL knows. They stay in force where they ar
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import psycopg
 
@@ -199,6 +200,26 @@ def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
     )
     if owner is not None:
         execute(raw, f"ALTER TABLE {quoted(schema)}.{quoted(definition.name)} OWNER TO {owner}")
+
+
+def add_columns(raw: Driver, schemas: Schemas, definition: TableDefinition, wanted: Collection[str]) -> None:
+    """See `Database.add_columns`."""
+    table = schemas.table(definition.name)
+    for column in definition.columns:
+        if column.name not in wanted:
+            continue
+        local = column.default is not None and column.default.expression not in (None, "true", "false")
+        words = _column_words(definition, replace(column, default=None) if local else column)
+        try:
+            execute(raw, f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {words}")
+            if local and column.default is not None and (default := default_words(column.default)):
+                # Rows that are there don't get it.
+                execute(raw, f"ALTER TABLE {table} ALTER COLUMN {quoted(column.name)} SET DEFAULT {default}")
+        except psycopg.Error as error:
+            if (error.sqlstate or "")[:2] not in _REFUSALS:
+                raise
+            text = (error.diag.message_primary or "no reason given").rstrip(".")
+            raise UnfitTable(f"Column {definition.name}.{column.name} can't be added here: {text}.") from error
 
 
 def create_statements(schema: str, definition: TableDefinition, taken: Collection[str] = ()) -> list[str]:

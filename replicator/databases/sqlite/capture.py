@@ -30,7 +30,7 @@ from replicator.databases.captured import captured_columns
 from replicator.databases.sqlite.definitions import carried_columns, read_local
 from replicator.databases.sqlite.statements import fetch, quoted, scalar
 from replicator.databases.sqlite.tables import LocalColumn, LocalTable
-from replicator.databases.sqlite.triggers import OUTBOX, PREFIX, loose_columns, triggers
+from replicator.databases.sqlite.triggers import OUTBOX, PREFIX, loose_columns, trigger_names, triggers
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import Table
 
@@ -98,6 +98,13 @@ def faults(raw: sqlite3.Connection, table: Table) -> list[str]:
     if ours and late:
         found.append(f"The trigger {late[0]} of table {table.name} fires before its capture.")
     return found
+
+
+def all_stand(raw: sqlite3.Connection, table: Table) -> bool:
+    """Have all triggers stood since they were made? What makes a table anew takes them with it."""
+    local = read_local(raw, table.name)
+    there = {name for _, name, _ in standing(raw, table.name)}
+    return trigger_names(local).issubset(there)
 
 
 def standing(raw: sqlite3.Connection, table: str) -> list[tuple[int, str, str]]:

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
-from replicator.databases.base import NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
 from replicator.databases.numbering import NumberedRow
 from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, numbers, own_tables, tables
 from replicator.databases.sqlite.connections import Opener
@@ -25,7 +25,7 @@ from replicator.databases.sqlite.watching import Watch
 from replicator.errors import ConfigurationError, DatabaseTrouble
 from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
-from replicator.types import ForeignKey, Image, Key, Table, TableDefinition, Value
+from replicator.types import ForeignKey, Image, Key, Position, Table, TableDefinition, Value
 
 _OLDEST = (3, 40, 0)
 
@@ -224,6 +224,9 @@ class SqliteDatabase(Database):
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         return comparing.differences(driver(connection), definition)
 
+    def add_columns(self, connection: Connection, definition: TableDefinition, names: Sequence[str]) -> None:
+        definitions.add_columns(driver(connection), definition, names)
+
     # --- capture ------------------------------------------------------------------------------------------------
 
     def install_capture(self, connection: Connection, table: Table) -> None:
@@ -231,6 +234,9 @@ class SqliteDatabase(Database):
 
     def remove_capture(self, connection: Connection, table: Table) -> None:
         capture.remove(driver(connection), table)
+
+    def captures_all(self, connection: Connection, table: Table) -> bool:
+        return capture.all_stand(driver(connection), table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         raw = driver(connection)
@@ -277,7 +283,11 @@ class SqliteDatabase(Database):
         return collect.last_id(driver(connection))
 
     def read_outbox(
-        self, connection: Connection, tables: Mapping[int, Table], through: int | None = None
+        self,
+        connection: Connection,
+        tables: Mapping[int, Table],
+        through: int | None = None,
+        forms: Mapping[tuple[int, Position], Table] = NO_FORMS,  # noqa: ARG002 - nobody writes while they change
     ) -> Iterator[list[Change]]:
         raw = driver(connection)
         rows = {number: self._rows_of(connection, table) for number, table in tables.items()}

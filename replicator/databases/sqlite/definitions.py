@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Collection
+from dataclasses import replace
 
 from replicator.databases.remarks import ColumnHere, common_remarks
 from replicator.databases.sqlite import tables
@@ -150,6 +151,24 @@ def create_table(raw: sqlite3.Connection, definition: TableDefinition) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
                 raise
             raise UnfitTable(f"Table {definition.name} can't be made in this database: {error}.") from error
+
+
+def add_columns(raw: sqlite3.Connection, definition: TableDefinition, wanted: Collection[str]) -> None:
+    """See `Database.add_columns`. SQLite adds no column whose default is not a value: that stays behind."""
+    local = read_local(raw, definition.name)
+    present = {column.name.lower() for column in local.columns}
+    for column in definition.columns:
+        if column.name not in wanted or column.name.lower() in present:
+            continue
+        if column.default is not None and column.default.expression not in (None, "true", "false"):
+            column = replace(column, default=None)
+        words = _column_words(definition, column, None, strict=local.strict)
+        try:
+            raw.execute(f"ALTER TABLE {quoted(definition.name)} ADD COLUMN {words}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+                raise
+            raise UnfitTable(f"Column {definition.name}.{column.name} can't be added here: {error}.") from error
 
 
 def create_statements(definition: TableDefinition, taken: Collection[str] = ()) -> list[str]:

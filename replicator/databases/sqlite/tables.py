@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from replicator.databases.sqlite.columntypes import affinity
+from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.grammar import read_index, read_table
 from replicator.databases.sqlite.statements import fetch
 from replicator.types import ForeignKey, Table
@@ -117,7 +117,12 @@ def loose_places(raw: sqlite3.Connection, table: Table) -> list[int]:
             (table.name,),
         )
     }
-    return [place for place, name in enumerate(table.definition.column_names) if found.get(name) == "BLOB"]
+    return [
+        place
+        for place, column in enumerate(table.definition.columns)
+        # Of a column that is gone its captured values are left.
+        if (found[column.name] if column.name in found else affinity(type_words(column.type))) == "BLOB"
+    ]
 
 
 def table_names(raw: sqlite3.Connection) -> list[str]:

@@ -33,6 +33,13 @@ def triggers(local: LocalTable, number: int, columns: Sequence[LocalColumn]) -> 
     return {name: f"CREATE TRIGGER {quoted(name)} {body}" for name, body in prefixed.items()}
 
 
+KINDS = ("before_insert", "before_update", "delete", "rekey", "update", "insert")
+
+
+def trigger_names(local: LocalTable) -> set[str]:
+    return {f"{PREFIX}{kind}_{local.name}" for kind in KINDS}
+
+
 class _Writer:
     """Writes the text of one table's triggers."""
 

@@ -39,6 +39,7 @@ from replicator.store.tables.rows import (
     conflict,
     link_row,
     quarantine,
+    reload,
     row_version,
     rule,
     salvaged,
@@ -46,6 +47,7 @@ from replicator.store.tables.rows import (
     seen_group,
     skipped,
     table,
+    table_version,
 )
 from replicator.store.tables.succession import former_host, host_state, successor, told
 
@@ -89,6 +91,7 @@ __all__ = [
     "peer",
     "quarantine",
     "recipients",
+    "reload",
     "retention",
     "route",
     "row_version",
@@ -105,6 +108,7 @@ __all__ = [
     "slice_table",
     "successor",
     "table",
+    "table_version",
     "timeline",
     "told",
     "tombstone",

@@ -66,6 +66,7 @@ slice_ = Table(
     count("size"),  # bytes of its segments, and of what stands beside them
     Column("first_at", BigInteger),  # the earliest and the latest of its changes; NULL: not noted, nor what is below
     Column("last_at", BigInteger),
+    Column("closing", FLAG, nullable=False, server_default="0"),  # a batch ends with it
     Index("replicator_slice_last_n", "last_n"),
 )
 

@@ -14,8 +14,35 @@ table = Table(
     Column("name", String(200), nullable=False, unique=True),
     Column("area", String(200)),
     Column("policy", String(10), nullable=False),
-    Column("definition", TEXT, nullable=False),
+    Column("definition", TEXT, nullable=False),  # as its changes are captured here
     Column("added_at", BigInteger, nullable=False),
+    *position("version"),  # of that definition (protocol.md 7.8)
+    Column("column_ids", TEXT),  # numbers of its columns, a JSON list; NULL: 1, 2 and so on
+    *position("wanted"),  # station: the version that the host has
+    Column("behind", FLAG, nullable=False, server_default="0"),  # station: values came that have no column here yet
+)
+
+# All versions of a table that this node has heard of, once there is more than one: what was written in one of them is
+# read by it for ever.
+table_version = Table(
+    "replicator_table_version",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False),
+    Column("definition", TEXT, nullable=False),
+    Column("column_ids", TEXT),
+    Column("from_n", BigInteger),  # this node's own journal is in this version from here on; NULL: it never was
+    Column("at", BigInteger, nullable=False),
+)
+
+# Host: tables whose rows a station asks for anew, as it has got columns for what it had to leave out.
+reload = Table(
+    "replicator_reload",
+    metadata,
+    Column("peer", Integer, primary_key=True, autoincrement=False),
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
 )
 
 rule = Table(
@@ -118,6 +145,7 @@ conflict = Table(
     Column("host_writer", Integer),  # peer that wrote the host's row; 0: the host itself
     Column("settled_at", BigInteger),  # when a person decided on it
     Column("settled_by", String(10)),  # whose row was taken: host, station or file
+    *position("version"),  # of the table that the images are of
     Index("replicator_conflict_at", "at"),
     Index("replicator_conflict_row", "table_id", "row_key"),
     sqlite_autoincrement=True,

@@ -1,0 +1,138 @@
+"""A station gets its tables to where the host's are (protocol.md 7.8).
+
+It adds columns by itself. What only its application or a person can do (a column renamed or dropped, another type, a
+new key) is *held*: told, and until the table fits, the host's rows are mapped to what stands here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from replicator.engine.collect import request
+from replicator.engine.node import Node, Unit
+from replicator.engine.soundness import KIND, kept_from
+from replicator.engine.table_changes import prepare, send_found, take_over
+from replicator.errors import ReplicatorError
+from replicator.protocol.codec_plain import pack
+from replicator.protocol.versions import difference, fills_old_rows
+from replicator.store import notices, table_versions
+from replicator.store.table_versions import Held
+from replicator.types import Table
+
+HELD = "schema-held"
+"""Kind of the notice about a table that the host has in a form that this station can't take by itself."""
+
+
+def follow(node: Node) -> None:
+    """Take over what can be. A table that can't be waits, and nothing else does."""
+    with node.unit() as unit:
+        waiting = list(unit.held.values())
+    for held in waiting:
+        try:
+            _follow(node, held)
+        except ReplicatorError as error:
+            kept_from(node, held.table.name, error)
+
+
+def _follow(node: Node, held: Held) -> None:
+    at_once = node.database.capabilities.transactional_definitions
+    with node.unit() as unit:
+        wanted = wanted_form(unit, held)
+        reasons = reasons_held(unit, wanted)
+        if reasons:
+            _tell(unit, wanted, reasons)
+            return
+        if at_once:
+            _take_over(unit, wanted)
+            return
+        prepare(unit, wanted)
+    with node.unit() as unit:
+        _take_over(unit, wanted)
+
+
+def wanted_form(unit: Unit, held: Held) -> Table:
+    form = unit.forms[held.table.id, held.wanted]
+    return replace(form, area=held.table.area, policy=held.table.policy)
+
+
+def reasons_held(unit: Unit, wanted: Table) -> list[str]:
+    """Why this station can't take the table in this form, a sentence each; [] if it can."""
+    database, connection, definition = unit.database, unit.connection, wanted.definition
+    if wanted.name not in database.table_names(connection):
+        return [f"table {wanted.name} is missing"]
+    if by_hand := _by_hand(unit, wanted):
+        return by_hand
+    lacking = _lacking(unit, wanted)
+    keyed = {*definition.primary_key, *(name for key in definition.unique_keys for name in key.columns)}
+    keyed |= {name for key in definition.foreign_keys for name in key.columns}
+    columns = tuple(column for column in definition.columns if column.name not in lacking)
+    if keyed.intersection(lacking) or not columns:
+        return database.differences(connection, definition)
+    indexes = tuple(index for index in definition.indexes if not set(index.columns).intersection(lacking))
+    found = database.differences(connection, replace(definition, columns=columns, indexes=indexes))
+    return found + [
+        f"Column {wanted.name}.{column.name} needs a value in every row, and has no default that is one."
+        for column in definition.columns
+        if column.name in lacking and not fills_old_rows(column)
+    ]
+
+
+def _by_hand(unit: Unit, wanted: Table) -> list[str]:
+    """What only the application here can do: it would not know its columns any more."""
+    name, old = wanted.name, unit.tables[wanted.id]
+    here = set(unit.database.inspect(unit.connection, name).column_names)
+    told = difference(old, wanted)
+    renamed = [
+        f"Column {name}.{before} is called {after} at the host: rename it here."
+        for before, after in told.renamed
+        if before in here and after not in here
+    ]
+    new = set(wanted.definition.column_names)
+    return renamed + [
+        f"Column {name}.{column} was dropped at the host: drop it here once nothing needs it."
+        for column in told.dropped
+        if column in here and column not in new
+    ]
+
+
+def _lacking(unit: Unit, wanted: Table) -> list[str]:
+    """Columns that are not here."""
+    here = set(unit.database.inspect(unit.connection, wanted.name).column_names)
+    return [name for name in wanted.definition.column_names if name not in here]
+
+
+def _take_over(unit: Unit, wanted: Table) -> None:
+    unit.database.hold_table(unit.connection, wanted.name)
+    made = _lacking(unit, wanted)
+    unseen = not unit.database.captures_all(unit.connection, unit.tables[wanted.id])
+    if made:
+        unit.database.add_columns(unit.connection, wanted.definition, made)
+    old = take_over(unit, wanted)
+    ids = set(old.column_ids)
+    came = [
+        column.name
+        for number, column in zip(wanted.column_ids, wanted.definition.columns, strict=True)
+        if number not in ids and column.name not in made
+    ]
+    send_found(unit, old, wanted, came, unseen=unseen)
+    if table_versions.is_behind(unit.connection, wanted.id):
+        request(unit, "reload", pack([wanted.id]))
+        table_versions.set_behind(unit.connection, wanted.id, behind=False)
+    notices.settle(unit.connection, (HELD, KIND), wanted.name)
+    unit.notice(
+        "table-upgraded",
+        f"{wanted.name} {wanted.version[0]}.{wanted.version[1]}",
+        f"table {wanted.name} is as the host has it" + (f": {', '.join(made)} added" if made else ""),
+    )
+
+
+def _tell(unit: Unit, wanted: Table, reasons: list[str]) -> None:
+    text = "; ".join(reason.rstrip(".") for reason in reasons)
+    unit.notice(
+        HELD,
+        wanted.name,
+        f"table {wanted.name} was changed at the host, and this station can't follow by itself: {text[:1].lower()}"
+        f"{text[1:]}; upgrade the application here, or change the table, and run again; until then its rows come as "
+        f"far as they fit, and all else goes on",
+        waiting=True,
+    )

@@ -1,0 +1,113 @@
+"""A table goes over into another version of its definition, at either end (protocol.md 7.8).
+
+What was captured in the old form becomes groups of the old form; then capture is made anew, and everything after is in
+the new one: one transaction, in which nobody else writes to the table. Where definitions commit by themselves, the
+versions are on record before, and what is captured tells which of them it is of; so the step may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from replicator.databases.base import Change
+from replicator.engine.collect import collect, number_found
+from replicator.engine.node import Unit
+from replicator.protocol.edits import reshape_edit
+from replicator.protocol.images import changed_mask, full_mask, masked
+from replicator.protocol.keys import key_packer
+from replicator.protocol.versions import Reshaping, as_named, reshaping
+from replicator.store import catalogue, quarantine, reshaped, table_versions
+from replicator.types import Image, Operation, Table
+
+
+def prepare(unit: Unit, new: Table) -> None:
+    """Put the version on record, in a transaction of its own where definitions commit by themselves."""
+    unit.database.hold_table(unit.connection, new.name)
+    table_versions.note(unit.connection, unit.tables[new.id], unit.now, from_n=0)
+    table_versions.note(unit.connection, new, unit.now)
+    unit.forget_catalogue()
+
+
+def take_over(unit: Unit, new: Table) -> Table:
+    """From here on the table is captured, judged and journalled in this version. Gives the one before."""
+    old = unit.tables[new.id]
+    prepare(unit, new)
+    # What was captured is read by the names that the columns have now.
+    unit.tables[new.id] = as_named(old, new)
+    if unit.database.capabilities.transactional_definitions:
+        collect(unit)
+        unit.database.install_capture(unit.connection, new)
+    else:
+        # By now nobody has anything open that was captured by the old triggers.
+        unit.database.install_capture(unit.connection, new)
+        collect(unit)
+    unit.journal.finish()
+    catalogue.save_table(unit.connection, new, unit.now)
+    table_versions.note(unit.connection, new, unit.now, from_n=unit.state.last_n + 1)
+    _rewrite(unit, reshaping(old, new), new)
+    unit.forget_catalogue()
+    return old
+
+
+def _rewrite(unit: Unit, shape: Reshaping, new: Table) -> None:
+    """Rows that are kept for later are rows of the new version."""
+    if shape.is_plain and not shape.missing:
+        return
+    connection = unit.connection
+    edited = None if unit.is_host else lambda packed: reshape_edit(packed, shape)
+    reshaped.rewrite(connection, new.id, shape, edited)
+    quarantine.reshape(connection, new.id, shape)
+
+
+def send_found(unit: Unit, old: Table, new: Table, came: Collection[str], *, unseen: bool = False) -> int:
+    """Rows whose values in these columns, which have come, are others than old rows get there: nothing else tells of
+    what was written to them before they were captured. Gives how many.
+
+    `unseen`: the triggers were gone, so nothing tells of any column: all rows count as changed.
+    """
+    if unseen:
+        return number_found(unit, _all(unit, new))
+    return number_found(unit, _written(unit, old, new, came)) if came else 0
+
+
+def _all(unit: Unit, new: Table) -> Iterator[list[Change]]:
+    pack_key, full = key_packer(new.definition), full_mask(len(new.definition.columns))
+    for images in unit.database.scan(unit.connection, new):
+        yield [
+            Change(0, new.id, Operation.UPDATE, pack_key(image), image, full, None, unit.now, None) for image in images
+        ]
+
+
+def _written(unit: Unit, old: Table, new: Table, came: Collection[str]) -> Iterator[list[Change]]:
+    definition = new.definition
+    fill = reshaping(old, new).fill
+    wanted = sum(1 << place for place in definition.indexes_of(came))
+    pack_key = key_packer(definition)
+    for images in unit.database.scan(unit.connection, new):
+        bare = [tuple(_bare(image, fill, wanted)) for image in images]
+        stored = unit.database.as_stored(unit.connection, new, definition.column_names, bare)
+        found = []
+        for image, untouched in zip(images, stored, strict=True):
+            mask = changed_mask(tuple(untouched), image) & wanted
+            if mask:
+                found.append(
+                    Change(
+                        0,
+                        new.id,
+                        Operation.UPDATE,
+                        pack_key(image),
+                        image,
+                        mask,
+                        masked(tuple(untouched), mask),
+                        unit.now,
+                        None,
+                    )
+                )
+        if found:
+            yield found
+
+
+def _bare(image: Image, fill: Image, wanted: int) -> Iterator[object]:
+    """The row as it was when the columns were new."""
+    for place, value in enumerate(image):
+        yield fill[place] if wanted >> place & 1 else value

@@ -1,0 +1,137 @@
+"""The application changes a table at the host: the definition travels, stations follow late, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.command_line import Place, enrol, exchange
+
+NewPlace = Callable[[str, str], Any]
+
+SCHEMA = (
+    "CREATE TABLE customers (id integer PRIMARY KEY, name varchar(80) NOT NULL, city varchar(80))",
+    "INSERT INTO customers VALUES (1, 'Ahlers', 'Bremen'), (2, 'Brandt', 'Köln')",
+)
+MIXES = [("sqlite", "sqlite"), ("postgresql", "mariadb"), ("mariadb", "sqlite"), ("sqlite", "postgresql")]
+
+
+@pytest.fixture(params=MIXES, ids="-".join)
+def places(request: pytest.FixtureRequest, new_place: NewPlace) -> tuple[Any, Any]:
+    """A host and a station that have exchanged everything."""
+    host, station = request.param
+    office = new_place(host, "office")
+    for statement in SCHEMA:
+        office.sql(statement)
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "customers")
+    koeln = new_place(station, "koeln")
+    enrol(office, koeln)
+    exchange(office, koeln, rounds=2)
+    return office, koeln
+
+
+def rows(place: Place, columns: str) -> list[tuple[Any, ...]]:
+    return place.sql(f"SELECT {columns} FROM customers ORDER BY id")
+
+
+def needs(place: Place) -> set[str]:
+    return {need["kind"] for need in json.loads(place.call("status", "--json").out)["needs"]}
+
+
+def test_a_column_that_is_added_comes_to_the_station_with_what_was_written_to_it(places: tuple[Any, Any]) -> None:
+    office, koeln = places
+    koeln.sql("UPDATE customers SET city = 'Kiel' WHERE id = 2")  # in the old form, on its way
+    koeln.done("remote-run")
+    office.sql("ALTER TABLE customers ADD COLUMN points integer NOT NULL DEFAULT 7")
+    office.sql("ALTER TABLE customers ADD COLUMN note varchar(40)")
+    office.sql("UPDATE customers SET note = 'regular', points = 9 WHERE id = 1")
+    koeln.sql("INSERT INTO customers VALUES (3, 'Christ', 'Ulm')")  # not even collected yet
+    exchange(office, koeln, rounds=3)
+    koeln.sql("UPDATE customers SET note = 'new' WHERE id = 3")
+    exchange(office, koeln, rounds=2)
+    expected = [
+        (1, "Ahlers", "Bremen", 9, "regular"),
+        (2, "Brandt", "Kiel", 7, None),
+        (3, "Christ", "Ulm", 7, "new"),
+    ]
+    assert rows(office, "id, name, city, points, note") == expected
+    assert rows(koeln, "id, name, city, points, note") == expected
+    assert needs(office) == needs(koeln) == set()
+    assert json.loads(office.done("conflict", "list", "--json").out) == []
+
+
+def rename(place: Any) -> None:
+    place.sql("ALTER TABLE customers RENAME COLUMN city TO town")
+
+
+def test_a_renamed_column_is_held_until_the_station_has_it_and_its_rows_come_all_the_same(
+    places: tuple[Any, Any],
+) -> None:
+    office, koeln = places
+    koeln.sql("UPDATE customers SET city = 'Kiel' WHERE id = 2")
+    rename(office)
+    office.sql("ALTER TABLE customers ADD COLUMN points integer")
+    told = office.refused("table", "upgrade", "customers", "--json")
+    assert "--renamed" in told
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    office.sql("UPDATE customers SET town = 'Celle', points = 3 WHERE id = 1")
+    exchange(office, koeln, rounds=3)
+    assert rows(koeln, "id, name, city") == [(1, "Ahlers", "Celle"), (2, "Brandt", "Kiel")]
+    assert rows(office, "id, name, town") == [(1, "Ahlers", "Celle"), (2, "Brandt", "Kiel")]
+    assert "schema-held" in needs(koeln)
+    assert koeln.call("table", "upgrade").code == 3
+    # Weeks later, with rows that were written in the old form and not even collected.
+    koeln.sql("INSERT INTO customers VALUES (3, 'Christ', 'Ulm')")
+    koeln.sql("UPDATE customers SET city = 'Goslar' WHERE id = 1")
+    rename(koeln)
+    exchange(koeln, office, rounds=4)
+    expected = [(1, "Ahlers", "Goslar", 3), (2, "Brandt", "Kiel", None), (3, "Christ", "Ulm", None)]
+    assert rows(office, "id, name, town, points") == expected
+    assert rows(koeln, "id, name, town, points") == expected
+    assert needs(office) == needs(koeln) == set()
+
+
+def test_what_a_late_station_writes_to_a_dropped_column_goes_into_the_conflicts(places: tuple[Any, Any]) -> None:
+    office, koeln = places
+    if type(office) is Place:
+        # SQLite drops no column that a trigger names: the table is made anew, and all its rows count as changed.
+        for statement in (
+            "CREATE TABLE made (id integer PRIMARY KEY, name varchar(80) NOT NULL)",
+            "INSERT INTO made SELECT id, name FROM customers",
+            "DROP TABLE customers",
+            "ALTER TABLE made RENAME TO customers",
+        ):
+            office.sql(statement)
+    else:
+        office.sql("ALTER TABLE customers DROP COLUMN city")
+    office.done("table", "upgrade", "customers")
+    exchange(office, koeln, rounds=2)
+    assert "schema-held" in needs(koeln)
+    office.sql("INSERT INTO customers VALUES (4, 'Dorn')")
+    koeln.sql("UPDATE customers SET city = 'Kiel', name = 'Brandt-Ott' WHERE id = 2")
+    exchange(koeln, office, rounds=3)
+    assert rows(office, "id, name") == [(1, "Ahlers"), (2, "Brandt-Ott"), (4, "Dorn")]
+    expected = [(1, "Ahlers", "Bremen"), (2, "Brandt-Ott", "Kiel"), (4, "Dorn", None)]
+    assert rows(koeln, "id, name, city") == expected
+    (conflict,) = json.loads(office.done("conflict", "list", "--json").out)
+    assert (conflict["kind"], conflict["key"]) == ("column-dropped", [2])
+    shown = json.loads(office.done("conflict", "show", str(conflict["id"]), "--json").out)
+    assert shown["station"]["city"] == "Kiel"
+    assert shown["columns"] == ["city"]
+
+
+def test_a_station_that_is_upgraded_first_is_heard_once_the_host_has_the_column(places: tuple[Any, Any]) -> None:
+    office, koeln = places
+    koeln.sql("ALTER TABLE customers ADD COLUMN note varchar(40)")
+    koeln.sql("UPDATE customers SET note = 'here first' WHERE id = 2")
+    exchange(koeln, office, rounds=2)
+    office.sql("ALTER TABLE customers ADD COLUMN note varchar(40)")
+    office.sql("UPDATE customers SET note = 'of the host' WHERE id = 1")
+    exchange(office, koeln, rounds=4)
+    expected = [(1, "of the host"), (2, "here first")]
+    assert rows(office, "id, note") == expected
+    assert rows(koeln, "id, note") == expected

@@ -1,0 +1,231 @@
+"""Changed tables: the application gets new versions, at the host first and at the stations when it pleases (7.8).
+
+One more table, whose columns come, are renamed and go. Each place knows by its database (`user_version`) how far its
+application is, so that one that is set back is so with its columns. Every cell is written once, by one place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from replicator.errors import ReplicatorError
+from replicator.operations.rules_admin import set_rule
+from replicator.operations.table_admin import add_tables, upgrade_tables
+from replicator.protocol.codec_plain import unpack_rows
+from replicator.types import Kinds
+
+if TYPE_CHECKING:
+    from tests.simulation.simnode import SimulatedNode
+    from tests.simulation.world import World
+
+TABLE = "form"
+UNCERTAIN = {"power", "restore", "image", "clone", "host-restore", "host-image"}
+"""After these a write may be gone, rightly."""
+
+
+class Release(NamedTuple):
+    """What one version of the application does to the table."""
+
+    what: str
+    """'add', 'rename' or 'drop'."""
+    column: str
+    new: str = ""
+
+
+class Changing:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._dice = Random(f"schema {world.ledger.written} {len(world.faults)} {sorted(world.faults)}")
+        self._unique = itertools.count(1).__next__
+        self._releases: list[Release] = []
+        self._written: dict[int, dict[str, int]] = {}
+        """By row: values by the column's first name."""
+        self._whose: dict[int, str] = {}
+        self._certain = not UNCERTAIN & world.faults
+
+    def begin(self) -> None:
+        world, node = self._world, self._world.host.process
+        world.host.application.raw.execute(f"CREATE TABLE {TABLE} (id INTEGER PRIMARY KEY, a INTEGER)")
+        add_tables(node, [TABLE])
+        for station in world.stations:
+            set_rule(node, station.station, TABLE, to_remote=Kinds.ALL, to_host=Kinds.ALL)
+
+    def happenings(self, node: SimulatedNode) -> None:
+        if node.application.open or node.was_set_back or not _columns(node):
+            return
+        x = self._dice.random()
+        if x < 0.3:
+            self._write(node)
+        elif x < 0.36 and node is self._world.host:
+            self._release(node)
+        elif x < 0.4 and node is not self._world.host:
+            self._migrate(node, self._dice.randint(0, self._done(self._world.host)))
+
+    # --- the application ---------------------------------------------------------------------------------------------
+
+    def _write(self, node: SimulatedNode) -> None:
+        raw, columns = node.application.raw, _columns(node)
+        node.before_write()
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return
+        mine = [row for row, whose in self._whose.items() if whose == node.name]
+        names = {name: self._first_name(node, name) for name in columns}
+        if mine and self._dice.random() < 0.5:
+            row = self._dice.choice(mine)
+            free = [name for name in columns if names[name] not in self._written[row]]
+            there = raw.execute(f"SELECT 1 FROM {TABLE} WHERE id = ?", (row,)).fetchone()
+            if free and there:
+                name, value = self._dice.choice(free), self._unique()
+                raw.execute(f"UPDATE {TABLE} SET {name} = ? WHERE id = ?", (value, row))
+                self._written[row][names[name]] = value
+        else:
+            row = self._unique()
+            values = {name: self._unique() for name in columns if self._dice.random() < 0.7}
+            listed, marks = ", ".join(["id", *values]), ", ".join("?" * (len(values) + 1))
+            raw.execute(f"INSERT INTO {TABLE} ({listed}) VALUES ({marks})", (row, *values.values()))
+            self._written[row], self._whose[row] = {names[name]: value for name, value in values.items()}, node.name
+        raw.execute("COMMIT")
+        self._world.tell("%s: the application: %s %s", node.name, TABLE, (row, self._written[row]))
+
+    def _first_name(self, node: SimulatedNode, name: str) -> str:
+        for release in reversed(self._releases[: self._done(node)]):
+            if release.what == "rename" and release.new == name:
+                name = release.column
+        return name
+
+    def _now(self, first: str, done: int) -> str | None:
+        """What a column is called now; None: it was dropped."""
+        name: str | None = first
+        for release in self._releases[:done]:
+            if release.column == name and release.what != "add":
+                name = release.new if release.what == "rename" else None
+        return name
+
+    # --- new versions ------------------------------------------------------------------------------------------------
+
+    def _done(self, node: SimulatedNode) -> int:
+        """How many releases this place's application has seen; where the replicator made the table, what it shows."""
+        told = int(node.application.raw.execute("PRAGMA user_version").fetchone()[0])
+        if told or node is self._world.host:
+            return told
+        here = set(_columns(node))
+        states = [["a"]]
+        for release in self._releases:
+            renamed = [release.new if name == release.column else name for name in states[-1]]
+            states.append(
+                [*states[-1], release.column] if release.what == "add" else [name for name in renamed if name]
+            )
+        return max((done for done, state in enumerate(states) if here.issuperset(state)), default=0)
+
+    def _release(self, host: SimulatedNode) -> None:
+        """The host's application gets a new version: one that there was before it was set back, or a new one."""
+        done, columns = self._done(host), _columns(host)
+        if done == len(self._releases):
+            what = self._dice.choice(["add", "add", "rename", "drop"])
+            column = self._dice.choice(columns)
+            new = f"c{len(self._releases)}"
+            if what == "add" or (what == "drop" and len(columns) < 3):
+                self._releases.append(Release("add", new))
+            else:
+                self._releases.append(Release(what, column, new if what == "rename" else ""))
+        self._migrate(host, done + 1)
+
+    def _migrate(self, node: SimulatedNode, to: int) -> None:
+        done = self._done(node)
+        if to <= done or node.application.open:
+            return
+        raw = node.application.raw
+        node.before_write()
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return
+        for release in self._releases[done:to]:
+            self._world.tell("%s: the application is upgraded: %s", node.name, release)
+            self._carry_out(node, release)
+        raw.execute(f"PRAGMA user_version = {to}")
+        raw.execute("COMMIT")
+        self.take_over(node, [release for release in self._releases[done:to] if release.what == "rename"])
+
+    def _carry_out(self, node: SimulatedNode, release: Release) -> None:
+        raw, columns = node.application.raw, _columns(node)
+        if release.what == "add":
+            if release.column not in columns:
+                raw.execute(f"ALTER TABLE {TABLE} ADD COLUMN {release.column} INTEGER")
+        elif release.what == "rename":
+            raw.execute(f"ALTER TABLE {TABLE} RENAME COLUMN {release.column} TO {release.new}")
+        else:
+            kept = [name for name in columns if name != release.column]
+            raw.execute(f"CREATE TABLE made (id INTEGER PRIMARY KEY, {', '.join(f'{name} INTEGER' for name in kept)})")
+            raw.execute(f"INSERT INTO made SELECT id, {', '.join(kept)} FROM {TABLE}")
+            raw.execute(f"DROP TABLE {TABLE}")
+            raw.execute(f"ALTER TABLE made RENAME TO {TABLE}")
+
+    def take_over(self, node: SimulatedNode, renamed: list[Release] | None = None) -> None:
+        """What a person does behind a migration; again, where it died on its way."""
+        pairs = {release.column: release.new for release in renamed or self._renamed(node)}
+
+        def deed(node: SimulatedNode) -> None:
+            try:
+                upgrade_tables(node.process, [TABLE], pairs)
+            except ReplicatorError as error:
+                self._world.tell("  %s", error)
+
+        self._world.act(node, "table upgrade", deed)
+
+    def _renamed(self, node: SimulatedNode) -> list[Release]:
+        return [release for release in self._releases[: self._done(node)] if release.what == "rename"]
+
+    # --- at the end --------------------------------------------------------------------------------------------------
+
+    def at_rest(self) -> None:
+        """Everybody has the newest version of the application, the host first."""
+        for node in self._world.nodes:
+            if _columns(node):
+                self._migrate(node, len(self._releases))
+                self.take_over(node)
+
+    def verify(self) -> None:
+        world, host = self._world, self._world.host
+        rows = _rows(host)
+        for station in world.stations:
+            if _columns(station):
+                world.expect(
+                    _rows(station) == rows,
+                    f"diverged: {TABLE}",
+                    lambda station=station: f"{station.name} {_rows(station)}, {host.name} {rows}",  # type: ignore[misc]
+                )
+        if not self._certain:
+            return
+        kept = _on_record(host)
+        lost = [
+            (row, first, value)
+            for row, values in self._written.items()
+            for first, value in values.items()
+            if (name := self._now(first, len(self._releases))) is not None
+            and rows.get(row, {}).get(name) != value
+            and value not in kept
+        ]
+        world.expect(not lost, "a value of a changed table is lost", lambda: repr(lost))
+
+
+def _on_record(host: SimulatedNode) -> set[object]:
+    images = host.application.raw.execute("SELECT station_image, host_image FROM replicator_conflict").fetchall()
+    return {value for pair in images for image in pair if image for value in unpack_rows([image])[0]}
+
+
+def _columns(node: SimulatedNode) -> list[str]:
+    """But for the key; none where the table has not come yet."""
+    found = node.application.raw.execute("SELECT name FROM pragma_table_info(?)", (TABLE,)).fetchall()
+    return [name for (name,) in found if name != "id"]
+
+
+def _rows(node: SimulatedNode) -> dict[int, dict[str, int | None]]:
+    columns = sorted(_columns(node))
+    found = node.application.raw.execute(f"SELECT id, {', '.join(columns)} FROM {TABLE}").fetchall()
+    return {row[0]: dict(zip(columns, row[1:], strict=True)) for row in found}
