@@ -20,7 +20,7 @@ class Archive:
     def __init__(self) -> None:
         self._engine = create_engine("sqlite://", poolclass=StaticPool)
         self.connection: Connection = self._engine.connect()
-        kept = [tables.metadata.tables[name] for name in COPIED]
+        kept = [*(tables.metadata.tables[name] for name in COPIED), tables.table_version]
         tables.metadata.create_all(self.connection, tables=kept)
         self._last = dict.fromkeys(COPIED, 0)
 
@@ -39,6 +39,10 @@ class Archive:
             marks = ", ".join("?" * len(names))
             self._raw.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
             self._last[table] = max(row[place] for row in rows)
+        versions = source.execute("SELECT * FROM replicator_table_version").fetchall()
+        if versions:
+            marks = ", ".join("?" * len(versions[0]))
+            self._raw.executemany(f"INSERT OR REPLACE INTO replicator_table_version VALUES ({marks})", versions)
 
     def saved(self) -> bytes:
         self._raw.commit()
