@@ -198,7 +198,10 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A replicated table: its number (given by the host, the same everywhere), its area and definition."""
+    """A replicated table: its number (given by the host, the same everywhere), its area and definition.
+
+    A number below 0: one of the application's others, of which only a key to a replicated one is known.
+    """
 
     id: int
     name: str
@@ -219,6 +222,10 @@ class Table:
     def form(self) -> tuple[int, Position]:
         """Names this version among those of all tables."""
         return self.id, self.version
+
+    @property
+    def is_outside(self) -> bool:
+        return self.id < 0
 
 
 class Operation(StrEnum):

@@ -10,6 +10,7 @@ from each_database import CUSTOMERS, ORDERS, Place
 
 from replicator.errors import ConstraintViolation, UnknownName
 from replicator.protocol.keys import pack_key
+from replicator.protocol.working_set import build
 from replicator.types import ColumnDefinition, ColumnType, ForeignKey, Table, TableDefinition, TypeKind, UniqueKey
 
 ROWS = "SELECT * FROM customers ORDER BY id"
@@ -88,6 +89,30 @@ def test_foreign_keys_of_tables_that_are_not_replicated_are_told(place: Place, c
     with place.database.transaction() as connection:
         ((child, key),) = place.database.foreign_keys_from_outside(connection, [customers])
     assert (child, key.columns, key.parent, key.parent_columns) == ("orders", ("customer",), "customers", ("id",))
+
+
+def test_rows_of_tables_that_are_not_replicated_are_counted_by_their_keys(place: Place, customers: Table) -> None:
+    place.make(CUSTOMERS.replace("customers", "regions"))
+    _, regions = place.replicate("regions")
+    place.make(
+        "CREATE TABLE orders (id integer PRIMARY KEY, customer integer, region integer,"
+        " FOREIGN KEY (customer) REFERENCES customers (id), FOREIGN KEY (region) REFERENCES regions (id))"
+    )
+    place.run("INSERT INTO customers (id, name) VALUES (1, 'a'), (2, 'b')")
+    place.run("INSERT INTO regions (id, name) VALUES (7, 'x')")
+    place.run("INSERT INTO orders VALUES (1, 1, 7), (2, 1, 7)")
+    tables = {table.id: table for table in (customers, regions)}
+    with place.database.transaction() as connection:
+        outside = place.database.foreign_keys_from_outside(connection, tables.values())
+        working = build(tables, place.database.comparable, outside)
+        found = {}
+        for table in tables.values():
+            (count,) = working.tables[table.id].children
+            columns = count.foreign_key.columns
+            assert count.child.is_outside
+            found[columns] = place.database.count_rows(connection, count.child, columns, [(1,), (2,), (7,)])
+            assert list(found[columns]) == [count.comparable([1 if table is customers else 7])]
+    assert [list(each.values()) for each in found.values()] == [[2], [2]]
 
 
 # --- definitions ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from replicator.databases.captured import captured_columns
+from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.capture import captured_here
 from replicator.databases.mariadb.carrying import Carrier
 from replicator.databases.mariadb.catalogue import LocalColumn, LocalTable
@@ -57,16 +59,20 @@ class Standings:
     """By the table's name. What the application changes of one is found by `Database.capture_faults`, in each run."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Standing] = {}
+        self._known: dict[tuple[str, int], Standing] = {}
 
     def of(self, raw: Driver, schema: str, table: Table) -> Standing:
         """Raises DatabaseTrouble where the table is gone or no longer fit: its rows can't be read or written."""
-        found = self._known.get(table.name)
-        if found is None or found.table.definition != table.definition or found.table.id != table.id:
+        place = (table.name, table.id)
+        found = self._known.get(place)
+        if found is None or found.table.definition != table.definition:
             try:
+                if table.is_outside:
+                    found = self._known[place] = _outside(raw, schema, table)
+                    return found
                 # Rows can be read and written however keys cascade; that it may be missed is capture's affair.
                 local = read_local(raw, schema, table.name, with_cascades=True)
-                found = self._known[table.name] = Standing(table, local, tuple(captured_here(local, table)))
+                found = self._known[place] = Standing(table, local, tuple(captured_here(local, table)))
             except (UnknownName, UnfitTable) as error:
                 raise DatabaseTrouble(str(error)) from error
         return found
@@ -75,4 +81,16 @@ class Standings:
         if name is None:
             self._known.clear()
         else:
-            self._known.pop(name, None)
+            self._known = {place: found for place, found in self._known.items() if place[0] != name}
+
+
+def _outside(raw: Driver, schema: str, table: Table) -> Standing:
+    """Whatever it is like else: only the columns of its key to a replicated table matter."""
+    local = catalogue.read(raw, schema, table.name)
+    if local is None:
+        other, _, name = table.name.partition(".")
+        local = catalogue.read(raw, other, name)
+    if local is None:
+        raise UnknownName(f"Table {table.name} has been dropped meanwhile: try again.")
+    key = table.definition.primary_key
+    return Standing(table, local, tuple(captured_columns(table, local.columns, key)))

@@ -32,14 +32,25 @@ from replicator.types import Table
 
 PREFIX = "replicator_number_"
 
+# In a trigger of its own: to set the state writes the index that it is in, whether it changes or not, and to ask in
+# each draw whether it has to be set costs as much as the draw itself.
+_USED_UP = "replicator_number_used_up"
+_USES_UP = (
+    f"CREATE TRIGGER {_USED_UP} AFTER UPDATE OF next_number ON {STOCK}\n"
+    "WHEN new.next_number > new.highest AND new.state = 0\nBEGIN\n"
+    f"  UPDATE {STOCK} SET state = 1 WHERE range_id = new.range_id AND serial = new.serial;\nEND"
+)
+
 
 def enforce(raw: sqlite3.Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
     wanted = {name: sql for known in ranges for name, sql in triggers(table, known).items()}
     standing = {name: sql for _, name, sql in capture.standing(raw, table.name) if name.startswith(PREFIX)}
-    if standing == wanted:
+    using_up = {name: sql for _, name, sql in capture.standing(raw, STOCK)}
+    if standing == wanted and (not wanted or using_up == {_USED_UP: _USES_UP}):
         return False
-    for name in standing:
+    for name in (*standing, *using_up):
         raw.execute(f"DROP TRIGGER {quoted(name)}")
+    raw.execute(_USES_UP)
     for sql in wanted.values():
         raw.execute(sql)
     capture.install(raw, table)
@@ -139,46 +150,44 @@ def _first(known: NumberRange, what: str) -> str:
     return f"(SELECT {what} FROM {STOCK} WHERE range_id = {known.id} AND state = 0 ORDER BY serial LIMIT 1)"
 
 
-def _refuse(text: str, condition: str) -> str:
-    return f"  SELECT RAISE(ABORT, {literal(text)}) WHERE {condition};\n"
+def _abort(text: str) -> str:
+    return f"RAISE(ABORT, {literal(text)})"
 
 
 def _fill(table: Table, known: NumberRange) -> str:
     said = Sentences.of(table, known)
-    none_left = f"{_first(known, '1')} IS NULL"
     halted = f"(SELECT stopped FROM {RANGES} WHERE id = {known.id})"
+    none = f"CASE WHEN {halted} THEN {_abort(said.halted)} ELSE {_abort(said.none_left)} END"
     this = " AND ".join(f"{quoted(name)} IS new.{quoted(name)}" for name in table.definition.primary_key)
     value = _text(known, "next_number") if is_text(table, known) else "next_number"
     return (
-        f"  SELECT CASE WHEN {halted} THEN RAISE(ABORT, {literal(said.halted)})"
-        f" ELSE RAISE(ABORT, {literal(said.none_left)}) END WHERE {none_left};\n"
         # The trigger on updates takes it out of the block, as it does with what the application gives.
-        + f"  UPDATE {quoted(table.name)} SET {quoted(known.column)} = {_first(known, value)} WHERE {this};\n"
+        f"  UPDATE {quoted(table.name)} SET {quoted(known.column)} = coalesce({_first(known, value)}, {none})\n"
+        f"  WHERE {this};\n"
     )
 
 
 def _taken(table: Table, known: NumberRange, *, inserted: bool) -> str:
     """Look at a number that has come into the row, and take it out of its block."""
-    new = f"new.{quoted(known.column)}"
-    number = _number(table, known, new)
+    number = _number(table, known, f"new.{quoted(known.column)}")
     block = f"range_id = {known.id} AND ({number}) BETWEEN lowest AND highest"
+    refuse = _abort(Sentences.of(table, known).not_ours)
+    stood = f" OR {_stood(table, known)}" if inserted else ""
     if known.way is Way.FILLED:
-        # What was just filled in is the next one: found by the index, whatever blocks there were before.
-        ours = f"ifnull(({number}) = {_first(known, 'next_number')}, 0)"
-        ours += f" OR EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2 AND ({number}) < next_number)"
-        take = f"serial = {_first(known, 'serial')} AND next_number = ({number})"
-    else:
-        ours = f"EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2)"
-        take = f"state = 0 AND next_number <= ({number})"
-    if inserted:
-        ours += f" OR {_stood(table, known)}"
-    lines = _refuse(Sentences.of(table, known).not_ours, f"NOT ({ours})")
-    if known.way is not Way.KEYS:
-        # Two statements, as to set the state writes the index that it is in, whether it changes or not.
+        drawn = f"(EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2 AND ({number}) < next_number){stood})"
+        return (
+            # One look at the block that is drawn from, whatever blocks there were before: what was just filled in is
+            # the next one.
+            f"  UPDATE {STOCK} SET next_number = CASE WHEN next_number = ({number}) THEN next_number + 1\n"
+            f"    WHEN {drawn} THEN next_number ELSE {refuse} END\n"
+            f"  WHERE rowid = {_first(known, 'rowid')};\n"
+            f"  SELECT {refuse} WHERE changes() = 0 AND NOT {drawn};\n"
+        )
+    lines = f"  SELECT {refuse} WHERE NOT (EXISTS (SELECT 1 FROM {STOCK} WHERE {block} AND state < 2){stood});\n"
+    if known.way is Way.CHOSEN:
         lines += (
             f"  UPDATE {STOCK} SET next_number = ({number}) + 1\n"
-            f"  WHERE {block} AND {take};\n"
-            f"  UPDATE {STOCK} SET state = 1 WHERE range_id = {known.id} AND state = 0 AND next_number > highest;\n"
+            f"  WHERE {block} AND state = 0 AND next_number <= ({number});\n"
         )
     return lines
 
