@@ -197,12 +197,15 @@ def test_notices(store: Store) -> None:
 
 
 _MODULES = (
+    "bases",
     "batches",
     "catalogue",
     "compared_rows",
     "comparisons",
     "conflicts",
+    "host_state",
     "journal",
+    "journal_picking",
     "journal_reading",
     "migrate",
     "notices",
@@ -219,10 +222,13 @@ _MODULES = (
     "routes",
     "rows",
     "scope_keys",
+    "slice_index",
     "slices",
     "state",
+    "succession",
     "table_versions",
     "timelines",
+    "trails",
 )
 
 

@@ -330,7 +330,8 @@ def test_conflicts(store: Store) -> None:
             conflicts.load(connection, third.id + 1)
         conflicts.settle(connection, second.id, NOW + 1, "station")
         assert [row.id for row in conflicts.recent(connection, only_open=True)] == [first.id, third.id]
-        assert conflicts.load(connection, second.id)[-2:] == (NOW + 1, "station")
+        settled = conflicts.load(connection, second.id)
+        assert (settled.settled_at, settled.settled_by) == (NOW + 1, "station")
         conflicts.forget(connection, NOW + 9)
         assert [row.id for row in conflicts.recent(connection)] == [third.id]
 
@@ -414,6 +415,9 @@ def test_what_is_in_which_slice(store: Store) -> None:
         purging.delete_slices(connection, 2)
         assert find() == [3]
         assert find(table=1, keys=(KEYS[0],)) == []
+        assert find(table=2) == [3]
+        slice_index.delete(connection, 3)
+        assert find(table=2) == []
 
 
 def test_changes_that_are_picked(store: Store) -> None:

@@ -50,6 +50,8 @@ def test_marks(store: Store) -> None:
         assert retention.newest_mark(connection) == NOW + 20
         assert retention.mark_through(connection, NOW - 1) is None
         assert retention.mark_through(connection, NOW + 19) == marks[1]
+        assert retention.mark_behind(connection, NOW + 19, marks[1].last_n) == marks[1]
+        assert retention.mark_behind(connection, NOW + 19, marks[1].last_n - 1) is None
         assert sorted(retention.links_of(connection, marks[1])) == links
         retention.forget_marks(connection, NOW + 15)
         assert retention.mark_through(connection, NOW + 9) is None
@@ -120,6 +122,8 @@ def test_groups_go_in_small_lots(store: Store) -> None:
         assert purging.count_groups(connection, 9) == 4
         assert [purging.delete_groups(connection, 9, 3) for _ in range(3)] == [3, 1, 0]
         assert list(journal.groups(connection, 0, FAR)) == [9, FAR]
+        arguments = (connection, "replicator_journal", "n", "merged = ? AND ", (1,))
+        assert [purging.delete_range(*arguments, 9, 5), purging.delete_range(*arguments, FAR, 5)] == [0, 1]
 
 
 def test_which_groups_touched_a_row_is_forgotten(store: Store) -> None:
