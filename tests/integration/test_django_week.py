@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from replicator.engine.session import run as run_session
+from replicator.operations.numbers_admin import Wish, set_numbers
 from replicator.operations.opening import open_node, open_view
 from replicator.runtime import Runtime
 from replicator.store import number_spans, numbers
@@ -140,9 +141,12 @@ def _set_up(block: int, office: Place, *stations: Place) -> None:
     office.done("host-init", *office.options, "--address", "office@example.com", "--name", office.name)
     office.done("table", "add", *COUNTED, *OTHERS)
     enrol(office, *stations)
-    for place in (office, *stations):
-        for table in COUNTED:
-            office.done("numbers", "set", place.name, table, "--block", str(block))
+    # As `numbers set` does it, without the making of a command line for each of so many.
+    runtime = Runtime()
+    with open_node(Home(office.home, Files(runtime)), runtime) as node:
+        for place in (office, *stations):
+            for table in COUNTED:
+                set_numbers(node, place.name, table, None, Wish(block=block))
 
 
 def _live(applications: list[Application]) -> None:
