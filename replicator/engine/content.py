@@ -24,7 +24,7 @@ from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import SegmentEntry, SegmentKind, TableBlock
 from replicator.protocol.order import may_come_late, parents_first
 from replicator.protocol.replaying import Record
-from replicator.store import catalogue, quarantine, rows, scope_keys, table_versions, timelines
+from replicator.store import catalogue, journal, quarantine, rows, scope_keys, table_versions, timelines
 from replicator.store.state import LinkState
 from replicator.types import HOST_PEER, NO_RULE, NOWHERE, Image, Key, Kinds, Position, Rule, Table
 
@@ -73,6 +73,8 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
     version, rules = told.version, told.rule.rules
     timelines.clear(unit.connection, HOST_PEER)  # what a host that was set back had lost, it has by now
     shadowing.begin_anew(unit, told.successors)
+    # Own changes from here on get their verdict by the content.
+    before = replaying.judged if journal.has_pending(unit.connection, replaying.judged) else None
     if told.epoch == link.link.out.epoch:
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
@@ -80,7 +82,7 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     apply_ledger(unit, told.numbers)
-    _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content)
+    _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content, before)
 
 
 def apply_schema(unit: Unit, body: Any) -> None:
@@ -120,8 +122,12 @@ def _change(
     rules: dict[int, Rule],
     scope: list[int],
     count: int,
+    answered: int | None = None,
 ) -> None:
-    """Set the version, take the content, then send upward what the new rules let pass."""
+    """Set the version, take the content, then send upward what the new rules let pass.
+
+    `answered`: own changes behind this number, and judged by now, get their verdict by the content.
+    """
     unit = replaying.unit
     collect(unit)  # what this batch has asked for up to here belongs to the rule before
     unit.link(HOST_PEER).rule = version
@@ -131,7 +137,7 @@ def _change(
     entries = content.take(count)
     wanted = [unit.tables[number] for number in scope if number in unit.tables]
     if wanted:
-        _replace_scope(replaying, content, position, wanted, entries)
+        _replace_scope(replaying, content, position, wanted, entries, answered)
     widened = {
         table: rule.to_host & ~old.get(table, NO_RULE).to_host for table, rule in rules.items() if table in unit.tables
     }
@@ -201,7 +207,12 @@ def _check_tables(known: dict[int, Table], tables: list[Table]) -> None:
 
 
 def _replace_scope(
-    replaying: Replaying, content: Content, position: Position, tables: list[Table], entries: list[SegmentEntry]
+    replaying: Replaying,
+    content: Content,
+    position: Position,
+    tables: list[Table],
+    entries: list[SegmentEntry],
+    answered: int | None,
 ) -> None:
     """Make ours what the host has now, as far as rules and pending changes let us."""
     unit, ordered = replaying.unit, parents_first(tables)
@@ -219,14 +230,26 @@ def _replace_scope(
             # A backup station is told which version each row is; to others it is as of this record.
             versions = block.bases or [position] * len(images)
             for start in range(0, len(images), PAGE):
-                page = zip(versions[start : start + PAGE], images[start : start + PAGE], strict=True)
-                records = [Record(version, table.id, "C", pack_key(image), image, False) for version, image in page]
-                _replay(replaying, records, late=late)
+                found = [
+                    Record(version, table.id, "C", pack_key(image), image, False)
+                    for version, image in zip(versions[start : start + PAGE], images[start : start + PAGE], strict=True)
+                ]
+                _replay(replaying, _as_verdicts(unit, table.id, found, answered), late=late)
             replaying.count(len(images))
     if replaying.aside:
         for table in tables:
             _leave_quarantine(unit, position, table)
     scope_keys.clear(unit.connection)
+
+
+def _as_verdicts(unit: Unit, table: int, records: list[Record], answered: int | None) -> list[Record]:
+    """Where the host has judged a change of a row of which this station has not heard, the row in a content is the
+    verdict that the log would have brought: one whose delete was refused comes back, whatever the rules let down.
+    """
+    if answered is None:
+        return records
+    own = journal.pending(unit.connection, answered, table, [record.key for record in records])
+    return [record._replace(verdict=True) if record.key in own else record for record in records]
 
 
 def _leave_quarantine(unit: Unit, position: Position, table: Table) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from replicator.config_values import checked_address, checked_name
 from replicator.databases.elsewhere import KINDS
 from replicator.engine import backing_up, fitness, handing_on, number_ledgers
@@ -27,6 +29,10 @@ from replicator.store.state import LinkState, NodeState, Peer
 from replicator.types import NOWHERE, Role
 
 FIRST_EPOCH = 1
+COPY_EPOCHS = 1 << 20
+"""So far above its original's epoch a copy begins. So all that it writes under its own name is born behind whatever its
+original writes, or says that may be forgotten (protocol.md 4.7), unless that is set back a million times.
+"""
 RESERVED = ("host", "all")
 """Words of listings and commands."""
 TITLE_LENGTH = 200
@@ -78,11 +84,12 @@ def add_station(
         host = state.load_node(connection)
         _refuse_taken(host, state.load_peers(connection), name, address)
         origin = None if copy_of is None else state.find_peer(connection, copy_of)
+        epoch = FIRST_EPOCH if origin is None else _epoch_of(connection, origin) + COPY_EPOCHS
     files, path = Files(node.runtime), out or Path(f"{name}.invitation")
     if files.read(path, FILE_LIMIT) is not None:
         raise WrongUse(f"{path} is there already; name another file with --out, or delete it")
     number, remarks = host.next_peer, list[str]()
-    offer = _Offer.make(node, host.address, name, address, FIRST_EPOCH, copy_of)
+    offer = _Offer.make(node, host.address, name, address, epoch, copy_of)
     successors = list(offer.invitation.successors)
     data = offer.sealed(node, passphrase)
     with node.unit() as unit:
@@ -103,7 +110,7 @@ def add_station(
             backup=backup,
         )
         state.insert_peer(unit.connection, peer)
-        streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, FIRST_EPOCH)))
+        streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, epoch)))
         newest = slices.next_slice_id(unit.connection) - 1
         link = LinkState(number, streams, mode="snapshot", cut_slice=newest, copy_of=0 if origin is None else origin.id)
         state.insert_link(unit.connection, link)
@@ -131,7 +138,7 @@ def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase
     require_host(node, "stations are invited")
     with node.database.transaction(write=False) as connection:
         peer = state.find_peer(connection, name)
-        epoch = state.load_link(connection, peer.id, node.role).link.inbound.epoch[1] + 1
+        epoch = _epoch_of(connection, peer) + 1
         host = state.load_node(connection)
     files, path = Files(node.runtime), out or Path(f"{name}.invitation")
     there = files.read(path, FILE_LIMIT)
@@ -243,6 +250,11 @@ class _Offer:
 
 
 # --- links ------------------------------------------------------------------------------------------------------------
+
+
+def _epoch_of(connection: Connection, peer: Peer) -> int:
+    """Of a station's stream, as far as it was heard of."""
+    return state.load_link(connection, peer.id, Role.HOST).link.inbound.epoch[1]
 
 
 def _restart_link(unit: Unit, peer: int, epoch: int) -> None:

@@ -154,6 +154,34 @@ def test_a_station_that_is_away_for_too_long_is_loaded_anew_and_keeps_what_it_wr
     assert office.done("conflict", "list", "--json").json == []
 
 
+def test_a_delete_that_was_refused_comes_back_with_what_a_station_is_loaded_anew_by(new_place: NewPlace) -> None:
+    """The verdict was in the log that the load stands for. Rules don't keep it back (seed 309)."""
+    office, station = joined(new_place)
+    office.done("rule", "set", "koeln", "customers", "--to-remote", "changed,deleted", "--to-host", "all")
+    exchange(office, station)
+    configure(office, "limits", "journal_percent = 1")
+    station.sql("DELETE FROM customers WHERE id = 1")
+    station.run()
+    (mail,) = (station.folder / "mail" / "office@example.com" / "new").iterdir()
+    late = mail.rename(station.folder / mail.name)
+    office.sql("UPDATE customers SET city = 'Celle' WHERE id = 1")
+    for number in range(100, 400):
+        name = "".join(chr(97 + number * place * place % 1009 % 26) for place in range(1, 900))
+        office.sql(f"UPDATE customers SET name = '{name}' WHERE id = 2")
+        if number % 10 == 0:
+            later(0.1, office, rounds=1)
+    office.sql("UPDATE customers SET name = 'Brandt' WHERE id = 2")
+    later(1, office)
+    later(92, office)
+    assert office.done("station", "show", "koeln", "--json").json["starts_anew"]
+    late.rename(mail)
+    later(93, office, station, office, station)
+    assert [conflict["kind"] for conflict in office.done("conflict", "list", "--json").json] == [
+        "deleted-here-changed-at-host"
+    ]
+    assert station.sql(ROWS) == [(1, "Ahlers", "Celle"), (2, "Brandt", "Bonn")]
+
+
 def test_a_station_that_is_removed_holds_nothing_back(new_place: NewPlace) -> None:
     office, station = joined(new_place)
     configure(office, "limits", "journal_percent = 0")

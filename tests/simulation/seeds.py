@@ -32,6 +32,10 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
         "",
     ): "higher keys came with a batch, and until the next run none could be drawn though there was a block above",
     (107, ""): "a copy that became a station of its own had no part in the ranges",
+    (
+        15,
+        "restore",
+    ): "a copy's first epoch lay below its original's: what it wrote under its own name counted as forgotten",
     (64, "host-restore"): "a number that was filled in behind an insert, and came twice, was refused: its row stayed",
     (159, ""): "a station's first snapshot never came, and the checker thought that it had",
 }
