@@ -18,13 +18,14 @@ from tests.simulation.running import Focus, run_seed
 
 SCHEMA = json.loads((schemas_folder() / "message-1.schema.json").read_text())
 RECORDS = {"ack", "snap", "rule", "rewind", "resync", "horizon", "whole", "grant", "compare", "compared", "repair"}
-RECORDS |= {"successors", "state", "judged"}
-REQUESTS = {"refresh", "open", "copy", "horizon", "req", "ret", "compare", "compared"}
+RECORDS |= {"successors", "state", "judged", "schema"}
+REQUESTS = {"refresh", "open", "copy", "horizon", "req", "ret", "compare", "compared", "reload"}
 FAULTS = (
     ("numbers", "purge", "horizon"),
     ("poison", "clone", "compare"),
     ("host-restore", "numbers", "restore"),
     ("promotion",),
+    ("schema",),
 )
 MOST = 60
 """Runs until everything has been said; a dozen are enough as a rule."""
