@@ -15,6 +15,7 @@ from replicator.protocol.number_ledger import Exhausted, Ledger
 from replicator.protocol.numbers import Block, Share, Way
 from replicator.store import number_spans, numbers
 from replicator.store.numbers import StoredRange
+from replicator.types import NOWHERE
 
 if TYPE_CHECKING:
     from replicator.engine.node import Unit
@@ -31,8 +32,9 @@ def change(unit: Unit, number: int, step: Callable[[Ledger], Any]) -> Any:
 
 
 def grant(unit: Unit, stored: StoredRange, peer: int, count: int, above: int | None = None) -> list[Block]:
-    """Blocks with so many numbers, none where the column is full: then a person is told."""
-    if count <= 0:
+    """Blocks with so many numbers. None where the column is full: then a person is told. And none to a station that
+    begins anew, before it has said what it holds: all else that is held for it counts as lost then."""
+    if count <= 0 or begins_anew(unit, peer):
         return []
     try:
         blocks: list[Block] = change(unit, stored.range.id, lambda ledger: ledger.grant(peer, count, above))
@@ -43,13 +45,20 @@ def grant(unit: Unit, stored: StoredRange, peer: int, count: int, above: int | N
     return blocks
 
 
+def begins_anew(unit: Unit, peer: int) -> bool:
+    """A new stream of the station's has begun to come, and its request `open` was not taken yet."""
+    return peer > 0 and unit.link(peer).left_epoch != NOWHERE
+
+
 def tell(unit: Unit, stored: StoredRange, peer: int, share: Share, blocks: list[Block]) -> None:
     """Log for a station what it is to know of a range, with blocks that were granted to it. A group must be open."""
     unit.journal.add_control(peer, "grant", grant_of(unit, stored, peer, share, blocks).plain())
 
 
 def grant_of(unit: Unit, stored: StoredRange, peer: int, share: Share, blocks: list[Block]) -> Grant:
-    epoch = unit.link(peer).link.inbound.epoch
+    link = unit.link(peer)
+    # Of a stream that is over: what it held then will be lost here, and is not to be drawn from there.
+    epoch = link.left_epoch if begins_anew(unit, peer) else link.link.inbound.epoch
     return Grant(stored.range, stored.table_name, stored.highest, share, tuple(blocks), epoch)
 
 
@@ -65,7 +74,7 @@ def leapfrog(unit: Unit, came: Mapping[int, int]) -> None:
         last = came.get(stored.range.table)
         if last is None or not peer or share.closed or stored.range.way is not Way.KEYS:
             continue
-        if counts_on_its_own(unit.peers[peer].database_kind):
+        if counts_on_its_own(unit.peers[peer].database_kind) or begins_anew(unit, peer):
             continue
         if last > number_spans.top(unit.connection, number, peer):
             tell(unit, stored, peer, share, grant(unit, stored, peer, share.block, last))

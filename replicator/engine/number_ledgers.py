@@ -12,7 +12,7 @@ from replicator.databases.elsewhere import counts_on_its_own
 from replicator.engine import key_counting
 from replicator.engine import numbers as own
 from replicator.engine.collect import open_group
-from replicator.engine.granting import change, grant, grant_of, tell
+from replicator.engine.granting import begins_anew, change, grant, grant_of, tell
 from replicator.engine.node import Unit
 from replicator.protocol.number_bodies import request_body, return_body
 from replicator.protocol.number_ledger import Ledger
@@ -244,7 +244,7 @@ def _keys_above(unit: Unit, stored: StoredRange, peer: int, share: Share) -> int
         return None
     if table.name not in unit.database.table_names(unit.connection):
         return None
-    if counts_on_its_own(unit.peers[peer].database_kind):
+    if counts_on_its_own(unit.peers[peer].database_kind) or begins_anew(unit, peer):
         return None
     top = number_spans.top(unit.connection, stored.range.id, peer)
     return unit.database.highest_number(unit.connection, table, stored.range, top + 1, stored.highest)

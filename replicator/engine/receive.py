@@ -304,11 +304,14 @@ def _place(
 
 
 def _leave(unit: Unit, found: LinkState, before: InboundStream, opener: str | None) -> None:
-    """The peer's stream begins anew. Of one that a host was set back in, its end is still to be compared."""
+    """The peer's stream begins anew. Of one that a host was set back in, its end is still to be compared; of a station,
+    what it holds is still to be read."""
     if opener == RESYNC and before.n:
         found.left_epoch = before.epoch
         batches.rename_digests(unit.connection, found.peer, "in", LEFT)
     else:
+        if opener == "open":
+            found.left_epoch = before.epoch
         batches.forget_digests(unit.connection, found.peer, "in")
 
 

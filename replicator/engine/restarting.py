@@ -27,7 +27,7 @@ RESTORED = "station-restored"
 def take_open(unit: Unit, state: LinkState, body: Any) -> bool:
     """A station's stream begins a new epoch. Is it to give back what this host has forgotten? Raises PeerFault."""
     told = open_body(body)
-    state.resent_until = told.resent
+    state.resent_until, state.left_epoch = told.resent, NOWHERE
     for form in told.forms:
         # Only what this host gave in a life that it was set back from: what it knows itself nobody tells it.
         if form.version[0] < unit.state.host_epoch and form.id in unit.tables:

@@ -266,6 +266,7 @@ def _restart_link(unit: Unit, peer: int, epoch: int) -> None:
     link.mode = "snapshot"
     link.applied_n = 0
     link.resent_until = link.copy_of = 0
+    link.left_epoch = NOWHERE
     link.cut_slice = slices.next_slice_id(unit.connection) - 1
 
 

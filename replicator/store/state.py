@@ -178,7 +178,8 @@ class LinkState:
     copy_of: int = 0
     """At the host: number of the station whose database this one began with, and whose changes it may send again."""
     left_epoch: Epoch = (0, 0)
-    """At a station: of the host's stream before that said that it was set back."""
+    """At a station: of the host's stream before that said that it was set back. At the host: of the station's stream
+    before the one that has begun, while what it begins with has not been taken."""
 
 
 _LINK = (

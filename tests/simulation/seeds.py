@@ -24,6 +24,7 @@ SEEDS: dict[int, str] = {
     6729: "a row went that a table of the application alone referred to",
 }
 
+AS_IT_IS = "as it is"
 NUMBER_SEEDS: dict[tuple[int, str], str] = {
     (101, ""): "a full column: its station asked for more with each run, and each time was told that there is none",
     (111, ""): "what was left of a block of keys when higher ones came stayed held on the ledger for ever",
@@ -38,5 +39,9 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
     ): "a copy's first epoch lay below its original's: what it wrote under its own name counted as forgotten",
     (64, "host-restore"): "a number that was filled in behind an insert, and came twice, was refused: its row stayed",
     (159, ""): "a station's first snapshot never came, and the checker thought that it had",
+    (
+        68,
+        AS_IT_IS,
+    ): "a grant between a station's new stream and what that begins with was lost here, and drawn from there",
 }
-"""Likewise, with the fault `numbers` and this one."""
+"""Likewise, with the fault `numbers` and this one, or as the dice have it."""

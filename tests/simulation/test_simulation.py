@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.running import Focus, run_seed
-from tests.simulation.seeds import NUMBER_SEEDS, SEEDS
+from tests.simulation.seeds import AS_IT_IS, NUMBER_SEEDS, SEEDS
 
 SHARE = 60
 
@@ -25,7 +25,7 @@ def test_what_was_found_once_stays_right(seed: int) -> None:
 
 @pytest.mark.parametrize(("seed", "fault"), sorted(NUMBER_SEEDS))
 def test_what_was_found_of_numbers_stays_right(seed: int, fault: str) -> None:
-    besides = ("numbers", fault) if fault else ("numbers",)
+    besides = () if fault == AS_IT_IS else ("numbers", fault) if fault else ("numbers",)
     result = run_seed(seed, show=True, focus=Focus(besides=besides))
     assert not result.bad, "\n".join([*result.story, *result.bad])
 

@@ -40,7 +40,7 @@ link = Table(
     count("rewound_slice"),  # host: slices below it go out with the station's own clean records
     count("number"),  # station: its number at the host, once it was told
     count("copy_of"),  # host: number of the station that this one is a copy of; 0: it is none
-    *position("left_epoch"),  # station: of the host's stream before it said that it was set back
+    *position("left_epoch"),  # of the peer's stream before the one that has begun
 )
 
 # Where each timeline that a restore of the host has ended is common with this link. At a station (peer 0): until the
