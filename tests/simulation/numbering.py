@@ -44,6 +44,8 @@ class Numbering:
         """By table and number: who has issued it, for which row."""
         self._made: dict[str, list[tuple[str, int]]] = {}
         """The same by node, in their order."""
+        self._gave_back: set[str] = set()
+        """Nodes that have given numbers back."""
         self.strict = not UNDETECTED & world.faults
 
     def begin(self) -> None:
@@ -67,6 +69,7 @@ class Numbering:
         if self._dice.random() < draws:
             self._write(node)
         if self._dice.random() < returns and node.name not in self._world.away and not node.halted:
+            self._gave_back.add(node.name)
             self._world.act(node, "give back numbers", lambda node: numbers_admin.give_back(node.process))
         if self._dice.random() < sets and self._world.host.name not in self._world.away:
             self._set()
@@ -141,10 +144,31 @@ class Numbering:
         mine = numbered.in_hand(raw, kind)
         if kind is not SLIP:
             expect(not mine, "a number was refused though there are some in hand", detail)
-        elif mine:
-            # The counter is moved to the next block by a run: SQLite lets no trigger do it.
-            at_its_end = numbered.is_ours(raw, kind, numbered.following_key(raw) - 1)
+            return
+        # The counter is moved to the next block by a run: SQLite lets no trigger do it.
+        at_its_end = numbered.is_ours(raw, kind, numbered.following_key(raw) - 1)
+        if mine:
             expect(at_its_end, "a key was refused though there is a block above", detail)
+
+    def applied(self, node: SimulatedNode) -> None:
+        """However high the keys are that came: the next one is of a block, or this node has come to the end of one."""
+        raw = node.application.raw
+        if not numbered.is_numbered(raw, SLIP) or not self._has_blocks_in_order(node):
+            return
+        following = numbered.following_key(raw)
+        self._world.expect(
+            numbered.is_ours(raw, SLIP, following) or numbered.is_ours(raw, SLIP, following - 1),
+            "higher keys came without a block above them",
+            lambda: f"{node.name} {following}: {numbered.blocks(raw, SLIP)}",
+        )
+
+    def _has_blocks_in_order(self, node: SimulatedNode) -> bool:
+        """Nothing of its keys was given back or taken from it, and no grant belonged to an epoch of before."""
+        states = {state for _, _, _, state in numbered.blocks(node.application.raw, SLIP)}
+        world = self._world
+        return (
+            self.strict and node.name not in self._gave_back and states in ({0}, {1}, {0, 1}) and not world.host.backup
+        )
 
     def _void(self, raw: sqlite3.Connection, kind: Numbered) -> None:
         raw.execute(f"DELETE FROM {kind.table} WHERE id = (SELECT max(id) FROM {kind.table})")

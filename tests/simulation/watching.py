@@ -65,6 +65,8 @@ class Watcher:
         before = self._before.pop(node.name, None)
         if before is not None:
             self._check_pending(node, before, after)
+        if self._world.numbering is not None:
+            self._world.numbering.applied(node)
         self._check.discard(node.name)
 
     def check_rows(self, node: SimulatedNode, rows: Content) -> None:
