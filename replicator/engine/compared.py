@@ -9,7 +9,7 @@ from replicator.protocol.keys import checked_key
 from replicator.protocol.working_set import Version
 from replicator.store import comparisons, journal, rows
 from replicator.store.comparisons import Comparison, State
-from replicator.types import HOST_PEER, NOWHERE, Kinds, Position, Tie
+from replicator.types import HOST_PEER, NOWHERE, Epoch, Kinds, Position, Tie
 
 UNNOTED = pack([])
 """The old values of an edit that nobody has noted."""
@@ -21,6 +21,8 @@ def take_sums(unit: Unit, position: Position, body: object) -> None:
     known = comparisons.find(unit.connection, told.asked, HOST_PEER) if told.asked else None
     if known is None or known.other_id not in (0, told.number) or known.state not in (State.WAITING, State.TAKEN):
         known = comparisons.find_other(unit.connection, told.number, HOST_PEER)
+        if known is not None and (known.out_epoch, known.in_epoch) != _epochs(unit):
+            known = None  # of a host that counts anew since: it was set back, or another one took its place
     if known is None:
         number = comparisons.add(
             unit.connection,
@@ -41,15 +43,19 @@ def take_sums(unit: Unit, position: Position, body: object) -> None:
 
 def watch(unit: Unit, number: int) -> None:
     """A comparison goes on in these epochs of the two streams only."""
+    comparisons.set_epochs(unit.connection, number, *_epochs(unit))
+
+
+def _epochs(unit: Unit) -> tuple[Epoch, Epoch]:
+    """Of both streams."""
     link = unit.link(HOST_PEER).link
-    comparisons.set_epochs(unit.connection, number, link.out.epoch, link.inbound.epoch)
+    return link.out.epoch, link.inbound.epoch
 
 
 def review(unit: Unit) -> None:
     """Comparisons of streams that are over will have no result."""
-    link = unit.link(HOST_PEER).link
     for comparison in comparisons.in_state(unit.connection, *comparisons.OPEN):
-        if (link.out.epoch, link.inbound.epoch) != (comparison.out_epoch, comparison.in_epoch):
+        if (comparison.out_epoch, comparison.in_epoch) != _epochs(unit):
             comparisons.end(unit.connection, comparison.id, unit.now, void="the link began anew meanwhile")
 
 

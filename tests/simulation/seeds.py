@@ -43,5 +43,9 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
         68,
         AS_IT_IS,
     ): "a grant between a station's new stream and what that begins with was lost here, and drawn from there",
+    (
+        70048,
+        AS_IT_IS,
+    ): "a new host numbers its comparisons anew: at a station one of them passed for one of the former host's",
 }
 """Likewise, with the fault `numbers` and this one, or as the dice have it."""
