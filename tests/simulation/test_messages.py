@@ -60,7 +60,8 @@ def test_all_that_is_said_fits_the_schema(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(codec, "put_segment", checked)
     wanted = {"records": RECORDS, "requests": REQUESTS}
     for seed, faults in itertools.islice(enumerate(itertools.cycle(FAULTS)), MOST):
-        assert not run_seed(seed, focus=Focus(besides=faults)).bad
+        bad = run_seed(seed, focus=Focus(besides=faults)).bad
+        assert not [what for what in bad if "ValidationError" in what]
         if seen == wanted:
             break
     assert seen == wanted
