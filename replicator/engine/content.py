@@ -74,7 +74,7 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
     timelines.clear(unit.connection, HOST_PEER)  # what a host that was set back had lost, it has by now
     shadowing.begin_anew(unit, told.successors)
     # Own changes from here on get their verdict by the content.
-    before = replaying.judged
+    before = replaying.judged if journal.has_pending(unit.connection, replaying.judged) else None
     if told.epoch == link.link.out.epoch:
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
@@ -245,14 +245,9 @@ def _replace_scope(
 def _as_verdicts(unit: Unit, table: int, records: list[Record], answered: int | None) -> list[Record]:
     """Where the host has judged a change of a row of which this station has not heard, the row in a content is the
     verdict that the log would have brought: one whose delete was refused comes back, whatever the rules let down.
-
-    Where *new* does not go down, a whole load has the rows that the station was sent, and what was under way to it when
-    it was let go has not come: they are stored whether it has them or not.
     """
     if answered is None:
         return records
-    if Kinds.NEW not in unit.current_rule(HOST_PEER, table).to_remote:
-        return [record._replace(verdict=True) for record in records]
     own = journal.pending(unit.connection, answered, table, [record.key for record in records])
     return [record._replace(verdict=True) if record.key in own else record for record in records]
 

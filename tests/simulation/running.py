@@ -27,7 +27,7 @@ from tests.simulation.world import FAULTS, LATER, World
 
 STEPS = (25, 90)
 NEVER = 10_000 * DAY
-ODDS = {"purge": 0.3, "horizon": 0.5, "numbers": 0.25, "promotion": 0.0, "schema": 0.0}
+ODDS = {"purge": 0.3, "horizon": 0.5, "numbers": 0.25}
 """Of faults that came later."""
 LIMIT = 60
 """Seconds of a processor, dozens of times what a seed takes: how busy the machine is tells nothing of a seed."""
