@@ -215,6 +215,11 @@ class Unit:
         """A version of a table has become known in this transaction."""
         self.__dict__.pop("forms", None)
 
+    def forget_peers(self) -> None:
+        """Stations, and with them rules, have come in this transaction."""
+        self.__dict__.pop("peers", None)
+        self.forget_catalogue()
+
     def forget_catalogue(self) -> None:
         """Tables or rules have changed in this transaction."""
         if "number_uses" in self.__dict__:

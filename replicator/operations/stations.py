@@ -109,24 +109,28 @@ def add_station(
             database_kind=database if origin is None or database is not None else origin.database_kind,
             backup=backup,
         )
-        state.insert_peer(unit.connection, peer)
-        streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, epoch)))
-        newest = slices.next_slice_id(unit.connection) - 1
-        link = LinkState(number, streams, mode="snapshot", cut_slice=newest, copy_of=0 if origin is None else origin.id)
-        state.insert_link(unit.connection, link)
-        if origin is not None:
-            rows.copy_link_rows(unit.connection, origin.id, number)
-            set_rules(unit, number, {table: unit.current_rule(origin.id, table) for table in unit.tables})
-            number_ledgers.begin_as(unit, number, origin.id)
+        _enter(unit, peer, epoch, origin)
         if successors:
             handing_on.note_named(unit, number, successors, NOWHERE)
         if backup:
-            unit.__dict__.pop("peers", None)
-            unit.forget_catalogue()
             remarks = backing_up.give_all_tables(unit, number)
         # Last before the commit: when the file can't be written, there is no station either.
         files.write(path, data)
     return Invited(name, address, path, passphrase is not None, renewed=False, remarks=tuple(remarks))
+
+
+def _enter(unit: Unit, peer: Peer, epoch: int, origin: Peer | None) -> None:
+    """A station and its link, which waits for a snapshot; a copy has what its original has."""
+    state.insert_peer(unit.connection, peer)
+    unit.forget_peers()
+    streams = Link(Role.HOST, OutboundStream((unit.state.host_epoch, 1)), InboundStream((0, epoch)))
+    newest = slices.next_slice_id(unit.connection) - 1
+    of = 0 if origin is None else origin.id
+    state.insert_link(unit.connection, LinkState(peer.id, streams, mode="snapshot", cut_slice=newest, copy_of=of))
+    if origin is not None:
+        rows.copy_link_rows(unit.connection, origin.id, peer.id)
+        set_rules(unit, peer.id, {table: unit.current_rule(origin.id, table) for table in unit.tables})
+        number_ledgers.begin_as(unit, peer.id, origin.id)
 
 
 def invite_station(node: Node, name: str, *, out: Path | None = None, passphrase: str | None = None) -> Invited:

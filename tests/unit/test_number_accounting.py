@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -19,22 +18,10 @@ from replicator.protocol.number_fates import Entry, Fate, Fault, Run, Waiting, s
 from replicator.protocol.number_ledger import Ledger, Span, State
 from replicator.protocol.number_record import Record
 from replicator.protocol.number_uses import CHANGED, LONGEST, Use, UseKind, read_detail, spans_of
+from replicator.store.number_uses import Happening
 
 KOELN, LAPTOP = 1, 2
 NAMES = {0: "Zentrale", KOELN: "koeln", LAPTOP: "laptop"}
-
-
-class Row(NamedTuple):
-    """As the store reads it."""
-
-    id: int
-    at: int
-    kind: str
-    lowest: int
-    highest: int
-    holder: int
-    reason: str
-    detail: bytes | None
 
 
 @dataclass
@@ -43,7 +30,7 @@ class Book:
 
     start: int = 1
     ledger: Ledger = field(init=False)
-    happened: list[Row] = field(default_factory=list)
+    happened: list[Happening] = field(default_factory=list)
     rows: dict[int, bytes] = field(default_factory=dict)
     """By number: the row that has it."""
     drawn: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -60,11 +47,11 @@ class Book:
     def note(self, uses: Sequence[Use], now: int) -> None:
         for event in self.ledger.events[self.told :]:
             values = (event.kind, event.lowest, event.highest, event.holder, event.reason, None)
-            self.happened.append(Row(next(self._numbers), now, *values))
+            self.happened.append(Happening(next(self._numbers), now, *values))
         self.told = len(self.ledger.events)
         for span in spans_of(uses):
             values = (str(span.kind), span.lowest, span.highest, span.node, span.reason, span.detail())
-            self.happened.append(Row(next(self._numbers), now, *values))
+            self.happened.append(Happening(next(self._numbers), now, *values))
 
     def audit(self, page: int = 3, **more: object) -> tuple[Accounting, list[Entry]]:
         accounting = Accounting(self.start, self.ledger.high_water)
