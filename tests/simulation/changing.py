@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from replicator.errors import ReplicatorError
 from replicator.operations.rules_admin import set_rule
 from replicator.operations.table_admin import add_tables, upgrade_tables
 from replicator.protocol.codec_plain import unpack_rows
+from replicator.store import catalogue
 from replicator.types import Kinds
 
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ class Changing:
             self._carry_out(node, release)
         raw.execute(f"PRAGMA user_version = {to}")
         raw.execute("COMMIT")
-        self.take_over(node, [release for release in self._releases[done:to] if release.what == "rename"])
+        self.take_over(node)
 
     def _carry_out(self, node: SimulatedNode, release: Release) -> None:
         raw, columns = node.application.raw, _columns(node)
@@ -166,20 +168,31 @@ class Changing:
             raw.execute(f"DROP TABLE {TABLE}")
             raw.execute(f"ALTER TABLE made RENAME TO {TABLE}")
 
-    def take_over(self, node: SimulatedNode, renamed: list[Release] | None = None) -> None:
+    def take_over(self, node: SimulatedNode) -> None:
         """What a person does behind a migration; again, where it died on its way."""
-        pairs = {release.column: release.new for release in renamed or self._renamed(node)}
 
         def deed(node: SimulatedNode) -> None:
+            with node.process.database.transaction(write=False) as connection:
+                known = next((t for t in catalogue.load_tables(connection).values() if t.name == TABLE), None)
+            names = known.definition.column_names if known is not None else ()
             try:
-                upgrade_tables(node.process, [TABLE], pairs)
+                upgrade_tables(node.process, [TABLE], self._renamed(node, names))
             except ReplicatorError as error:
                 self._world.tell("  %s", error)
 
         self._world.act(node, "table upgrade", deed)
 
-    def _renamed(self, node: SimulatedNode) -> list[Release]:
-        return [release for release in self._releases[: self._done(node)] if release.what == "rename"]
+    def _renamed(self, node: SimulatedNode, names: Iterable[str]) -> dict[str, str]:
+        """What columns that the replicator knows by these names are called here now. No name is given twice."""
+        here, found = set(_columns(node)), {}
+        for name in names:
+            now = name
+            for release in self._releases[: self._done(node)]:
+                if release.what == "rename" and release.column == now:
+                    now = release.new
+            if now != name and now in here:
+                found[name] = now
+        return found
 
     # --- at the end --------------------------------------------------------------------------------------------------
 
