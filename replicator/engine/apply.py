@@ -13,7 +13,7 @@ from replicator.engine.careful_judging import CarefulJudging
 from replicator.engine.careful_replaying import CarefulReplaying
 from replicator.engine.collect import collect
 from replicator.engine.content import Content
-from replicator.engine.held_tables import follow
+from replicator.engine.held_tables import follow, look_ahead
 from replicator.engine.inbound import InboundBatch, open_batch
 from replicator.engine.judge import Judging, judge_batch
 from replicator.engine.node import Node, Unit
@@ -26,6 +26,7 @@ from replicator.errors import (
     ChangedMeanwhile,
     ConstraintViolation,
     DatabaseBusy,
+    DatabaseTrouble,
     GoesWhole,
     PeerFault,
     SpoolLoss,
@@ -101,7 +102,13 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     except SpoolLoss as loss:
         with node.unit() as unit:
             done = _drop(unit, unit.link(peer), parked, str(loss))
+    except DatabaseTrouble:
+        if node.role is not Role.STATION or not look_ahead(node, parked):
+            raise
+        return True
     except (PeerFault, ConstraintViolation, UnfitTable) as fault:
+        if isinstance(fault, UnfitTable) and node.role is Role.STATION and look_ahead(node, parked):
+            return True
         # Authentic, and yet not what the protocol allows, or a row or a table that can't be had in this database:
         # this link waits for a person, the others go on.
         with node.unit() as unit:

@@ -9,13 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from replicator.engine.collect import request
+from replicator.engine.inbound import open_batch
 from replicator.engine.node import Node, Unit
 from replicator.engine.soundness import KIND, kept_from
 from replicator.engine.table_changes import prepare, send_found, take_over
 from replicator.errors import ReplicatorError
 from replicator.protocol.codec_plain import pack
+from replicator.protocol.control_bodies import tables_in
+from replicator.protocol.link import chains
+from replicator.protocol.messages import SegmentKind
 from replicator.protocol.versions import difference, fills_old_rows
 from replicator.store import notices, table_versions
+from replicator.store.parcels import Parked
 from replicator.store.table_versions import Held
 from replicator.types import Table
 
@@ -32,6 +37,39 @@ def follow(node: Node) -> None:
             _follow(node, held)
         except ReplicatorError as error:
             kept_from(node, held.table.name, error)
+
+
+def look_ahead(node: Node, parked: Parked) -> bool:
+    """The application here may have done already what the host's next batch tells of, so that its rows can't be written
+    as long as the table is known in its old form: what the batch says of tables is taken first. Of several versions
+    one after the other, as the application here may be between two. True: something was taken over.
+    """
+    with node.unit() as unit:
+        told = _told(unit, parked)
+        before = {number: table.version for number, table in unit.tables.items()}
+    for table in told:
+        with node.unit() as unit:
+            if table.id not in unit.tables or unit.tables[table.id].version >= table.version:
+                continue
+            table_versions.note(unit.connection, table, unit.now)
+            table_versions.want(unit.connection, table.id, table.version)
+        follow(node)
+    with node.unit() as unit:
+        return any(table.version != before.get(number) for number, table in unit.tables.items())
+
+
+def _told(unit: Unit, parked: Parked) -> list[Table]:
+    """The tables that a batch names, in its order. Raises PeerFault, SpoolLoss."""
+    batch = open_batch(unit, parked)
+    with batch.stream:
+        if not chains(unit.link(parked.peer).link, batch.manifest.previous):
+            return []
+        return [
+            table
+            for segment in batch.segments(SegmentKind.LOG)
+            for record in segment.controls
+            for table in tables_in(record.kind, record.body)
+        ]
 
 
 def _follow(node: Node, held: Held) -> None:

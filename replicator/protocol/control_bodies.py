@@ -270,6 +270,15 @@ def schema_body(body: Any) -> list[Table]:
         raise PeerFault("a record of changed tables is malformed") from error
 
 
+def tables_in(kind: str, body: Any) -> list[Table]:
+    """The tables that a control record of this kind defines. Raises PeerFault."""
+    if kind == "schema":
+        return schema_body(body)
+    if kind == "rule":
+        return rule_body(body).tables
+    return snapshot_body(body).rule.tables if kind == "snap" else []
+
+
 def reload_body(body: Any) -> list[int]:
     """Tables whose rows a station asks for anew. Raises PeerFault."""
     try:

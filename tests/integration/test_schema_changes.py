@@ -135,3 +135,19 @@ def test_a_station_that_is_upgraded_first_is_heard_once_the_host_has_the_column(
     expected = [(1, "of the host"), (2, "here first")]
     assert rows(office, "id, note") == expected
     assert rows(koeln, "id, note") == expected
+
+
+def test_a_station_that_renames_first_takes_what_the_host_sends_of_it(places: tuple[Any, Any]) -> None:
+    """Rows can't be written in the old form any more, and the batch in which they stand tells of the new one."""
+    office, koeln = places
+    koeln.sql("UPDATE customers SET city = 'Kiel' WHERE id = 2")
+    rename(koeln)
+    office.sql("UPDATE customers SET city = 'Celle' WHERE id = 1")
+    rename(office)
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    office.sql("INSERT INTO customers VALUES (3, 'Christ', 'Ulm')")
+    exchange(office, koeln, rounds=3)
+    expected = [(1, "Ahlers", "Celle"), (2, "Brandt", "Kiel"), (3, "Christ", "Ulm")]
+    assert rows(office, "id, name, town") == expected
+    assert rows(koeln, "id, name, town") == expected
+    assert needs(office) == needs(koeln) == set()
