@@ -71,9 +71,12 @@ def _answer(node: Node, comparison: Comparison) -> None:
                 for each in comparisons.compared_tables(unit.connection, comparison.id)
                 if each.table in unit.tables and not each.answered and each.sums
             ]
+            held = set(unit.held)
             reader = stack.enter_context(node.database.snapshot(unit.connection))
         for table, wanted, upward in asked:
-            answering = _Answering(node, reader, comparison.other_id, table, wanted, seen, judged, upward)
+            answering = _Answering(
+                node, reader, comparison.other_id, table, wanted, seen, judged, upward, held=table.id in held
+            )
             for bodies in _lots(answering.bodies()):
                 with node.unit() as unit:
                     for body in bodies:
@@ -105,12 +108,17 @@ class _Answering:
     seen: Position
     judged: int
     upward: Kinds
+    held: bool
+    """The table stands here in another form than at the host, so that a row's sums are never equal: its rows are named
+    as such that can't be compared."""
     digester: Digester = field(init=False)
     attempt: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         sums = self.compared.sums or b""
-        self.digester = Digester(self.table.definition, len(sums) // digests.SIZE, self.compared.without)
+        # Of the host's form of the table; its places say nothing of another one's.
+        without = () if self.held else self.compared.without
+        self.digester = Digester(self.table.definition, len(sums) // digests.SIZE, without)
         self.attempt = self.node.runtime.random(16)
 
     def bodies(self) -> Iterator[AnswerBody]:
@@ -124,7 +132,10 @@ class _Answering:
         if unlike:
             unlike &= digests.differing(self._as_the_host_has_it(unlike, exceptions), theirs)
         left = [key for key in exceptions if self.digester.bucket(key) in unlike]
-        yield from self._pieces(listed_bits(unlike), self._named(unlike, exceptions) if unlike else (), left)
+        named = self._named(unlike, exceptions) if unlike else iter(())
+        if self.held:
+            named = (row._replace(digest=b"") for row in named)
+        yield from self._pieces(listed_bits(unlike), named, left)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 

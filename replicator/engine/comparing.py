@@ -21,7 +21,7 @@ from replicator.engine.packing import present_rows
 from replicator.errors import WrongUse
 from replicator.protocol.comparing import CompareBody, ResultBody, answer_body, check_keys, tables_body
 from replicator.protocol.keys import pack_key
-from replicator.store import compared_rows, comparisons, journal_reading, rows
+from replicator.store import compared_rows, comparisons, journal_reading, rows, table_versions
 from replicator.store.comparisons import OPEN, Comparison, State
 from replicator.store.state import Peer
 from replicator.types import Key, Kinds, Position, Rule, Table
@@ -245,6 +245,10 @@ def _overtaken(unit: Unit, comparison: Comparison) -> str:
             return "a table of it is not replicated any more; compare again"
         if int(unit.current_rule(comparison.peer, table.id).to_remote) != compared.to_remote:
             return f"the rule of {table.name} changed meanwhile; compare again"
+        if any(
+            (known.from_n or 0) > compared.at[1] for known in table_versions.load_versions(unit.connection, table.id)
+        ):
+            return f"the columns of {table.name} changed meanwhile; compare again"
     return ""
 
 

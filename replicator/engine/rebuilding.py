@@ -39,7 +39,8 @@ def gather(
             segment = decode_segment(frame, SegmentEntry(digest, size, raw_size, SegmentKind.LOG))
             for block in segment.blocks:
                 base = wanted.get(block.table)
-                if base is not None:
+                # Older ones may be of another version of the table.
+                if base is not None and block.numbers[-1] > base.n:
                     last = min(through, base.ended_n) if base.ended_n else through
                     entries += _entries(block, packers[block.table], base.n, last)
         _keep(net, entries)
