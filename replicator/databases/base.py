@@ -151,6 +151,10 @@ class Database(Numbering, ABC):
     def table_names(self, connection: Connection) -> list[str]:
         """The application's tables (ours and the database's own left out), sorted."""
 
+    def has_table(self, connection: Connection, name: str) -> bool:
+        """Is there a table of this name among them?"""
+        return name in self.table_names(connection)
+
     @abstractmethod
     def inspect(self, connection: Connection, name: str) -> TableDefinition:
         """The portable definition of a table. Raises UnknownName, or UnfitTable (no primary key, a column that can't be

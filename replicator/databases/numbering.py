@@ -73,10 +73,14 @@ class Numbering(ABC):
     """A part of `Database`."""
 
     @abstractmethod
+    def numbers_stand(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        """Would `enforce_numbers` find nothing to do? Cheap: asked at each run."""
+
+    @abstractmethod
     def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
         """See to it that only numbers of these ranges' blocks come into the table; [] takes the triggers away.
 
-        Cheap where nothing is to be done: called at each run. True: something was missing or different, and was made.
+        True: something was missing or different, and was made.
         Not within `replaying` of this table, and not in a transaction that has written to it.
         """
 

@@ -96,7 +96,7 @@ def wanted_form(unit: Unit, held: Held) -> Table:
 def reasons_held(unit: Unit, wanted: Table) -> list[str]:
     """Why this station can't take the table in this form, a sentence each; [] if it can."""
     database, connection, definition = unit.database, unit.connection, wanted.definition
-    if wanted.name not in database.table_names(connection):
+    if not database.has_table(connection, wanted.name):
         return [f"table {wanted.name} is missing"]
     if by_hand := _by_hand(unit, wanted):
         return by_hand

@@ -6,6 +6,7 @@ necessary; what was left of the one before is certainly unused, and is told to t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from replicator.errors import DatabaseBusy, UnfitTable
@@ -31,7 +32,7 @@ def own_keys(unit: Unit) -> list[NumberRange]:
 def counting_at(unit: Unit, known: NumberRange) -> int | None:
     """The next key that the database would count; None: it does not count, or the table is not there."""
     table = unit.tables.get(known.table)
-    if table is None or table.name not in unit.database.table_names(unit.connection):
+    if table is None or not unit.database.has_table(unit.connection, table.name):
         return None
     return unit.database.counter(unit.connection, table, known.column)
 
@@ -94,10 +95,13 @@ def count_on_within(unit: Unit, known: NumberRange) -> None:
         unit.database.set_counter(unit.connection, unit.tables[known.table], known.column, following)
 
 
-def count_on(node: Node) -> None:
-    """The counter of each table stands in a block of this node's, as long as there is one above all its keys."""
-    with node.unit() as unit:
-        wanted = [(known, following) for known in own_keys(unit) if (following := next_block(unit, known)) is not None]
+def misplaced(unit: Unit) -> list[tuple[NumberRange, int]]:
+    """Counters that stand in no block of this node's though there is one above all its keys, and where they should."""
+    return [(known, following) for known in own_keys(unit) if (following := next_block(unit, known)) is not None]
+
+
+def count_on(node: Node, wanted: Iterable[tuple[NumberRange, int]]) -> None:
+    """Set these counters, each in a transaction of its own."""
     for known, following in wanted:
         _set_counter(node, known, following)
 

@@ -242,7 +242,7 @@ def _keys_above(unit: Unit, stored: StoredRange, peer: int, share: Share) -> int
     table = unit.tables.get(stored.range.table)
     if stored.range.way is not Way.KEYS or share.closed or table is None:
         return None
-    if table.name not in unit.database.table_names(unit.connection):
+    if not unit.database.has_table(unit.connection, table.name):
         return None
     if counts_on_its_own(unit.peers[peer].database_kind) or begins_anew(unit, peer):
         return None

@@ -30,12 +30,22 @@ def own_shares(unit: Unit) -> dict[int, tuple[NumberRange, Share]]:
     return {number: (ranges[number].range, share) for (peer, number), share in shares.items() if peer == 0}
 
 
-def enforce(node: Node) -> None:
-    """See to it that the triggers of this node's ranges stand. In transactions of its own, as no database can define
-    triggers of a table that the transaction has written to."""
-    with node.unit() as unit:
-        known = numbers.load_ranges(unit.connection)
-        wanted = sorted({each.range.table for each in known.values()} & unit.tables.keys())
+def fallen(unit: Unit) -> list[int]:
+    """Tables on which the triggers of this node's ranges don't stand as they should."""
+    known = {each.range.table for each in numbers.load_ranges(unit.connection).values()} & unit.tables.keys()
+    found = []
+    for number in sorted(known):
+        table, database = unit.tables[number], unit.database
+        if not database.has_table(unit.connection, table.name):
+            continue  # check_capture says so
+        if not database.numbers_stand(unit.connection, table, _open_ranges(unit, number)):
+            found.append(number)
+    return found
+
+
+def enforce(node: Node, wanted: Iterable[int]) -> None:
+    """See to it that the triggers of this node's ranges on these tables stand. In transactions of its own, as no
+    database can define triggers of a table that the transaction has written to."""
     for number in wanted:
         try:
             with node.unit() as unit:
@@ -45,9 +55,13 @@ def enforce(node: Node) -> None:
                 unit.notice(KIND, f"{number} busy", f"numbers of a table could not be looked after: {busy}")
 
 
+def _open_ranges(unit: Unit, table: int) -> list[NumberRange]:
+    return [known for known, share in own_shares(unit).values() if known.table == table and not share.closed]
+
+
 def _enforce_table(unit: Unit, table: Table) -> None:
-    ranges = [known for known, share in own_shares(unit).values() if known.table == table.id and not share.closed]
-    if table.name not in unit.database.table_names(unit.connection):
+    ranges = _open_ranges(unit, table.id)
+    if not unit.database.has_table(unit.connection, table.name):
         return  # check_capture says so
     if unit.database.enforce_numbers(unit.connection, table, ranges):
         for known in ranges:
@@ -68,7 +82,7 @@ def _pass_existing(unit: Unit, table: Table, known: NumberRange) -> None:
 
 def first_unused(unit: Unit, table: Table | None, known: NumberRange, block: Block) -> int:
     """The first number of the block behind all that stand in the table already."""
-    if table is None or table.name not in unit.database.table_names(unit.connection):
+    if table is None or not unit.database.has_table(unit.connection, table.name):
         return block.lowest
     found = unit.database.highest_number(unit.connection, table, known, block.lowest, block.highest)
     return block.lowest if found is None else found + 1

@@ -17,13 +17,13 @@ from replicator.engine.forwarding import Forwarded, forward
 from replicator.engine.handing_on import hand_on
 from replicator.engine.held_tables import follow
 from replicator.engine.incarnation import begin_anew
-from replicator.engine.key_counting import count_on
+from replicator.engine.key_counting import count_on, misplaced
 from replicator.engine.mailboxes import Away, AwayMailbox
 from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
 from replicator.engine.number_ledgers import refill
 from replicator.engine.number_requests import ask
-from replicator.engine.numbers import enforce
+from replicator.engine.numbers import enforce, fallen
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.publish import publish
 from replicator.engine.purging import Purged, purge_a_little
@@ -117,8 +117,9 @@ def look_after_numbers(node: Node) -> None:
             refill(unit)
         else:
             ask(unit)
-    enforce(node)
-    count_on(node)
+        without_triggers, counters = fallen(unit), misplaced(unit)
+    enforce(node, without_triggers)
+    count_on(node, counters)
 
 
 @contextmanager

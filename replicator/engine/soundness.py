@@ -40,7 +40,7 @@ def check_capture(unit: Unit) -> list[str]:
 
 def unusable(unit: Unit, table: Table) -> str | None:
     """Why rows can't be read from or written to this table, and what to do; None: they can."""
-    if table.name not in unit.database.table_names(unit.connection):
+    if not unit.database.has_table(unit.connection, table.name):
         return (
             f"table {table.name} is gone from this database: bring it back from a backup, or have it taken out of "
             f"replication at the host with: replicator table remove {table.name}"

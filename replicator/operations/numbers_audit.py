@@ -118,7 +118,7 @@ def _range_audit(
 
 
 def _stands(unit: Unit, table: Table) -> bool:
-    return table.name in unit.database.table_names(unit.connection)
+    return unit.database.has_table(unit.connection, table.name)
 
 
 def _removed(unit: Unit) -> dict[int, str]:

@@ -214,7 +214,7 @@ def check_tables(node: Node, names: Sequence[str] = (), *, repair: bool = False)
 
 def _check_table(unit: Unit, table: Table, repair: bool) -> TableCheck:
     database, connection = unit.database, unit.connection
-    if table.name not in database.table_names(connection):
+    if not database.has_table(connection, table.name):
         return TableCheck(table.name, (_missing(table),), repaired=False)
     differences = database.differences(connection, table.definition)
     capture = database.capture_faults(connection, table)
@@ -250,7 +250,7 @@ def show_table(view: View, name: str) -> TableSummary:
 
 
 def _summary(view: View, table: Table, books: dict[int, RuleBook]) -> TableSummary:
-    present = table.name in view.database.table_names(view.connection)
+    present = view.database.has_table(view.connection, table.name)
     count = view.database.count(view.connection, table) if present else None
     known = table_versions.load_versions(view.connection, table.id)
     held = not view.is_host and bool(table_versions.held(view.connection, {table.id: table}))

@@ -230,8 +230,11 @@ class MariadbDatabase(Database):
 
     # --- numbers ------------------------------------------------------------------------------------------------
 
+    def numbers_stand(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        return numbers.stand(driver(connection), self._schema, table, ranges)
+
     def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
-        if numbers.stand(driver(connection), self._schema, table, ranges):
+        if self.numbers_stand(connection, table, ranges):
             return False
         with self._defining() as raw:
             numbers.make(raw, self._schema, table, ranges)

@@ -193,6 +193,9 @@ class PostgresqlDatabase(Database):
 
     # --- numbers ------------------------------------------------------------------------------------------------
 
+    def numbers_stand(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        return numbers.stand(driver(connection), self._schemas, table, ranges)
+
     def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
         return numbers.enforce(driver(connection), self._schemas, table, ranges)
 

@@ -42,12 +42,25 @@ WHERE t.tgrelid = to_regclass(%s) AND starts_with(t.tgname::text, %s)
 """
 
 
+def stand(raw: Driver, schemas: Schemas, table: Table, ranges: Sequence[NumberRange]) -> bool:
+    wanted = {name: (body, "O") for name, body in _bodies(raw, schemas, table, ranges).items()}
+    return wanted == {name: (body, on) for name, body, on in _standing(raw, schemas, table)}
+
+
+def _bodies(raw: Driver, schemas: Schemas, table: Table, ranges: Sequence[NumberRange]) -> dict[str, str]:
+    return {f"{PREFIX}{known.id}": _body(raw, schemas, table, known) for known in ranges}
+
+
+def _standing(raw: Driver, schemas: Schemas, table: Table) -> list[tuple[str, str, str]]:
+    """(name, body, how enabled) of our triggers on the table."""
+    return [(name, body, on) for name, body, on in fetch(raw, _STANDING, (schemas.table(table.name), PREFIX))]
+
+
 def enforce(raw: Driver, schemas: Schemas, table: Table, ranges: Sequence[NumberRange]) -> bool:
-    wanted = {f"{PREFIX}{known.id}": _body(raw, schemas, table, known) for known in ranges}
-    found = fetch(raw, _STANDING, (schemas.table(table.name), PREFIX))
-    if {name: (body, "O") for name, body in wanted.items()} == {name: (body, on) for name, body, on in found}:
+    if stand(raw, schemas, table, ranges):
         return False
-    for name in {*wanted, *(name for name, _, _ in found)}:
+    wanted = _bodies(raw, schemas, table, ranges)
+    for name in {*wanted, *(name for name, _, _ in _standing(raw, schemas, table))}:
         execute(raw, f"DROP FUNCTION IF EXISTS {_function(schemas, name)} CASCADE")
     for known in ranges:
         name = f"{PREFIX}{known.id}"

@@ -60,6 +60,8 @@ class SqliteDatabase(Database):
         """By table, for the time of a transaction: the application may make a table anew between two of ours."""
         self._sound: dict[str, tuple[int, TableDefinition, int]] = {}
         """Tables whose capture was found sound: (table number, definition, PRAGMA schema_version then)."""
+        self._numbered: dict[str, tuple[tuple[NumberRange, ...], TableDefinition, int]] = {}
+        """Tables whose triggers of numbers were found to stand: (ranges, definition, PRAGMA schema_version then)."""
 
     @property
     def busy_timeout(self) -> float:
@@ -116,6 +118,7 @@ class SqliteDatabase(Database):
     def _forget(self) -> None:
         # A schema version that is rolled back may be given again to another schema.
         self._sound.clear()
+        self._numbered.clear()
 
     @contextmanager
     def snapshot(self, held: Connection) -> Iterator[Connection]:  # noqa: ARG002 - its write lock is what counts
@@ -212,6 +215,9 @@ class SqliteDatabase(Database):
     def table_names(self, connection: Connection) -> list[str]:
         return sorted(tables.table_names(driver(connection)))
 
+    def has_table(self, connection: Connection, name: str) -> bool:
+        return tables.has_table(driver(connection), name)
+
     def inspect(self, connection: Connection, name: str) -> TableDefinition:
         return definitions.inspect(driver(connection), name)
 
@@ -249,6 +255,15 @@ class SqliteDatabase(Database):
         return found
 
     # --- numbers ------------------------------------------------------------------------------------------------
+
+    def numbers_stand(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+        raw = driver(connection)
+        now = (tuple(ranges), table.definition, _schema_version(raw))
+        if self._numbered.get(table.name) == now:
+            return True
+        if stand := numbers.stand(raw, table, ranges):
+            self._numbered[table.name] = now
+        return stand
 
     def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
         return numbers.enforce(driver(connection), table, ranges)
@@ -326,6 +341,9 @@ class SqliteDatabase(Database):
             for name, (number, definition, version) in list(self._sound.items()):
                 if version == before:
                     self._sound[name] = (number, definition, after)
+            for name, (ranges, definition, version) in list(self._numbered.items()):
+                if version == before:
+                    self._numbered[name] = (ranges, definition, after)
 
     def _rows_of(self, connection: Connection, table: Table) -> Rows:
         found = self._rows.get(table.name)

@@ -23,8 +23,8 @@ from replicator.databases.numbering import (
     is_text,
 )
 from replicator.databases.sqlite import capture
-from replicator.databases.sqlite.definitions import read_local
 from replicator.databases.sqlite.statements import Row, lenient, literal, names, quoted, scalar
+from replicator.databases.sqlite.tables import counts
 from replicator.databases.sqlite.triggers import OUTBOX
 from replicator.errors import UnfitTable
 from replicator.protocol.numbers import NumberRange, Way
@@ -42,13 +42,28 @@ _USES_UP = (
 )
 
 
+def stand(raw: sqlite3.Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
+    wanted, using_up = _wanted(table, ranges), {_USED_UP: _USES_UP}
+    return _standing(raw, table) == wanted and (not wanted or _using_up(raw) == using_up)
+
+
+def _wanted(table: Table, ranges: Sequence[NumberRange]) -> dict[str, str]:
+    return {name: sql for known in ranges for name, sql in triggers(table, known).items()}
+
+
+def _standing(raw: sqlite3.Connection, table: Table) -> dict[str, str]:
+    return {name: sql for _, name, sql in capture.standing(raw, table.name) if name.startswith(PREFIX)}
+
+
+def _using_up(raw: sqlite3.Connection) -> dict[str, str]:
+    return {name: sql for _, name, sql in capture.standing(raw, STOCK)}
+
+
 def enforce(raw: sqlite3.Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
-    wanted = {name: sql for known in ranges for name, sql in triggers(table, known).items()}
-    standing = {name: sql for _, name, sql in capture.standing(raw, table.name) if name.startswith(PREFIX)}
-    using_up = {name: sql for _, name, sql in capture.standing(raw, STOCK)}
-    if standing == wanted and (not wanted or using_up == {_USED_UP: _USES_UP}):
+    if stand(raw, table, ranges):
         return False
-    for name in (*standing, *using_up):
+    wanted = _wanted(table, ranges)
+    for name in (*_standing(raw, table), *_using_up(raw)):
         raw.execute(f"DROP TRIGGER {quoted(name)}")
     raw.execute(_USES_UP)
     for sql in wanted.values():
@@ -108,7 +123,7 @@ def rows(raw: sqlite3.Connection, table: Table, known: NumberRange) -> Iterator[
 
 
 def set_counter(raw: sqlite3.Connection, table: Table, following: int) -> None:
-    if not read_local(raw, table.name).autoincrement:
+    if not counts(raw, table.name):
         raise UnfitTable(
             f"The key of table {table.name} counts from the highest one that is there, so it can't be kept to a block: "
             "make it INTEGER PRIMARY KEY AUTOINCREMENT."
@@ -118,7 +133,7 @@ def set_counter(raw: sqlite3.Connection, table: Table, following: int) -> None:
 
 
 def counter(raw: sqlite3.Connection, table: Table, column: str) -> int | None:
-    if not read_local(raw, table.name).autoincrement:
+    if not counts(raw, table.name):
         return None
     last = scalar(raw, "SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (table.name,))
     highest_key = scalar(raw, f"SELECT max({quoted(column)}) FROM {quoted(table.name)}")

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.grammar import read_index, read_table
-from replicator.databases.sqlite.statements import fetch
+from replicator.databases.sqlite.statements import fetch, scalar
 from replicator.types import ForeignKey, Table
 
 
@@ -132,6 +132,19 @@ def table_names(raw: sqlite3.Connection) -> list[str]:
         for (name,) in fetch(raw, "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'")
         if not is_ours(name) and not name.lower().startswith("sqlite_")
     ]
+
+
+def has_table(raw: sqlite3.Connection, name: str) -> bool:
+    """An ordinary table of the application, by its exact name?"""
+    found = fetch(raw, "SELECT name, type FROM pragma_table_list(?) WHERE schema = 'main'", (name,))
+    return found == [(name, "table")] and not is_ours(name) and not name.lower().startswith("sqlite_")
+
+
+def counts(raw: sqlite3.Connection, name: str) -> bool:
+    """Does the table's key count by itself?"""
+    sql = scalar(raw, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (name,))
+    # Few tables have the word, and to read one's text takes longer than all else here.
+    return sql is not None and "AUTOINCREMENT" in sql.upper() and read_table(sql).autoincrement
 
 
 def is_ours(name: str) -> bool:
