@@ -1,6 +1,8 @@
 """What it costs to have a number filled in: inserts that leave it empty against inserts that give it, both captured.
 
-CPU on SQLite, where the application does the work, else time by the clock at the client. All commits are durable.
+What is given goes into a table with a range as well, where it is looked at and taken out of its block (the limit), and
+into one without, which knows nothing of numbers. CPU on SQLite, where the application does the work, else time by the
+clock at the client. All commits are durable.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ import shutil
 import sqlite3
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from itertools import count
 from pathlib import Path
 
 from bench.capture import Pairs
@@ -26,7 +29,9 @@ from replicator.store.home import Home
 
 SQLITE = "SQLite"
 SINGLE, BULK = "one-row transactions", "many rows in one transaction"
-LIMIT = 2
+WITH_RANGE, WITHOUT_RANGE = "given to a range", "given without a range"
+AGAINST = {WITH_RANGE: 2, WITHOUT_RANGE: None}
+"""The baselines, and their limits."""
 TURN = 50
 """Transactions in a turn: a disk has its moods."""
 
@@ -117,17 +122,25 @@ def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figur
 def _measure(
     folder: Path, kind: str, new_site: NewSite | None, size: Size, tell: Callable[[str], None]
 ) -> list[Figure]:
-    times: dict[str, Pairs] = {SINGLE: [], BULK: []}
-    with closing(_open(folder / "filled", new_site)) as filled, closing(_open(folder / "given", new_site)) as given:
-        _number(folder / "filled")
+    times: dict[tuple[str, str], Pairs] = {(what, against): [] for against in AGAINST for what in (SINGLE, BULK)}
+    with ExitStack() as stack:
+        filled, *given = (stack.enter_context(closing(_open(folder / name, new_site))) for name in ("filled", *AGAINST))
+        for name in ("filled", WITH_RANGE):
+            _number(folder / name)
+        counter = count(1)
         for repetition in range(size.repetitions):
             tell(f"numbers: {kind}, repetition {repetition + 1} of {size.repetitions}")
-            times[SINGLE].append(_one_by_one(filled, given, size.server_transactions, kind == SQLITE))
-            times[BULK].append(_together(filled, given, size.capture_rows, kind == SQLITE, repetition))
+            for against, till in zip(AGAINST, given, strict=True):
+                numbers = counter if against == WITH_RANGE else count(1)
+                single = _one_by_one(filled, till, size.server_transactions, kind == SQLITE, numbers)
+                times[SINGLE, against].append(single)
+                bulk = _together(filled, till, size.capture_rows, kind == SQLITE, repetition, numbers)
+                times[BULK, against].append(bulk)
     shutil.rmtree(folder)
     writes = {SINGLE: size.server_transactions, BULK: size.capture_rows}
     return [
-        figure_of(f"numbers on {kind}, {what}", pairs, LIMIT, "µs", 1e6 / writes[what]) for what, pairs in times.items()
+        figure_of(f"numbers on {kind}, {what}, {against}", pairs, AGAINST[against], "µs", 1e6 / writes[what])
+        for (what, against), pairs in times.items()
     ]
 
 
@@ -150,32 +163,42 @@ def _number(folder: Path) -> None:
         set_numbers(node, name, TABLE, "number", Wish(block=10**9))
 
 
-def _rows(first: int, count: int, *, filled: bool) -> list[Row]:
+def _rows(first: int, last: int, numbers: Iterator[int] | None) -> list[Row]:
+    """With these numbers, or without any."""
     return [
-        (key, None if filled else key, 1 + key % 500, f"2026-11-{1 + key % 28:02}", key % 90_000 / 100, None)
-        for key in range(first, first + count)
+        (
+            key,
+            None if numbers is None else next(numbers),
+            1 + key % 500,
+            f"2026-11-{1 + key % 28:02}",
+            key % 90_000 / 100,
+            None,
+        )
+        for key in range(first, last + 1)
     ]
 
 
-def _one_by_one(filled: _Till, given: _Till, count: int, is_ours: bool) -> tuple[float, float]:
+def _one_by_one(filled: _Till, given: _Till, many: int, is_ours: bool, numbers: Iterator[int]) -> tuple[float, float]:
     spent = {filled: 0.0, given: 0.0}
     clock = time.process_time if is_ours else time.monotonic
     for till in spent:
         till.empty()
-    for start in range(0, count, TURN):
+    for start in range(0, many, TURN):
         for till in (filled, given) if start // TURN % 2 else (given, filled):
-            rows = _rows(start + 1, TURN, filled=till is filled)
+            rows = _rows(start + 1, start + TURN, None if till is filled else numbers)
             began = clock()
             till.each(rows)
             spent[till] += clock() - began
     return spent[filled], spent[given]
 
 
-def _together(filled: _Till, given: _Till, count: int, is_ours: bool, repetition: int) -> tuple[float, float]:
+def _together(
+    filled: _Till, given: _Till, many: int, is_ours: bool, repetition: int, numbers: Iterator[int]
+) -> tuple[float, float]:
     spent = {}
     # Whoever comes second finds some things warm.
     for till in (filled, given) if repetition % 2 else (given, filled):
         till.empty()
-        insert = till.together(_rows(1, count, filled=till is filled))
+        insert = till.together(_rows(1, many, None if till is filled else numbers))
         spent[till] = (cpu if is_ours else wall)(insert)
     return spent[filled], spent[given]

@@ -212,7 +212,8 @@ def _given(table: Table, known: NumberRange, *, inserted: bool) -> str:
         take = f"UPDATE {STOCK} SET next_number = number + 1, state = (number = highest)"
         take += f" WHERE {within} AND state = 0 AND next_number <= number; "
     drawn = f"EXISTS (SELECT 1 FROM {STOCK} WHERE {within} AND state < 2 AND number < next_number)"
-    return f"{_locked(known)}IF NOT {drawn} THEN {take}IF ROW_COUNT() = 0 THEN {refuse}END IF; END IF; "
+    # Nearly always it is the next one, so that is tried first.
+    return f"{_locked(known)}{take}IF ROW_COUNT() = 0 THEN IF NOT {drawn} THEN {refuse}END IF; END IF; "
 
 
 def _same_row(table: Table) -> str:

@@ -178,11 +178,10 @@ def _fill(schemas: Schemas, table: Table, known: NumberRange) -> str:
     value = _text(known, "number") if is_text(table, known) else "number"
     return (
         # INSERT … ON CONFLICT of a row that is there must not use up a number.
-        f"    SELECT t.{column} AS number INTO standing FROM {_same_row(schemas, table)};\n"
-        f"    IF FOUND THEN\n      NEW.{column} := standing.number;\n      RETURN NEW;\n    END IF;\n"
-        # Of a row that one transaction changes often, PostgreSQL finds the last version by way of all before it: so we
-        # remember where it stands. A savepoint that is rolled back takes that back with it.
-        f"    place := nullif(pg_catalog.current_setting('{_PLACE}_{known.id}', true), '')::tid;\n"
+        f"    PERFORM 1 FROM {_same_row(schemas, table)};\n"
+        f"    IF FOUND THEN\n      SELECT t.{column} AS number INTO standing FROM {_same_row(schemas, table)};\n"
+        f"      NEW.{column} := standing.number;\n      RETURN NEW;\n    END IF;\n"
+        f"    {_recall(known)}\n"
         f"    UPDATE {own} SET {drawn} WHERE ctid = place AND {in_hand}\n"
         "      RETURNING next_number - 1, ctid INTO number, place;\n"
         "    WHILE number IS NULL LOOP\n"
@@ -197,9 +196,19 @@ def _fill(schemas: Schemas, table: Table, known: NumberRange) -> str:
         f"        {_raise(said.none_left)}\n"
         "      END IF;\n"
         "    END LOOP;\n"
-        f"    PERFORM pg_catalog.set_config('{_PLACE}_{known.id}', place::text, true);\n"
+        f"    {_remember(known)}\n"
         f"    NEW.{column} := {value};\n    RETURN NEW;\n"
     )
+
+
+# Of a row that one transaction changes often, PostgreSQL finds the last version by way of all before it: so we remember
+# where it stands. A savepoint that is rolled back takes that back with it.
+def _recall(known: NumberRange) -> str:
+    return f"place := nullif(pg_catalog.current_setting('{_PLACE}_{known.id}', true), '')::tid;"
+
+
+def _remember(known: NumberRange) -> str:
+    return f"PERFORM pg_catalog.set_config('{_PLACE}_{known.id}', place::text, true);"
 
 
 def _given(raw: Driver, schemas: Schemas, table: Table, known: NumberRange) -> str:
@@ -210,14 +219,22 @@ def _given(raw: Driver, schemas: Schemas, table: Table, known: NumberRange) -> s
         return known_here % "" + _jump(raw, schemas, table, known)
     in_hand = f"range_id = {known.id} AND state = 0"
     if known.way is Way.FILLED:
-        take = f"next_number = number AND serial = (SELECT serial FROM {own} WHERE {in_hand} ORDER BY serial LIMIT 1)"
+        first = f"serial = (SELECT serial FROM {own} WHERE {in_hand} ORDER BY serial LIMIT 1)"
+        fits, elsewhere = "next_number = number", f"next_number = number AND {first}"
     else:
-        take = "next_number <= number"
-    return (
+        fits = elsewhere = "next_number <= number"
+    take = (
         f"  UPDATE {own} SET next_number = number + 1, state = (number = highest)::int\n"
-        f"    WHERE {block} AND state = 0 AND {take};\n  IF FOUND THEN RETURN NEW; END IF;\n"
-        + known_here
-        % " AND number < next_number"
+        f"    WHERE %s AND {block} AND state = 0 RETURNING ctid INTO place;\n"
+    )
+    remember = f"  IF FOUND THEN\n    {_remember(known)}\n    RETURN NEW;\n  END IF;\n"
+    return (
+        f"  {_recall(known)}\n"
+        + take % f"ctid = place AND {fits}"
+        + remember
+        + take % elsewhere
+        + remember
+        + known_here % " AND number < next_number"
     )
 
 
