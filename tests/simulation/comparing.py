@@ -7,6 +7,7 @@ repair: the station is as it was.
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replicator.engine import findings
@@ -155,6 +156,9 @@ def harm_and_repair(world: World) -> None:
         if not at_rest or _last(world)[1] != State.VOID:
             break
         # The link began anew meanwhile (a station may hold back too much): its content has put some rows right.
+        # By the smallest batches an answer alone may be more than this share of a tiny database: give it more room, as
+        # an operator would whose stations are loaded again and again.
+        world.host.use(replace(world.host.settings, journal_share=1.0))
         compare(world, station, at_station=False, repair=True)
         harmed = set()
         at_rest = settle_again(world)

@@ -131,6 +131,11 @@ class SimulatedNode:
             self._process.database.close()
             self._process = None
 
+    def use(self, settings: Settings) -> None:
+        """Stop, and go on with these."""
+        self.kill()
+        self.settings = settings
+
     def sweep(self) -> None:
         session.sweep(self.process)
 
