@@ -180,6 +180,11 @@ class Database(Numbering, ABC):
         """Make the table with keys, NOT NULL, defaults, unique and foreign keys and indexes."""
 
     @abstractmethod
+    def drop_tables(self, connection: Connection, names: Sequence[str]) -> None:
+        """Drop tables of the application that `create_table` has made, with all that is in them; nothing else refers to
+        them."""
+
+    @abstractmethod
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         """How the existing table differs from the definition in ways that matter, one sentence each; [] if it fits.
         More columns are allowed where they are nullable or have a default."""

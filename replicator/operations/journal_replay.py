@@ -6,7 +6,7 @@ Nothing here changes the node: the bases and the journal are read in one transac
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ from replicator.databases.base import Database
 from replicator.databases.elsewhere import outlook
 from replicator.databases.weighing import weight
 from replicator.engine.rebuilding import gather, rows_of
-from replicator.errors import UnfitTable, WrongUse
+from replicator.errors import ReplicatorError, UnfitTable, WrongUse
 from replicator.operations.database_login import open_another
 from replicator.operations.opening import open_view
 from replicator.operations.replay_plan import Plan, plan_of
@@ -79,7 +79,8 @@ def replay_into(
     progress: Progress | None = None,
 ) -> Replayed:
     """Build the tables (all, if none is named) in an empty database, as they were after `until`: a position as
-    'journal list' prints it, or a time (ISO 8601, of this computer's zone where it names none); None: all of it.
+    'journal list' prints it, or a time (ISO 8601, of this computer's zone where it names none); None: all of it. If
+    anything fails, the database is empty again.
 
     Raises WrongUse (at a station; the target isn't empty; the journal doesn't reach back so far, or no base is kept),
     UnknownName, UnfitTable (the target's kind of database can't hold a table), ConfigurationError, DatabaseTrouble,
@@ -95,7 +96,11 @@ def replay_into(
             with target.transaction() as connection:
                 for table in parents_first(made.values()):
                     target.create_table(connection, table.definition)
-            built = _load(view.connection, net, plan, target, made, show)
+            try:
+                built = _load(view.connection, net, plan, target, made, show)
+            except BaseException:
+                _take_away(target, made)
+                raise
         group = journal.group(view.connection, plan.n)
         if not view.database.outbox_is_empty(view.connection) and until is None:
             remarks.append("What was written since the last run is not in the journal yet.")
@@ -137,6 +142,14 @@ def _require_empty(target: Database) -> None:
         raise WrongUse(
             f"the database to fill is not empty, it has the table {found[0]}: give a new one, which nothing is in yet"
         )
+
+
+def _take_away(target: Database, made: dict[int, Table]) -> None:
+    """Half of the tables is of no use to anybody, and stands in the way of another attempt."""
+    names = [table.name for table in parents_first(made.values())]
+    # What went wrong first is what counts.
+    with suppress(ReplicatorError), target.transaction() as connection:
+        target.drop_tables(connection, names[::-1])
 
 
 # --- building ---------------------------------------------------------------------------------------------------------

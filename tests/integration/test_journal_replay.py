@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from replicator.engine import bases as keeping
 from replicator.engine import rolling
 from replicator.engine.progress import Silent
+from replicator.errors import StorageTrouble
+from replicator.operations import journal_replay
 from replicator.operations.opening import open_node
 from replicator.runtime import Runtime
 from replicator.store.files import Files
@@ -353,6 +356,27 @@ def test_what_can_not_be_built_is_told(new_place: NewPlace, tmp_path: Path) -> N
     done = office.done("journal", "replay", "--into", target)
     assert "Built as of 1.1" in done.out
     assert "has the table items" in office.refused("journal", "replay", "--into", target)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_fails_halfway_leaves_an_empty_database(
+    new_place: NewPlace, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, target = new_place("sqlite", "office"), new_place(kind, "copy")
+    new_company(office)
+    office.sql("INSERT INTO items VALUES (3, 'third', 1, NULL, NULL)")
+    office.done("host-run")
+
+    def breaks_off(pages: Iterator[list[Any]]) -> Iterator[list[Any]]:
+        for page in pages:
+            yield page
+            raise StorageTrouble("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(journal_replay, "_in_lots", breaks_off)
+        assert "the disk is full" in office.call("journal", "replay", "--into", target.options[1]).err
+    done = office.done("journal", "replay", "--into", target.options[1])
+    assert "Built as of 1.1" in done.out
 
 
 def test_a_restored_host_replays_its_own_timeline(new_place: NewPlace) -> None:

@@ -200,6 +200,10 @@ class MariadbDatabase(Database):
         with self._defining() as raw:
             making.create_table(raw, self._schema, definition)
 
+    def drop_tables(self, connection: Connection, names: Sequence[str]) -> None:  # noqa: ARG002 - see _defining
+        with self._defining() as raw:
+            making.drop_tables(raw, names)
+
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         return comparing.differences(driver(connection), self._schema, definition)
 

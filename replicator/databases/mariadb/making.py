@@ -5,7 +5,7 @@ Text compares bit by bit and without padding, as PostgreSQL and SQLite have it, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from replicator.databases.mariadb import catalogue, collations, replacing
@@ -34,6 +34,13 @@ def create_table(raw: Driver, schema: str, definition: TableDefinition) -> None:
         if number_of(error) in _REFUSED:
             raise UnfitTable(f"Table {definition.name} can't be made in this database: {error.args[1]}.") from error
         raise
+
+
+def drop_tables(raw: Driver, wanted: Sequence[str]) -> None:
+    """Together, as they may refer to each other in a circle. May be repeated."""
+    if wanted:
+        execute(raw, "SET SESSION foreign_key_checks = 0")
+        execute(raw, f"DROP TABLE IF EXISTS {names(wanted)}")
 
 
 def add_columns(raw: Driver, schema: str, definition: TableDefinition, wanted: Collection[str]) -> None:

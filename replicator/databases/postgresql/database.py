@@ -166,6 +166,11 @@ class PostgresqlDatabase(Database):
     def create_table(self, connection: Connection, definition: TableDefinition) -> None:
         definitions.create_table(driver(connection), self._schemas.application, definition)
 
+    def drop_tables(self, connection: Connection, names: Sequence[str]) -> None:
+        if names:
+            # Together, as they may refer to each other in a circle.
+            execute(driver(connection), f"DROP TABLE {', '.join(map(self._schemas.table, names))}")
+
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         return comparing.differences(driver(connection), self._schemas, definition)
 

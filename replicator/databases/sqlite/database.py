@@ -19,7 +19,7 @@ from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.converting import Rows, converted, rows_of
 from replicator.databases.sqlite.errors import translate, translated
 from replicator.databases.sqlite.giving_way import GivingWay
-from replicator.databases.sqlite.statements import driver, scalar
+from replicator.databases.sqlite.statements import driver, quoted, scalar
 from replicator.databases.sqlite.values import comparable
 from replicator.databases.sqlite.watching import Watch
 from replicator.errors import ConfigurationError, DatabaseTrouble
@@ -226,6 +226,10 @@ class SqliteDatabase(Database):
 
     def create_table(self, connection: Connection, definition: TableDefinition) -> None:
         definitions.create_table(driver(connection), definition)
+
+    def drop_tables(self, connection: Connection, names: Sequence[str]) -> None:
+        for name in names:
+            driver(connection).execute(f"DROP TABLE {quoted(name)}")
 
     def differences(self, connection: Connection, definition: TableDefinition) -> list[str]:
         return comparing.differences(driver(connection), definition)
