@@ -19,6 +19,7 @@ from replicator.protocol.order import parents_first
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.working_set import MADE, Version
 from replicator.store import conflicts, quarantine, rows
+from replicator.store.conflicts import Found
 from replicator.types import HOST_PEER, NOWHERE, Image, Key, Position, Table, Tie
 
 PAGE = 2000
@@ -32,6 +33,8 @@ class LocalRows:
     changed: int = 0
     deleted: int = 0
     versions: list[Version] = field(default_factory=list)
+    undone: list[Found] = field(default_factory=list)
+    """Rows that the former host had deleted: they go to all once more."""
 
     @property
     def count(self) -> int:
@@ -44,14 +47,17 @@ def record_refused(unit: Unit) -> int:
     for table in unit.tables.values():
         for found in _refused(unit, table):
             here = unit.database.read_images(unit.connection, table, [key for key, _, _ in found])
-            kind = ConflictKind.DROPPED
-            told = [
-                (at, None, Conflict(table.id, key, kind, image, here.get(key), here.get(key)))
-                for key, at, image in found
-            ]
+            told = [(at, None, _not_applied(table.id, key, image, here.get(key))) for key, at, image in found]
             conflicts.record(unit.connection, HOST_PEER, unit.now, told, unit.tables)
             count += len(found)
     return count
+
+
+def _not_applied(table: int, key: Key, image: Image | None, here: Image | None) -> Conflict:
+    """A delete that rows of this place forbade is undone from now on; of another row its values are lost."""
+    if image is None and here is not None:
+        return Conflict(table, key, ConflictKind.PARENT_RESTORED, None, here, here)
+    return Conflict(table, key, ConflictKind.DROPPED, image, here, here)
 
 
 def _refused(unit: Unit, table: Table) -> Iterator[list[tuple[Key, Position, Image | None]]]:
@@ -116,6 +122,9 @@ def _standing(
         n = grouping.number()
         unit.journal.add(table.id, "N", key, image, full, None, unit.now, base)
         made = MADE
+        if version is not None and version.tie == Tie.DETACHED:
+            conflict = Conflict(table.id, key, ConflictKind.PARENT_RESTORED, None, image, image)
+            done.undone.append((base, None, conflict))
     done.versions.append(Version(table.id, key, unit.state.host_epoch, n, at=unit.now, tie=made))
 
 
@@ -138,4 +147,5 @@ def _hidden(unit: Unit, table: Table, grouping: Grouping, done: LocalRows) -> No
 
 def _save(unit: Unit, done: LocalRows) -> None:
     rows.save_versions(unit.database, unit.connection, done.versions)
-    done.versions = []
+    conflicts.record(unit.connection, HOST_PEER, unit.now, done.undone, unit.tables)
+    done.versions, done.undone = [], []

@@ -72,10 +72,13 @@ class Replaying:
     working: WorkingSet | None = None
     aside: bool = False
     """Some of the host's records were set aside."""
+    backup: bool = False
+    """Was this station told what a host knows?"""
     times: dict[int, int] = field(default_factory=dict)
     """At a backup station: when groups of the host's log were made."""
 
     def __post_init__(self) -> None:
+        self.backup = succession.is_backup(self.unit.connection)
         self.aside = not quarantine.is_empty(self.unit.connection)
         self.judged = self.unit.link(HOST_PEER).judged_n
         self.look_for_pending()
@@ -162,6 +165,7 @@ class Replaying:
             for key, n in journal.pending(unit.connection, self.judged, table, wanted).items()
         }
         replay = Replay(self.working, unit.flags_down, pending, self.judged, questions=self.questions)
+        replay.comes_back = self.backup
         replay.unsettled_rows = Unsettled(unit, self.questions).rows
         if self.aside:
             replay.held = Held(unit)

@@ -64,7 +64,7 @@ def send(node: Node, *, resend_now: bool = False, progress: Progress | None = No
         for box in boxes:
             run.mail(errand, box)
     run.end(peers)
-    answer_former_hosts(node, run.away)
+    run.sent.mails += answer_former_hosts(node, run.away)
     for lost in run.lost:
         begin_stream_anew(node, lost)
     if run.put_off:

@@ -48,8 +48,8 @@ class Planned:
     first: Position
     """Of the first record of this row in the chunk."""
     refused: bool = False
-    restored: bool = False
-    """A row that was deleted here comes back for the sake of one that refers to it."""
+    restored: ConflictKind | None = None
+    """A row that was deleted here comes back: what that is on record as."""
 
 
 Pending = Mapping[Where, int]
@@ -97,6 +97,9 @@ class Replay:
     """Parents that rows which were skipped wait for: one that was deleted here comes back."""
     unsettled_rows: UnsettledRows = _no_rows
     held: NoneHeld = field(default_factory=NoneHeld)
+    comes_back: bool = False
+    """At a backup station: a row that was deleted here comes back as soon as the host has another version of it. As the
+    host it would else have a state of the row that nobody has seen it delete."""
     withheld: set[Where] = field(default_factory=set)
     """Rows of which the rules let a record not pass, no answer: what was set aside of them is still wanted."""
 
@@ -135,15 +138,16 @@ class Replay:
         version = planned.version if planned is not None else state.versions.get(key)
         tie = "" if version is None else version.tie
         what = receive_row(tie, image is not None, change, verdict, self.flags.get(table, _NONE))
-        restored = False
+        restored = None
         if what.action is _DROP:
-            restored = verdict and image is not None and tie == _HIDDEN and (table, key) in self.sought
-            if not restored:
+            if image is not None and tie == _HIDDEN:
+                restored = self._restored(record, version)
+            if restored is None:
                 self.dropped += 1
                 if not verdict:
                     self.withheld.add((table, key))
                 return
-            what = receive_row(_NO_TIE, True, change, verdict, _NONE)
+            what = receive_row(_NO_TIE, True, change, True, _NONE)
         epoch, n = position
         if what.action is _KEEP:
             moved = new_version(Version, (table, key, epoch, n, 1, 0, 0, 1, 0, what.tie, None))
@@ -160,7 +164,15 @@ class Replay:
         else:
             planned.position, planned.image, planned.version = position, image, new
             planned.record_local |= local
-            planned.restored |= restored
+            planned.restored = planned.restored or restored
+
+    def _restored(self, record: Record, version: Version | None) -> ConflictKind | None:
+        """Does a row come back that was deleted here?"""
+        if record.verdict and (record.table, record.key) in self.sought:
+            return ConflictKind.PARENT_RESTORED
+        if self.comes_back and version is not None and record.position > version.position:
+            return ConflictKind.DELETED_CHANGED
+        return None
 
     # --- end of the chunk ---------------------------------------------------------------------------------------------
 
@@ -187,6 +199,5 @@ class Replay:
             if planned.record_local and local is not None and not same_image(local, image):
                 kind = ConflictKind.LOCAL_GAVE_WAY
                 self.conflicts.append(Conflict(number, planned.key, kind, image, local, image))
-            elif planned.restored:
-                kind = ConflictKind.PARENT_RESTORED
-                self.conflicts.append(Conflict(number, planned.key, kind, image, None, image))
+            elif planned.restored is not None and image is not None:
+                self.conflicts.append(Conflict(number, planned.key, planned.restored, image, None, image))

@@ -449,6 +449,8 @@ class World:
         restoring.happenings(self, node)
         if "promotion" in faults:
             promoting.happenings(self)
+            if node in self.lost:
+                return
         if self.numbering is not None:
             self.numbering.happenings(node)
         if self.changing is not None:

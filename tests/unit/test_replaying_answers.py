@@ -149,6 +149,24 @@ def test_a_hidden_parent_comes_back_for_a_child_that_waits_for_it(family: Place)
     assert replayed.conflicts == [("parent-restored", key_of(2), (2, 200), None)]
 
 
+def test_at_a_backup_station_a_hidden_row_comes_back_with_the_hosts_next_version(family: Place) -> None:
+    family.lacks(PARENT, 2, tie=H)
+    known = family.version(PARENT, 2).position
+    same = Replayed(family, changed(PARENT, 2, 200, at=known), comes_back=True)
+    assert same.replay.dropped == 1, "a content brings what was deleted here as it stands at the host"
+    replayed = Replayed(family, changed(PARENT, 2, 201), changed(PARENT, 2, 202, at=(1, 60)), comes_back=True)
+    assert family.row(PARENT, 2) == (2, 202)
+    assert (family.version(PARENT, 2).tie, family.version(PARENT, 2).position) == (S, (1, 60))
+    assert replayed.conflicts == [("deleted-here-changed-at-host", key_of(2), (2, 202), None)]
+
+
+def test_at_a_backup_station_a_row_that_was_made_anew_gives_way(family: Place) -> None:
+    family.has(PARENT, 2, 300, tie=H)
+    replayed = Replayed(family, changed(PARENT, 2, 201, at=(1, 60)), comes_back=True)
+    assert family.row(PARENT, 2) == (2, 201)
+    assert replayed.conflicts == [("local-row-gave-way", key_of(2), (2, 201), (2, 300))]
+
+
 # --- unique keys ------------------------------------------------------------------------------------------------------
 
 
