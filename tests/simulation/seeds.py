@@ -50,7 +50,7 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
     (
         762,
         AS_IT_IS,
-    ): "what the host did to a row that was deleted at its backup station was passed over there, and then deleted for all",
+    ): "what the host did to a row that its backup station had deleted was passed over there, and deleted for all",
     (
         898,
         AS_IT_IS,
