@@ -93,14 +93,16 @@ def correct(unit: Unit, peer: int, kept: list[tuple[int, Block]], reason: str) -
     held: dict[int, list[Block]] = {}
     for number, block in kept:
         held.setdefault(number, []).append(block)
-    for number in numbers.load_ranges(unit.connection):
-        _lose(unit, number, peer, held.get(number, []), reason)
+    for number, stored in numbers.load_ranges(unit.connection).items():
+        _lose(unit, stored, peer, held.get(number, []), reason)
 
 
-def _lose(unit: Unit, number: int, peer: int, kept: list[Block], reason: str) -> None:
+def _lose(unit: Unit, stored: StoredRange, peer: int, kept: list[Block], reason: str) -> None:
+    number = stored.range.id
     ledger = number_spans.load_ledger(unit.connection, number, whole=bool(kept))
     ledger.keep_only(peer, [block.serial for block in kept], reason)
     for block in kept:
+        ledger.shorten(peer, block, "given back before the host was restored", passed_by=stored.range.way is Way.KEYS)
         ledger.claim(peer, block)
     if ledger.changed:
         number_spans.save_ledger(unit.connection, number, ledger, unit.now)
@@ -134,7 +136,7 @@ def station_removed(unit: Unit, peer: int, name: str) -> None:
     for number, stored in numbers.load_ranges(unit.connection).items():
         reason = f"station {name} was removed"
         if stored.range.way is Way.KEYS:
-            _lose(unit, number, peer, [], reason)
+            _lose(unit, stored, peer, [], reason)
         else:
             _free_unused(unit, stored, peer, reason)
 

@@ -173,6 +173,14 @@ class Ledger:
             if span.serial not in kept:
                 self._set(span, State.LOST, reason)
 
+    def shorten(self, holder: int, block: Block, reason: str, *, passed_by: bool) -> None:
+        """A node names a block of which it has given back the end, and this ledger does not know of that: it is of a
+        host that was set back, or of another one. Who has got the end since, nobody knows; of keys that were passed by
+        (`passed_by`) it is nobody's."""
+        span = next((span for span in self._held_by(holder) if span.serial == block.serial), None)
+        if span is not None and span.lowest <= block.highest < span.highest:
+            self._set(self._cut(span, block.highest + 1), State.RETIRED if passed_by else State.LOST, reason)
+
     def claim(self, holder: int, block: Block) -> None:
         """A node holds a block that this ledger does not know to be its: the host has forgotten the grant. What of it
         is lost here is held again; the rest is as the ledger says. All spans must be loaded."""

@@ -55,14 +55,16 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
         898,
         AS_IT_IS,
     ): "the former host's delete of a parent that a backup station had to keep was undone without a record",
+    (
+        466,
+        AS_IT_IS,
+    ): "numbers that a station gave back to the former host just before the fire were held for ever at the new one",
     (736, AS_IT_IS): "what a station answers to a former host was not counted among the mails of its run",
 }
 """Likewise, with the fault `numbers` and this one, or as the dice have it."""
 
-_PROMOTION = "a backup station becomes the host: new in the simulation, and not mended yet"
 _CHANGED = "changed tables: new in the simulation, and not mended yet"
 OPEN: dict[int, str] = {
-    466: _PROMOTION,
     **dict.fromkeys((167, 186, 968), _CHANGED),
     100: "what was under way to a station that was let go, of a table whose new rows stopped going down, never comes",
     900: "half a transaction visible at a station, behind what quarantine let go: not understood yet",

@@ -234,6 +234,24 @@ def test_what_is_given_back_after_the_host_was_restored_is_not_granted_again() -
     assert ledger.grant(LAPTOP, 5) == [Block(21, 25, 2)]
 
 
+@pytest.mark.parametrize(("passed_by", "state"), [(False, "lost"), (True, "retired")])
+def test_an_end_that_was_given_back_to_a_host_that_is_no_more(passed_by: bool, state: str) -> None:
+    ledger = Ledger(high_water=1)
+    (block,) = ledger.grant(KOELN, 10)
+    ledger.grant(LAPTOP, 10)
+    ledger.shorten(KOELN, block, "given back", passed_by=passed_by)
+    ledger.shorten(LAPTOP, Block(1, 4, block.serial), "given back", passed_by=passed_by)
+    assert ledger.spans[1].highest == 10, "it has it whole; and another one has no part in it"
+    ledger.shorten(KOELN, Block(1, 4, block.serial), "given back", passed_by=passed_by)
+    assert sorted((span.lowest, span.highest, str(span.state), span.holder) for span in ledger.spans.values()) == [
+        (1, 4, "held", KOELN),
+        (5, 10, state, KOELN),
+        (11, 20, "held", LAPTOP),
+    ]
+    assert not ledger.give_back(KOELN, 5, 10), "said once more by its journal"
+    assert not ledger.retire(KOELN, 5, "passed by")
+
+
 def test_a_station_claims_what_a_restored_host_has_forgotten() -> None:
     ledger = Ledger(high_water=1)
     ledger.grant(KOELN, 10)
