@@ -133,7 +133,7 @@ def begin_as(unit: Unit, peer: int, origin: int) -> None:
 def station_removed(unit: Unit, peer: int, name: str) -> None:
     """What it has not used, as far as its rows have come, is granted next. The audit goes on naming it."""
     number_uses.keep_name(unit.connection, peer, name)
-    for number, stored in numbers.load_ranges(unit.connection).items():
+    for stored in numbers.load_ranges(unit.connection).values():
         reason = f"station {name} was removed"
         if stored.range.way is Way.KEYS:
             _lose(unit, stored, peer, [], reason)
