@@ -217,8 +217,10 @@ def _replace_scope(
     """Make ours what the host has now, as far as rules and pending changes let us."""
     unit, ordered = replaying.unit, parents_first(tables)
     late = may_come_late(ordered)
+    # What this content itself brings into quarantine stays there: of a backup station it is older than the record.
+    aside = replaying.aside
     for table in reversed(ordered):
-        if late or replaying.aside or not _is_new(unit, table):
+        if late or aside or not _is_new(unit, table):
             _note_content(replaying, content, entries, table)
     for table in reversed(ordered):
         if not _is_new(unit, table):
@@ -236,7 +238,7 @@ def _replace_scope(
                 ]
                 _replay(replaying, _as_verdicts(unit, table.id, found, answered), late=late)
             replaying.count(len(images))
-    if replaying.aside:
+    if aside:
         for table in tables:
             _leave_quarantine(unit, position, table)
     scope_keys.clear(unit.connection)
