@@ -92,6 +92,8 @@ def _promote_if_ready(world: World, keeper: SimulatedNode) -> None:
         return  # a person has it in hand
     if any(node.is_copied for node in world.stations):
         return  # one of the two has not heard what its station was told: it has to be invited anew
+    if not all(map(_aware, world.stations)):
+        return  # set back to before it was told, and the host has not told it again: it has to be invited anew
     with keeper.process.database.transaction(write=False) as connection:
         told = list(map(host_state.unpacked, succession.items(connection, host_state.PEER)))
         ready = succession.is_complete(connection)
@@ -99,6 +101,12 @@ def _promote_if_ready(world: World, keeper: SimulatedNode) -> None:
     known = {each["name"] for each in told if each["public_key"] is not None and each["knows"]}
     if ready and known == {node.station for node in world.stations} - {NAME}:
         promote(world, keeper)
+
+
+def _aware(station: SimulatedNode) -> bool:
+    """Has it been told whom to accept?"""
+    (told,) = station.application.raw.execute("SELECT count(*) FROM replicator_successor").fetchone()
+    return bool(told)
 
 
 def promote(world: World, keeper: SimulatedNode) -> None:
