@@ -18,7 +18,7 @@ from replicator.protocol.keys import key_packer
 from replicator.protocol.order import parents_first
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.working_set import MADE, Version
-from replicator.store import conflicts, quarantine, rows
+from replicator.store import conflicts, journal, quarantine, rows
 from replicator.store.conflicts import Found
 from replicator.types import HOST_PEER, NOWHERE, Image, Key, Position, Table, Tie
 
@@ -69,6 +69,19 @@ def _refused(unit: Unit, table: Table) -> Iterator[list[tuple[Key, Position, Ima
     while held := quarantine.page(unit.connection, peer=HOST_PEER, table=table.id, after=number, limit=PAGE):
         number = held[-1].id
         yield [(each.key, each.group, None if each.image is None else unpack_rows([each.image])[0]) for each in held]
+
+
+def keep_pending(unit: Unit) -> None:
+    """Changes that were sent against all rules, and that the former host has not judged, stayed here like any other:
+    the rows count as written here alone."""
+    judged = unit.link(HOST_PEER).judged_n
+    for table in unit.tables.values():
+        after = b""
+        while keys := journal.pending_keys(unit.connection, judged, table.id, after, PAGE):
+            after = keys[-1]
+            versions = rows.load_versions(unit.database, unit.connection, table.id, keys)
+            private = [version._replace(tie=Tie.NONE.value, image=None) for version in versions.values()]
+            rows.save_versions(unit.database, unit.connection, private)
 
 
 def take_over(unit: Unit) -> LocalRows:

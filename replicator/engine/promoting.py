@@ -134,6 +134,7 @@ def _leave(unit: Unit, least_epoch: int) -> tuple[Promoted, list[InboundBatch]]:
     parked = parcels.all_parked(connection, HOST_PEER)
     done.partly = len(parked)
     done.refused = local_rows.record_refused(unit)
+    local_rows.keep_pending(unit)
     if host.public_key is not None:
         former = FormerHost(host.public_key, host.name, host.address, unit.state.name, unit.now)
         succession.add_former_host(connection, former)
