@@ -106,15 +106,19 @@ class Drawn:
     """What the application wrote into the column is one of this node's, or it left that to the database."""
     forced: bool
     """It wrote a number of its own accord."""
+    passed: bool = False
+    """Somebody typed one that this place had passed by: it may have been of a row that was deleted since. That is the
+    application's own doing (docs/numbers.md), and no number was issued."""
 
 
 def draw(raw: sqlite3.Connection, kind: Numbered, dice: Random, unique: Callable[[], int]) -> Drawn:
     """Insert one row, as an unmodified application does."""
-    row, given = unique(), 0
+    row, given, passed = unique(), 0, False
     if kind is BILL:
         mine = in_hand(raw, kind)
         # Somebody types any number; else the next one, or a later one of the block.
         given = dice.randint(1, 120) if not mine or dice.random() < 0.1 else dice.choice([mine[0], mine[0], *mine[:4]])
+        passed = given not in mine
     elif kind is DOC and dice.random() < 0.05:
         given = dice.randint(1, 120)
     lawful = not given or is_ours(raw, kind, given)
@@ -127,4 +131,4 @@ def draw(raw: sqlite3.Connection, kind: Numbered, dice: Random, unique: Callable
     except sqlite3.IntegrityError as error:
         return Drawn(kind, row, None, str(error), lawful, bool(given))
     (value,) = raw.execute(f"SELECT number FROM {kind.table} WHERE id = ?", (row,)).fetchone()
-    return Drawn(kind, row, value, "", lawful, bool(given))
+    return Drawn(kind, row, value, "", lawful, bool(given), passed)
