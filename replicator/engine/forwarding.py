@@ -72,8 +72,12 @@ def forward(node: Node, gone: int, away: Away) -> Forwarded:
     if node.settings.unrecognised.way != "forward" or main in away:
         return done
     with node.database.transaction(write=False) as connection:
-        waiting = notices.known(connection, WAITING)
+        waiting, refused = notices.known(connection, WAITING), notices.known(connection, REFUSED)
         stopped = node.settings.unrecognised.to in notices.known(connection, RETURNED)
+    if refused and not waiting:
+        # Somebody has taken it away; a copy of this computer may have forwarded it.
+        with node.unit() as unit:
+            notices.settle_all(unit.connection, (REFUSED,), refused)
     if not waiting or stopped:
         return done
     with node.unit() as unit:

@@ -425,6 +425,17 @@ def test_a_recipient_that_is_refused_waits_for_a_person_and_passes_by_itself(for
     assert (office.lies(), office.waiting()) == ([], [])
 
 
+def test_where_nothing_waits_any_more_a_refusal_needs_nobody(forwarding_office: Office) -> None:
+    office = forwarding_office
+    office.box.sends = RecipientRefused("The mailbox of anna@example.com is full.", TO, full=True)
+    office.put(LETTER)
+    office.run()
+    assert len(office.waiting()) == 1
+    (office.folder() / "letter").unlink()
+    office.run()
+    assert office.waiting() == []
+
+
 @pytest.mark.parametrize(
     ("refusal", "why"),
     [
