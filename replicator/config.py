@@ -183,6 +183,15 @@ class Run(_Section):
     )
 
 
+class Tables(_Section):
+    """What 'replicator migrate check' need not ask about."""
+
+    excluded: list[Annotated[str, Field(max_length=200)]] = Field(
+        default=[],
+        description='Tables that are not to be replicated; * in a name stands for anything: ["sessions", "tmp_*"].',
+    )
+
+
 class Limits(_Section):
     """How big things may be, and how many; in bytes unless they say otherwise."""
 
@@ -235,6 +244,7 @@ class Configuration(_Section):
     )
     run: Run = Run()
     limits: Limits = Limits()
+    tables: Tables = Tables()
 
     @model_validator(mode="after")
     def _account_of_role(self) -> Configuration:
@@ -332,7 +342,7 @@ def _sentence(kind: str, location: tuple[int | str, ...], message: str, source: 
 def _suggestion(word: str) -> str:
     known = [
         field.alias or name
-        for section in (Configuration, Account, FurtherMailbox, Run, Limits)
+        for section in (Configuration, Account, FurtherMailbox, Run, Limits, Tables)
         for name, field in section.model_fields.items()
     ]
     close = get_close_matches(word, known, n=1)

@@ -29,6 +29,7 @@ from replicator.cli import (
     demo,
     journal,
     mail,
+    migrate,
     numbers,
     quarantine,
     recovery,
@@ -75,6 +76,7 @@ NOUNS = (
     mail,
     backup,
     recovery,
+    migrate,
     upgrade,
     demo,
 )

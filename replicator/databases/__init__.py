@@ -102,6 +102,19 @@ def login_of(url: str) -> str | None:
     return f"{name}://{parsed.username}@{where}/{parsed.database or parsed.username}"
 
 
+def own_schema(url: str) -> str | None:
+    """Name of the schema that our tables stand in, in the database of this URL; None: beside the application's.
+
+    Raises ConfigurationError as `open_database`.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "postgresql":
+        return None
+    from replicator.databases.postgresql import schemas
+
+    return schemas.ours_beside(schemas.named_in(parsed))
+
+
 def absolute_url(url: str) -> str:
     """The URL with a file's path made absolute, so that it means the same from whatever folder a run is started.
 
@@ -113,4 +126,4 @@ def absolute_url(url: str) -> str:
     return str(parsed.set(database=str(Path(parsed.database).expanduser().absolute())))
 
 
-__all__ = ["Database", "absolute_url", "login_of", "open_database"]
+__all__ = ["Database", "absolute_url", "login_of", "open_database", "own_schema"]

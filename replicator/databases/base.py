@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy import Table as OwnTable
 
+from replicator.databases.joining import Joining
 from replicator.databases.numbering import Numbering
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Operation, Position, Table, TableDefinition, Value
@@ -93,6 +94,36 @@ class Database(Numbering, ABC):
         The transaction goes on behind the ConstraintViolation. Any other error takes the whole transaction with it, as
         outside. Not re-entrant.
         """
+
+    # --- in the application's transaction -------------------------------------------------------------------------
+
+    @property
+    def is_joined(self) -> bool:
+        """Our transactions are parts of one that somebody else ends: no other connection sees what they did."""
+        return False
+
+    @property
+    def own_schema(self) -> str | None:
+        """Name of the schema that our tables stand in; None: they stand beside the application's."""
+        return None
+
+    @abstractmethod
+    def way_by(self, connection: Connection) -> Joining:
+        """How we get to what is under way on a connection of the application's.
+
+        Raises ConfigurationError where it is one to another database than this.
+        """
+
+    @abstractmethod
+    def joined(self, connection: Connection) -> AbstractContextManager[None]:
+        """Within: `transaction` gives parts of the one that is open on this connection (`Joining.TOGETHER`), the
+        application's or our own. What is done is committed or undone with it; what fails is undone at once.
+
+        Raises DatabaseBusy.
+        """
+
+    def allow_requests(self, connection: Connection) -> None:
+        """Let who owns the application's tables put requests into our table of them."""
 
     @abstractmethod
     def prepare(self) -> list[str]:

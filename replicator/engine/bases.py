@@ -35,8 +35,8 @@ def keep(node: Node, show: Progress) -> int:
 
     Where no bases are wanted, those that are there go.
     """
-    if node.role is not Role.HOST:
-        return 0
+    if node.role is not Role.HOST or node.database.is_joined:
+        return 0  # a snapshot would not see what is part of another's transaction: the next run does it
     with node.database.transaction(write=False) as connection:
         missing = bases.any_missing(connection) if node.settings.keeps_bases else bool(bases.load(connection))
     if not missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,23 +61,36 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
 
 
-def run(node: Node, *, resend_now: bool = False, progress: Progress | None = None) -> Summary:
+def _nothing(_node: Node) -> list[str]:
+    return []
+
+
+def run(
+    node: Node,
+    *,
+    resend_now: bool = False,
+    progress: Progress | None = None,
+    first: Callable[[Node], list[str]] = _nothing,
+) -> Summary:
     """One synchronisation. May die at any moment: nothing is lost and nothing is doubled.
+
+    `first` is done once the node is known to be as we left it; it returns what a person has to know.
 
     Raises Halted when the node has halted or must, MailboxTrouble and DatabaseTrouble as they come; a later run goes
     on where this one ended.
     """
     try:
-        return _run(node, resend_now, progress or Silent())
+        return _run(node, resend_now, progress or Silent(), first)
     except Halted:
         node.stop_numbers()
         raise
 
 
-def _run(node: Node, resend_now: bool, show: Progress) -> Summary:
+def _run(node: Node, resend_now: bool, show: Progress, first: Callable[[Node], list[str]]) -> Summary:
     summary, away = Summary(), Away()
     with _without_cycle_collector():
         start(node, summary)
+        summary.warnings += first(node)
         if node.role is Role.STATION:
             look_after_numbers(node)  # what it asks for travels ahead of its changes
         summary.received = receive(node, progress=show, away=away)

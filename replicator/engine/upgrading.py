@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from replicator.engine import fitness
-from replicator.engine.collect import open_group
+from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Node, Unit
 from replicator.engine.soundness import KIND, kept_from
 from replicator.engine.table_changes import prepare, send_found, take_over
@@ -146,6 +146,24 @@ def _carry_out(unit: Unit, found: Upgrade) -> Upgraded:
     # The next run takes one of the rows as they are now: the journal is replayed from there.
     bases.drop(unit.connection, new.id)
     return Upgraded(new, found.difference, rows, [peer.name for peer in told], found.unseen)
+
+
+def renew(node: Node, name: str) -> int:
+    """Make the capture of a table anew that stands as it is replicated, where something is wrong with it. Gives how
+    many rows are sent: all, where triggers are gone, as nobody knows what was written since. Raises DatabaseBusy."""
+    with node.unit() as unit:
+        table = _table(unit, name)
+        if not unit.database.capture_faults(unit.connection, table):
+            return 0
+        unit.database.hold_table(unit.connection, name)
+        unseen = not unit.database.captures_all(unit.connection, table)
+        if unit.database.capabilities.transactional_definitions:
+            collect(unit)
+        unit.database.install_capture(unit.connection, table)
+        collect(unit)
+        rows = send_found(unit, table, table, (), unseen=unseen)
+        notices.settle(unit.connection, (KIND,), name)
+    return rows
 
 
 def take_over_safe(node: Node, names: list[str]) -> None:

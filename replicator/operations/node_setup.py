@@ -216,6 +216,7 @@ def _set_up(home: Home, runtime: Runtime, plan: _Plan, host: str | None = None) 
             with database.transaction() as connection:
                 with database.migrating(connection) as in_part:
                     migrate.upgrade(connection, in_part=in_part)
+                database.allow_requests(connection)
                 # What stands there is of an attempt of ours that did not come to its end: nothing ever ran on it.
                 for table in ("node", "peer", "link"):
                     sql.run(connection, f"DELETE FROM replicator_{table}")

@@ -19,6 +19,7 @@ from replicator.engine.session import Summary
 from replicator.errors import AlreadyRunning, ReplicatorError, Transient, WrongUse
 from replicator.operations.database_login import open_of
 from replicator.operations.listening import wait_for_mail
+from replicator.operations.migration_requests import carry_out_all
 from replicator.operations.noticing import Pace, Written
 from replicator.operations.opening import open_node
 from replicator.runtime import Runtime
@@ -142,7 +143,9 @@ class Runs:
         self._unswept = True
         with node.database.transaction(write=False) as connection:
             known = notices.newest(connection)
-        summary = session.run(node, resend_now=resend_now, progress=progress)
+        summary = session.run(
+            node, resend_now=resend_now, progress=progress, first=lambda node: carry_out_all(node, progress)
+        )
         self._unswept = False
         with node.database.transaction(write=False) as connection:
             # What keeps a batch from being applied is told with the run itself.

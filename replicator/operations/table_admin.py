@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
+from sqlalchemy import Connection
+
+from replicator.databases.base import Database
 from replicator.engine import backing_up, bases, fitness, number_ledgers
 from replicator.engine.collect import collect
 from replicator.engine.held_tables import follow, reasons_held, wanted_form
@@ -86,15 +89,7 @@ def add_tables(
     """
     require_host(node, "tables are added")
     with node.unit() as unit:
-        _check_names(unit, area, names)
-        found = {}
-        for name in dict.fromkeys(names):
-            look = unit.database.inspect_replaced if replace_cascades else unit.database.inspect
-            definition = look(unit.connection, name)
-            if any(table.name == definition.name for table in unit.tables.values()):
-                raise WrongUse(f"table {definition.name} is replicated already; see: replicator table list")
-            found[definition.name] = definition
-        _require_parents(found, [table.name for table in unit.tables.values()])
+        found = _found(unit.database, unit.connection, unit.tables, names, area, replace_cascades)
         added, remarks = [], []
         for definition in _parents_first(found):
             table = Table(unit.state.next_table, definition.name, definition, area, policy)
@@ -106,12 +101,41 @@ def add_tables(
             added.append(table)
             remarks += unit.database.remarks(unit.connection, table.name)
         unit.forget_catalogue()
+        unit.database.allow_requests(unit.connection)
         for table in added:
             remarks += fitness.by_kind(unit.peers.values(), table, unit.tables.values())
         for peer in [peer.id for peer in unit.peers.values() if peer.backup]:
             remarks += backing_up.give_all_tables(unit, peer)
     bases.keep(node, progress or Silent())
     return Added(added, remarks)
+
+
+def look_at_new(
+    view: View, names: Sequence[str], *, area: str | None = None, replace_cascades: bool = False
+) -> list[TableDefinition]:
+    """The definitions of tables as `add_tables` would take them, parents first; changes nothing. Raises as it does."""
+    tables = catalogue.load_tables(view.connection)
+    return _parents_first(_found(view.database, view.connection, tables, names, area, replace_cascades))
+
+
+def _found(
+    database: Database,
+    connection: Connection,
+    tables: Mapping[int, Table],
+    names: Sequence[str],
+    area: str | None,
+    replace_cascades: bool,
+) -> dict[str, TableDefinition]:
+    _check_names(tables, area, names)
+    found = {}
+    for name in dict.fromkeys(names):
+        look = database.inspect_replaced if replace_cascades else database.inspect
+        definition = look(connection, name)
+        if any(table.name == definition.name for table in tables.values()):
+            raise WrongUse(f"table {definition.name} is replicated already; see: replicator table list")
+        found[definition.name] = definition
+    _require_parents(found, [table.name for table in tables.values()])
+    return found
 
 
 def set_tables(
@@ -129,7 +153,7 @@ def set_tables(
         for name in dict.fromkeys(names):
             table = catalogue.find_table(unit.connection, name)
             if area:
-                _check_names(unit, area, [name])
+                _check_names(unit.tables, area, [name])
             new = replace(
                 table,
                 policy=table.policy if policy is None else policy,
@@ -270,10 +294,10 @@ def _rules_of(view: View, books: dict[int, RuleBook], table: int) -> dict[str, R
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-def _check_names(unit: Unit, area: str | None, names: Sequence[str]) -> None:
+def _check_names(known: Mapping[int, Table], area: str | None, names: Sequence[str]) -> None:
     """A rule is set for a table, an area or all: the three must be told apart."""
-    tables = {table.name for table in unit.tables.values()} | set(names)
-    areas = {table.area for table in unit.tables.values() if table.area}
+    tables = {table.name for table in known.values()} | set(names)
+    areas = {table.area for table in known.values() if table.area}
     if area is not None:
         if not area.strip() or not area.isprintable() or len(area) > AREA_LENGTH:
             raise WrongUse(f"the area's name is empty, or longer than {AREA_LENGTH} characters; choose another one")

@@ -26,5 +26,6 @@ def upgrade(home: Home, runtime: Runtime) -> bool:
         migrate.require_ours(connection)
         with database.migrating(connection) as in_part:
             done = migrate.upgrade(connection, in_part=in_part)
+        database.allow_requests(connection)
         require_own(state.load_node(connection), configuration, home)
     return done

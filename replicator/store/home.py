@@ -3,6 +3,7 @@
 replicator.toml   the configuration           spool/    what waits to be mailed or applied
 identity.key      the key pair, 0600          log/      the rotating log
 state             the side file, 0600         aside/    mails that could not be used, with the reason
+revisions/         what this node is to replicate, step by step (replicator migrate)
 lock, running     held while a process works on the node; the process's number
 """
 
@@ -38,6 +39,7 @@ class Home:
         self.configuration_file = self.path / "replicator.toml"
         self.log_folder = self.path / "log"
         self.aside_folder = self.path / "aside"
+        self.revisions_folder = self.path / "revisions"
         self.identity = IdentityFile(self.path / "identity.key", files)
         self.side_file = SideFile(self.path / "state", files)
         self.files = files

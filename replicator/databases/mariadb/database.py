@@ -13,6 +13,7 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
 from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.joining import Joining
 from replicator.databases.mariadb import (
     apply,
     capture,
@@ -36,15 +37,17 @@ from replicator.databases.mariadb.outside import foreign_keys_from_outside
 from replicator.databases.mariadb.questions import Questions
 from replicator.databases.mariadb.reader import Reader
 from replicator.databases.mariadb.repeating import repeatable
-from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute, scalar
+from replicator.databases.mariadb.statements import APPLYING, Driver, driver, execute, fetch, scalar
 from replicator.databases.mariadb.tables import Standing, Standings
 from replicator.databases.mariadb.weights import Weights
 from replicator.databases.numbering import NumberedRow
 from replicator.databases.watching import Watch
-from replicator.errors import DatabaseBusy, DatabaseTrouble
+from replicator.errors import ConfigurationError, DatabaseBusy, DatabaseTrouble
 from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Position, Table, TableDefinition, Value
+
+_PLACE = "SELECT database(), @@hostname, @@port, @@datadir"
 
 
 class MariadbDatabase(Database):
@@ -110,6 +113,20 @@ class MariadbDatabase(Database):
             finally:
                 connection.invalidate()
                 connection.close()
+
+    def way_by(self, connection: Connection) -> Joining:
+        with translated(self._opener.where):
+            there = connection.exec_driver_sql(_PLACE).fetchone()
+            if there is None or tuple(map(str, there)) != self._questions.ask(
+                lambda raw: tuple(map(str, fetch(raw, _PLACE)[0]))
+            ):
+                raise ConfigurationError(
+                    f"The migration's database is another one than the node's, {self._opener.where}."
+                )
+        return Joining.BESIDE
+
+    def joined(self, connection: Connection) -> AbstractContextManager[None]:
+        raise NotImplementedError("definitions are made on a connection of their own")
 
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         raw = driver(connection)

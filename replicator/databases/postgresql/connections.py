@@ -123,10 +123,7 @@ class Opener:
             return True
 
     def _pin(self, raw: psycopg.Connection[tuple[object, ...]], _record: object) -> None:
-        pinned = dict(_PINNED)
-        for version, settings in _PINNED_SINCE.items():
-            if raw.info.server_version >= version:
-                pinned |= settings
+        pinned = pinned_settings(raw)
         # Names of the application are always written with their schema.
         pinned["search_path"] = self.schemas.ours_sql
         listed = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(pinned))
@@ -134,8 +131,22 @@ class Opener:
         path = scalar(raw, f"SELECT pg_catalog.current_schemas(false), {listed}", words)
         if self._kept is None:
             self.schemas = places.find(raw, self._named, path)
-        raw.adapters.register_dumper(bool, _Flag)
-        arrays.register(raw)
+        fit_adapters(raw)
+
+
+def pinned_settings(raw: psycopg.Connection[tuple[object, ...]]) -> dict[str, str]:
+    """What every connection of ours is told, as this server knows it."""
+    pinned = dict(_PINNED)
+    for version, settings in _PINNED_SINCE.items():
+        if raw.info.server_version >= version:
+            pinned |= settings
+    return pinned
+
+
+def fit_adapters(raw: psycopg.Connection[tuple[object, ...]]) -> None:
+    """How values of ours are written."""
+    raw.adapters.register_dumper(bool, _Flag)
+    arrays.register(raw)
 
 
 def _require_known_options(url: URL) -> None:

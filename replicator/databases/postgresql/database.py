@@ -13,6 +13,7 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
 from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.joining import Joining
 from replicator.databases.numbering import NumberedRow
 from replicator.databases.postgresql import (
     apply,
@@ -22,6 +23,7 @@ from replicator.databases.postgresql import (
     comparing,
     definitions,
     identities,
+    joining,
     numbers,
     own_tables,
     roles,
@@ -37,6 +39,7 @@ from replicator.databases.postgresql.outside import foreign_keys_from_outside
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, driver, execute, scalar
 from replicator.databases.watching import Watch
+from replicator.errors import ConfigurationError
 from replicator.protocol.numbers import NumberRange
 from replicator.runtime import Runtime
 from replicator.types import ForeignKey, Image, Key, Position, Table, TableDefinition, Value
@@ -59,6 +62,7 @@ class PostgresqlDatabase(Database):
         self._opener = Opener(url)
         self._lookout = Lookout(self._opener)
         self._inside = False
+        self._joined: Connection | None = None
         self._cache = Cache(lambda: self._schemas)
         self._exported: str | None = None
         """Name of the snapshot that this transaction's collect was of."""
@@ -75,6 +79,10 @@ class PostgresqlDatabase(Database):
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[Connection]:
+        if self._joined is not None:
+            with self._part(self._joined):
+                yield self._joined
+            return
         if self._inside:
             raise RuntimeError("a transaction of this database is open already")
         self._inside = True
@@ -87,6 +95,47 @@ class PostgresqlDatabase(Database):
             self._inside = False
             self._exported = self._read_through = None
             self._cache.forget()
+
+    @property
+    def is_joined(self) -> bool:
+        return self._joined is not None
+
+    @property
+    def own_schema(self) -> str:
+        return self._schemas.ours
+
+    def way_by(self, connection: Connection) -> Joining:
+        with translated(self._opener.where):
+            if not joining.is_same(connection, self._opener.kept()):
+                raise ConfigurationError(
+                    f"The migration's database is another one than the node's, {self._opener.where}."
+                )
+            return joining.way(connection, self._schemas)
+
+    @contextmanager
+    def joined(self, connection: Connection) -> Iterator[None]:
+        raw = driver(connection)
+        # All that is done within is done whole or not at all.
+        with translated(self._opener.where), joining.prepared(raw, self._schemas), joining.part(raw):
+            self._cache.forget()
+            self._joined = connection
+            try:
+                yield
+            finally:
+                self._joined = None
+                self._cache.forget()
+
+    @contextmanager
+    def _part(self, connection: Connection) -> Iterator[None]:
+        try:
+            with translated(self._opener.where), joining.part(driver(connection)):
+                yield
+        finally:
+            self._exported = self._read_through = None
+            self._cache.forget()
+
+    def allow_requests(self, connection: Connection) -> None:
+        roles.allow_requests(driver(connection), self._schemas)
 
     @contextmanager
     def snapshot(self, held: Connection) -> Iterator[Connection]:

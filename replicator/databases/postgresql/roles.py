@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from replicator.databases.postgresql.schemas import Schemas
-from replicator.databases.postgresql.statements import Driver, fetch, quoted, scalar
+from replicator.databases.postgresql.statements import Driver, execute, fetch, quoted, scalar
 from replicator.errors import ConfigurationError
 
 OLDEST = 14
 _GRANTABLE = 15
 """Since this version a role that is no superuser can be given a setting."""
+
+
+_OWNERS = """
+SELECT pg_get_userbyid(owner)::text FROM (
+  SELECT relowner AS owner FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(%s)
+  UNION SELECT nspowner FROM pg_namespace WHERE oid = to_regnamespace(%s)) o
+WHERE NOT pg_has_role(owner, (SELECT nspowner FROM pg_namespace WHERE oid = to_regnamespace(%s)), 'MEMBER')
+  AND owner <> 'pg_database_owner'::regrole
+"""
+
+
+def allow_requests(raw: Driver, schemas: Schemas) -> None:
+    """Who owns the application's tables may ask for what its migrations want, and see nothing of ours."""
+    application = quoted(schemas.application)
+    for (role,) in fetch(raw, _OWNERS, (application, application, schemas.ours_sql)):
+        execute(raw, f"GRANT USAGE ON SCHEMA {schemas.ours_sql} TO {quoted(role)}")
+        execute(raw, f"GRANT INSERT ON {schemas.own('replicator_request')} TO {quoted(role)}")
 
 
 def require_fit(raw: Driver, schemas: Schemas, where: str) -> None:

@@ -16,13 +16,13 @@ from replicator.databases.postgresql.statements import Driver, driver, execute
 from replicator.errors import DatabaseBusy, DatabaseTrouble
 from replicator.runtime import Runtime
 
-_PATIENCE = 5000
+PATIENCE = 5000
 """Milliseconds to wait for another command of ours on this database."""
 
 _BEGIN_WRITE = (
     # READ COMMITTED: after a lock is taken, the next statement sees what its former holder wrote (protocol.md 7.3).
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
-    f" SET LOCAL lock_timeout = {_PATIENCE}; SELECT pg_advisory_xact_lock(%d);"
+    f" SET LOCAL lock_timeout = {PATIENCE}; SELECT pg_advisory_xact_lock(%d);"
     f" SET LOCAL lock_timeout = {LOCK_TIMEOUT}"
 )
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -13,8 +13,19 @@ from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
 from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.joining import Joining
 from replicator.databases.numbering import NumberedRow
-from replicator.databases.sqlite import apply, capture, collect, comparing, definitions, numbers, own_tables, tables
+from replicator.databases.sqlite import (
+    apply,
+    capture,
+    collect,
+    comparing,
+    definitions,
+    joining,
+    numbers,
+    own_tables,
+    tables,
+)
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.converting import Rows, converted, rows_of
 from replicator.databases.sqlite.errors import translate, translated
@@ -55,6 +66,7 @@ class SqliteDatabase(Database):
         self._create = create
         self._giving_way = GivingWay(runtime)
         self._inside = False
+        self._joined: Connection | None = None
         self._read_through: int | None = None
         self._rows: dict[str, Rows] = {}
         """By table, for the time of a transaction: the application may make a table anew between two of ours."""
@@ -75,6 +87,10 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[Connection]:
+        if self._joined is not None:
+            with self._part(self._joined):
+                yield self._joined
+            return
         if self._inside:
             raise RuntimeError("a transaction of this database is open already")
         connection = self._opener.kept()
@@ -106,6 +122,37 @@ class SqliteDatabase(Database):
                 connection.rollback()
         if write:
             self.runtime.reached("commit:after")
+
+    @property
+    def is_joined(self) -> bool:
+        return self._joined is not None
+
+    def way_by(self, connection: Connection) -> Joining:
+        if not joining.is_same(connection, self.path):
+            raise ConfigurationError(f"The migration's database is another one than the node's, {self.path}.")
+        return joining.way(connection)
+
+    @contextmanager
+    def joined(self, connection: Connection) -> Iterator[None]:
+        raw = driver(connection)
+        # All that is done within is done whole or not at all.
+        with translated(self.path), joining.prepared(raw), joining.part(raw):
+            self._forget()
+            self._joined = connection
+            try:
+                yield
+            finally:
+                self._joined = None
+                self._forget()
+
+    @contextmanager
+    def _part(self, connection: Connection) -> Iterator[None]:
+        try:
+            with translated(self.path), joining.part(driver(connection)):
+                yield
+        finally:
+            self._read_through = None
+            self._rows.clear()
 
     def _roll_back(self, raw: sqlite3.Connection) -> None:
         try:

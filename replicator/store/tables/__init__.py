@@ -24,6 +24,7 @@ from replicator.store.tables.journals import (
 )
 from replicator.store.tables.links import batch_in, batch_out, batch_segment, contact, digest, link, part_in, timeline
 from replicator.store.tables.mails import batch_trail, mail_trail, mailbox, route, send_queue, sent_mail
+from replicator.store.tables.migrations import request, revision
 from replicator.store.tables.nodes import node, notice, peer
 from replicator.store.tables.numbers import (
     number_event,
@@ -92,7 +93,9 @@ __all__ = [
     "quarantine",
     "recipients",
     "reload",
+    "request",
     "retention",
+    "revision",
     "route",
     "row_version",
     "rule",
