@@ -81,12 +81,17 @@ def upgrade(
             migration_requests.forget(node, number)
         told = migration_requests.carry_out_all(node, bars)
         done = revisions.upgrade(node, home, revision, bars)
+        waiting = migration_requests.waiting(node)
     for line in told:
         say(f"{line[:1].upper()}{line[1:]}.")
     for each in done:
         for remark in each.remarks:
             say(remark)
         say(f"Carried out: revision {each.number}, {each.text}.")
+    for left in waiting:
+        say(f"Waits: request {left.id}, to {left.text}: {left.error}")
+    if waiting:
+        raise typer.Exit(WAITS_FOR_A_PERSON)
     if not (told or done or forget):
         say("Nothing to do: all revisions are carried out.")
 

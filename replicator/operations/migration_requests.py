@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import Connection
 
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress
@@ -164,6 +167,25 @@ def _keep(node: Node, request: Request, error: ReplicatorError, kept: set[str]) 
             f"or give it up: replicator migrate upgrade --forget {request.id}",
             waiting=True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a migration of the application has asked for, and was not done yet."""
+
+    id: int
+    text: str
+    error: str | None
+    """Why not; None: it was not tried yet."""
+
+
+def waiting(node: Node) -> list[Waiting]:
+    with node.database.transaction(write=False) as connection:
+        return waiting_of(connection)
+
+
+def waiting_of(connection: Connection) -> list[Waiting]:
+    return [Waiting(each.id, described(each.body), each.error) for each in requests.load(connection)]
 
 
 def forget(node: Node, number: int) -> None:

@@ -8,24 +8,14 @@ from fnmatch import fnmatchcase
 
 from replicator.engine.node import Node
 from replicator.operations import revisions, table_admin
-from replicator.operations.migration_requests import described
+from replicator.operations.migration_requests import Waiting, waiting_of
 from replicator.operations.opening import View, view_of
 from replicator.operations.revisions import Revision
-from replicator.store import catalogue, requests, table_versions
+from replicator.store import catalogue, table_versions
 from replicator.store.home import Home
 
 OTHERS_OWN = ("alembic_version", "django_migrations")
 """Tables in which migrations of applications keep how far they are: each place has its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What a migration of the application has asked for, and was not done yet."""
-
-    id: int
-    text: str
-    error: str | None
-    """Why not; None: it was not tried yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +43,7 @@ class Finding:
 
 def status(view: View) -> Status:
     """Raises ConfigurationError for a revision that can't be read."""
-    return Status(revisions.list_revisions(view), _waiting(view))
-
-
-def _waiting(view: View) -> list[Waiting]:
-    return [Waiting(each.id, described(each.body), each.error) for each in requests.load(view.connection)]
+    return Status(revisions.list_revisions(view), waiting_of(view.connection))
 
 
 def check(node: Node, home: Home) -> list[Finding]:
@@ -74,7 +60,7 @@ def check(node: Node, home: Home) -> list[Finding]:
         ]
         found += [
             Finding(Kind.REQUEST, str(each.id), f"a migration asked to {each.text}: {each.error or 'not tried yet'}")
-            for each in _waiting(view)
+            for each in waiting_of(view.connection)
         ]
         if view.is_host:
             found += [

@@ -182,9 +182,11 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
         for table in leaving.values():
             _refuse_removal(unit, table, leaving)
         backing_up.take_away(unit, set(leaving))
+        there = unit.database.table_names(unit.connection)
         for table in leaving.values():
             number_ledgers.table_removed(unit, table)
-            unit.database.enforce_numbers(unit.connection, table, [])
+            if table.name in there:
+                unit.database.enforce_numbers(unit.connection, table, [])
             unit.database.remove_capture(unit.connection, table)
             base_rows.end(unit.connection, table.id, unit.state.last_n)
             catalogue.delete_table(unit.connection, table.id)

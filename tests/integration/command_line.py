@@ -87,7 +87,7 @@ class Place:
     def done(self, *arguments: str | Path) -> Result:
         """The command has to succeed."""
         result = self.call(*arguments)
-        assert (result.code, result.err) == (0, ""), result.err
+        assert (result.code, result.err) == (0, ""), result.err or result.out
         return result
 
     def refused(self, *arguments: str | Path, code: int = 2) -> str:

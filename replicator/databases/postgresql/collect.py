@@ -40,19 +40,25 @@ EVERYTHING = (2**63 - 1, 2**63 - 1)
 _GROUPS = "pg_temp.replicator_groups"
 
 
-def note_groups(raw: Driver, sources: Sequence[ChangeTable]) -> str:
-    """Fix which transactions are read, each with its last id. Returns the exported snapshot that they are of."""
-    exported, snapshot = fetch(raw, "SELECT pg_export_snapshot(), pg_current_snapshot()::text")[0]
+def note_groups(raw: Driver, sources: Sequence[ChangeTable], *, joined: bool = False) -> str | None:
+    """Fix which transactions are read, each with its last id. Returns the exported snapshot that they are of.
+
+    `joined`: the transaction is the application's, and what it has written so far is read, too: it counts if ours does.
+    No snapshot can be exported then.
+    """
+    export = "NULL" if joined else "pg_export_snapshot()"
+    exported, snapshot = fetch(raw, f"SELECT {export}, pg_current_snapshot()::text")[0]
+    own = " OR txid = pg_current_xact_id()" if joined else ""
     every = " UNION ALL ".join(f"SELECT txid, id FROM {source.name}" for source in sources)
     execute(raw, f"DROP TABLE IF EXISTS {_GROUPS}")
     execute(
         raw,
         "CREATE TEMP TABLE replicator_groups ON COMMIT DROP AS"
         " SELECT txid, txid::text::bigint AS number, max(id) AS last"
-        f" FROM ({every}) AS every WHERE pg_visible_in_snapshot(txid, '{snapshot}') GROUP BY txid",
+        f" FROM ({every}) AS every WHERE pg_visible_in_snapshot(txid, '{snapshot}'){own} GROUP BY txid",
     )
     execute(raw, f"ANALYZE {_GROUPS}")
-    return str(exported)
+    return None if exported is None else str(exported)
 
 
 Place = tuple[int, int]

@@ -292,7 +292,7 @@ class PostgresqlDatabase(Database):
         raw = driver(connection)
         sources = change_tables(raw, self._schemas)
         if sources:
-            self._exported = collect.note_groups(raw, sources)
+            self._exported = collect.note_groups(raw, sources, joined=self.is_joined)
             yield from collect.changes(raw, tables, sources, self._note_read)
 
     def _note_read(self, place: collect.Place) -> None:
