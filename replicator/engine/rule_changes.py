@@ -24,8 +24,11 @@ from replicator.store.state import Peer
 from replicator.types import Kinds, Position, Rule, Table
 
 
-def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
-    """Set the rules of these tables for one station. Raises WrongUse with all that is wrong, changing nothing."""
+def set_rules(unit: Unit, peer: int, changes: dict[int, Rule], *, leaving: bool = False) -> None:
+    """Set the rules of these tables for one station. Raises WrongUse with all that is wrong, changing nothing.
+
+    `leaving`: the tables are replicated no more, and may be gone already.
+    """
     book = unit.books[peer]
     old = {table: book.current(table) for table in changes}
     changes = {table: rule for table, rule in changes.items() if rule != old[table]}
@@ -36,7 +39,7 @@ def set_rules(unit: Unit, peer: int, changes: dict[int, Rule]) -> None:
     was_unfit = bool(fitness.unfit(unit, station))
     collect(unit)
     # Before the content is read: where new rows are kept back, it is what the station has.
-    for table, rule in changes.items():
+    for table, rule in changes.items() if not leaving else ():
         _keep_link_rows(unit, peer, table, old[table], rule)
     # A link that waits for its snapshot gets the rules and all rows with it.
     scope = [table for table, rule in changes.items() if rule.to_remote & ~old[table].to_remote]

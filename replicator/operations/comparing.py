@@ -11,7 +11,7 @@ from replicator.engine.findings import DIFFERENCES
 from replicator.engine.node import Node, Unit
 from replicator.errors import WrongUse
 from replicator.operations.opening import View, require_host
-from replicator.operations.table_admin import ALL
+from replicator.operations.table_fitness import ALL
 from replicator.protocol.codec_plain import pack
 from replicator.protocol.keys import unpack_key
 from replicator.store import catalogue, compared_rows, comparisons, notices, state

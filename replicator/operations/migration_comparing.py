@@ -29,7 +29,7 @@ from replicator.operations.migration_steps import (
 )
 from replicator.operations.opening import View, open_view
 from replicator.operations.replicating import Refreshed, Replicated, Stopped
-from replicator.operations.table_admin import ALL
+from replicator.operations.table_fitness import ALL
 from replicator.runtime import Runtime
 from replicator.store import catalogue
 from replicator.types import NO_RULE, Policy, Rule

@@ -15,9 +15,9 @@ from replicator.engine.progress import Progress
 from replicator.engine.upgrading import renew
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations import rules_admin, table_admin
-from replicator.operations.table_admin import ALL
+from replicator.operations.table_fitness import ALL
 from replicator.protocol.order import parents_first
-from replicator.types import Kinds, Policy, Role, Rule
+from replicator.types import Policy, Role, Rule
 
 NOT_HERE = "the host says what is replicated; nothing was done at this station"
 
@@ -124,28 +124,16 @@ def _require_columns(node: Node, step: Replicated) -> None:
         )
 
 
-def _ordered(node: Node, names: Collection[str], *, children_first: bool = False) -> list[str]:
-    """Those that are replicated, in an order in which rules can be widened, or narrowed."""
+def _ordered(node: Node, names: Collection[str]) -> list[str]:
+    """Those that are replicated, in an order in which rules can be widened."""
     with node.unit() as unit:
-        tables = parents_first(table for table in unit.tables.values() if table.name in names)
-    return [table.name for table in (reversed(tables) if children_first else tables)]
+        return [table.name for table in parents_first(each for each in unit.tables.values() if each.name in names)]
 
 
 def _stop(node: Node, names: Sequence[str]) -> list[str]:
-    leaving = _ordered(node, names, children_first=True)
-    if not leaving:
-        return []
-    with node.unit() as unit:
-        numbers = {table.name: table.id for table in unit.tables.values()}
-        ruled = [
-            (peer.name, name)
-            for peer in unit.peers.values()
-            for name in leaving
-            if not peer.backup and peer.id in unit.books and unit.current_rule(peer.id, numbers[name])
-        ]
-    for station, name in ruled:
-        rules_admin.set_rule(node, station, name, to_remote=Kinds.NONE, to_host=Kinds.NONE)
-    table_admin.remove_tables(node, leaving)
+    leaving = _ordered(node, names)
+    if leaving:
+        table_admin.remove_tables(node, leaving, from_rules=True)
     return []
 
 

@@ -19,7 +19,8 @@ from replicator.engine.progress import Progress, Silent
 from replicator.errors import ConfigurationError, ReplicatorError, StorageTrouble, UnknownName, WrongUse, os_reason
 from replicator.operations.opening import View, require_host
 from replicator.operations.replicating import Replicated
-from replicator.operations.table_admin import ALL, look_at_new
+from replicator.operations.table_admin import look_at_new
+from replicator.operations.table_fitness import ALL
 from replicator.operations.writing import day
 from replicator.store import revisions, state
 from replicator.store.home import Home

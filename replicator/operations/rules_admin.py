@@ -10,7 +10,7 @@ from replicator.engine.node import Node
 from replicator.engine.rule_changes import set_rules
 from replicator.errors import UnknownName, WrongUse
 from replicator.operations.opening import View, require_host
-from replicator.operations.table_admin import ALL
+from replicator.operations.table_fitness import ALL
 from replicator.protocol.rules import RuleBook
 from replicator.store import catalogue, state
 from replicator.store.state import Peer

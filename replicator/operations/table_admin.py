@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
 
-from sqlalchemy import Connection
-
-from replicator.databases.base import Database
 from replicator.engine import backing_up, bases, fitness, number_ledgers
 from replicator.engine.collect import collect
 from replicator.engine.held_tables import follow, reasons_held, wanted_form
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
+from replicator.engine.rule_changes import set_rules
 from replicator.engine.upgrading import upgrade
-from replicator.errors import UnfitTable, WrongUse
+from replicator.errors import WrongUse
 from replicator.operations.opening import View, require_host
+from replicator.operations.table_fitness import check_names, definitions_of, parents_before, refuse_removal
 from replicator.protocol.rules import RuleBook
 from replicator.store import bases as base_rows
 from replicator.store import catalogue, notices, table_versions
-from replicator.types import Policy, Role, Rule, Table, TableDefinition
+from replicator.types import NO_RULE, Policy, Role, Rule, Table, TableDefinition
 
-ALL = "all"
-"""What a rule is set for when it is set for every table; no table or area may have this name."""
-AREA_LENGTH = 200
 CAPTURE = "capture"
 """Kind of the notice that a table or its triggers were changed or dropped; see engine.session."""
 
@@ -89,9 +84,9 @@ def add_tables(
     """
     require_host(node, "tables are added")
     with node.unit() as unit:
-        found = _found(unit.database, unit.connection, unit.tables, names, area, replace_cascades)
+        found = definitions_of(unit.database, unit.connection, unit.tables, names, area, replace_cascades)
         added, remarks = [], []
-        for definition in _parents_first(found):
+        for definition in parents_before(found):
             table = Table(unit.state.next_table, definition.name, definition, area, policy)
             unit.state.next_table += 1
             if replace_cascades:
@@ -115,27 +110,7 @@ def look_at_new(
 ) -> list[TableDefinition]:
     """The definitions of tables as `add_tables` would take them, parents first; changes nothing. Raises as it does."""
     tables = catalogue.load_tables(view.connection)
-    return _parents_first(_found(view.database, view.connection, tables, names, area, replace_cascades))
-
-
-def _found(
-    database: Database,
-    connection: Connection,
-    tables: Mapping[int, Table],
-    names: Sequence[str],
-    area: str | None,
-    replace_cascades: bool,
-) -> dict[str, TableDefinition]:
-    _check_names(tables, area, names)
-    found = {}
-    for name in dict.fromkeys(names):
-        look = database.inspect_replaced if replace_cascades else database.inspect
-        definition = look(connection, name)
-        if any(table.name == definition.name for table in tables.values()):
-            raise WrongUse(f"table {definition.name} is replicated already; see: replicator table list")
-        found[definition.name] = definition
-    _require_parents(found, [table.name for table in tables.values()])
-    return found
+    return parents_before(definitions_of(view.database, view.connection, tables, names, area, replace_cascades))
 
 
 def set_tables(
@@ -153,7 +128,7 @@ def set_tables(
         for name in dict.fromkeys(names):
             table = catalogue.find_table(unit.connection, name)
             if area:
-                _check_names(unit.tables, area, [name])
+                check_names(unit.tables, area, [name])
             new = replace(
                 table,
                 policy=table.policy if policy is None else policy,
@@ -166,21 +141,24 @@ def set_tables(
     return changed
 
 
-def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
+def remove_tables(node: Node, names: Sequence[str], *, from_rules: bool = False) -> list[str]:
     """Capture nothing of these tables any more. Rows stay where they are, at all nodes.
 
     What was captured so far still goes its way; what a station sends that has not learned of it yet is not taken.
-    Number ranges of theirs end, and their columns take any value again.
+    Number ranges of theirs end, and their columns take any value again. `from_rules`: they are taken out of all rules,
+    too.
 
     Raises UnknownName, WrongUse (a station's rule names it, a replicated table refers to it).
     """
     require_host(node, "tables are removed")
     with node.unit() as unit:
         leaving = {table.id: table for table in (catalogue.find_table(unit.connection, name) for name in names)}
+        if from_rules:
+            _take_from_rules(unit, leaving)
         # Afterwards nobody knows what the outbox holds of them.
         collect(unit)
         for table in leaving.values():
-            _refuse_removal(unit, table, leaving)
+            refuse_removal(unit, table, leaving)
         backing_up.take_away(unit, set(leaving))
         there = unit.database.table_names(unit.connection)
         for table in leaving.values():
@@ -193,6 +171,11 @@ def remove_tables(node: Node, names: Sequence[str]) -> list[str]:
             notices.settle(unit.connection, (CAPTURE,), table.name)
         unit.forget_catalogue()
         return [table.name for table in leaving.values()]
+
+
+def _take_from_rules(unit: Unit, leaving: Collection[int]) -> None:
+    for peer in [peer.id for peer in unit.peers.values() if peer.id in unit.books and not peer.backup]:
+        set_rules(unit, peer, dict.fromkeys(leaving, NO_RULE), leaving=True)
 
 
 def upgrade_tables(
@@ -291,64 +274,3 @@ def _rules_of(view: View, books: dict[int, RuleBook], table: int) -> dict[str, R
         if rule:
             rules[view.name_of(peer) if view.is_host else view.node.name] = rule
     return rules
-
-
-# --- what is refused --------------------------------------------------------------------------------------------------
-
-
-def _check_names(known: Mapping[int, Table], area: str | None, names: Sequence[str]) -> None:
-    """A rule is set for a table, an area or all: the three must be told apart."""
-    tables = {table.name for table in known.values()} | set(names)
-    areas = {table.area for table in known.values() if table.area}
-    if area is not None:
-        if not area.strip() or not area.isprintable() or len(area) > AREA_LENGTH:
-            raise WrongUse(f"the area's name is empty, or longer than {AREA_LENGTH} characters; choose another one")
-        if area in tables or area == ALL:
-            raise WrongUse(f"the area can't be named {area}, as a table or a word of the commands is; choose another")
-    clash = areas & set(names)
-    if clash:
-        raise WrongUse(f"there is an area named {min(clash)}, so a rule could not name the table; rename the area")
-
-
-def _require_parents(found: dict[str, TableDefinition], replicated: Collection[str]) -> None:
-    there = {*replicated, *found}
-    for name, definition in found.items():
-        parents = [key.parent for key in definition.foreign_keys if key.parent not in there]
-        if parents:
-            missing = " ".join(dict.fromkeys(parents))
-            raise UnfitTable(
-                f"table {name} refers to {parents[0]}, which is not replicated; add it too: "
-                f"replicator table add {missing} {name}"
-            )
-
-
-def _parents_first(found: dict[str, TableDefinition]) -> list[TableDefinition]:
-    sorter = TopologicalSorter(
-        {
-            name: [key.parent for key in definition.foreign_keys if key.parent in found and key.parent != name]
-            for name, definition in found.items()
-        }
-    )
-    try:
-        return [found[name] for name in sorter.static_order()]
-    except CycleError:
-        return list(found.values())  # tables that refer to each other: no order is better than the caller's
-
-
-def _refuse_removal(unit: Unit, table: Table, leaving: dict[int, Table]) -> None:
-    stations = [
-        peer.name
-        for peer in unit.peers.values()
-        if peer.id in unit.books and not peer.backup and unit.current_rule(peer.id, table.id)
-    ]
-    if stations:
-        raise WrongUse(
-            f"{', '.join(stations)} still has a rule for {table.name}; take it away first: "
-            f"replicator rule set {stations[0]} {table.name} --to-remote none --to-host none"
-        )
-    for child in unit.tables.values():
-        if child.id not in leaving and any(key.parent == table.name for key in child.definition.foreign_keys):
-            raise WrongUse(
-                f"table {child.name} is replicated and refers to {table.name}; remove both: "
-                f"replicator table remove {child.name} {table.name}"
-            )
