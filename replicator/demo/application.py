@@ -24,6 +24,8 @@ STRETCH = 1_000_000
 NEW_NAMES = 5_000
 """Number of the first customer name that is free for the day's work, see `customer_name`."""
 
+CUSTOMER_COLUMNS = "(id, number, name, street, postcode, city, phone, discount, credit, since, note)"
+
 PLACES = 3
 
 EMPTY = ""
@@ -63,7 +65,8 @@ class Application:
             id_ = self._next_id("customers")
             chosen = name or customer_name(NEW_NAMES * (self.place + 1) + id_ % STRETCH)
             values = (id_, EMPTY, chosen, *customer_values(self.random), self.today.isoformat(), None)
-            self._insert("customers", values)
+            # By name: version 2 of the application has a column more.
+            self._insert("customers", values, CUSTOMER_COLUMNS)
         return id_
 
     def change_customer(self, id_: int | None = None, **columns: object) -> None:
@@ -138,6 +141,17 @@ class Application:
             self.connection.execute("DELETE FROM offers WHERE id = ?", (offer,))
             self.deleted.update(offers=1, items=items)
 
+    # --- in version 2 ---------------------------------------------------------------------------------------------
+
+    def enter_email(self) -> None:
+        self.change_customer(email=f"office@customer-{self.random.randint(1, 99_999)}.example")
+
+    def take_complaint(self) -> None:
+        with self._transaction():
+            customer = self._pick("SELECT id FROM customers WHERE id % ? = ?")
+            words = self.random.choice(("Arrived broken", "Not what was ordered", "The invoice is too high"))
+            self._insert("complaints", (self._next_id("complaints"), customer, self.today.isoformat(), words))
+
     # --- helps ----------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -146,8 +160,8 @@ class Application:
             yield
         self.transactions += 1
 
-    def _insert(self, table: str, values: tuple[object, ...]) -> None:
-        self.connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+    def _insert(self, table: str, values: tuple[object, ...], columns: str = "") -> None:
+        self.connection.execute(f"INSERT INTO {table} {columns} VALUES ({', '.join('?' * len(values))})", values)
         self.new[table] += 1
 
     def _pick(self, select: str, *parameters: object) -> int:

@@ -13,6 +13,9 @@ NAME = "Nordlicht Office Supplies"
 TABLES = ("customers", "articles", "offers", "orders", "invoices", "items")
 """Parents before children, but for items, which belong to all of the others."""
 
+LATER_TABLES = ("complaints",)
+"""Of version 2 of the application."""
+
 SCHEMA = """
     CREATE TABLE customers (
         id INTEGER PRIMARY KEY, number TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
-from replicator.demo.company import TABLES
+from replicator.demo.company import LATER_TABLES, TABLES
 from replicator.demo.places import NOT_AT, Place
 
 
@@ -53,7 +53,7 @@ class TableProof:
 def contents(place: Place) -> dict[str, Content | None]:
     """Every table of the application as it stands at a place."""
     with closing(sqlite3.connect(place.database)) as connection:
-        return {table: _content(connection, table) for table in TABLES}
+        return {table: _content(connection, table) for table in (*TABLES, *LATER_TABLES)}
 
 
 def _content(connection: sqlite3.Connection, table: str) -> Content | None:
@@ -80,5 +80,5 @@ def prove(
             deleted[table],
             {name: tables[table] for name, tables in found.items()},
         )
-        for table in TABLES
+        for table in (*TABLES, *LATER_TABLES)
     ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 
-from replicator.demo import numbering, proof, work
-from replicator.demo.company import NAME, TABLES
+from replicator.demo import numbering, proof, upgrade, work
+from replicator.demo.company import LATER_TABLES, NAME, TABLES
 from replicator.demo.numbering import Drawn
 from replicator.demo.places import AREAS, HEAD_OFFICE, KOELN, LAPTOP, NOT_AT, Company, Place, double, lose
 from replicator.demo.post import Post
@@ -21,6 +21,8 @@ from replicator.operations import conflict_listing
 from replicator.operations.conflict_listing import ConflictDetail
 from replicator.operations.opening import open_view
 from replicator.runtime import Runtime
+
+KOELN_HAS_VERSION_2 = time(7, 50)
 
 DIGITS = 8
 """Of a digest that are shown; all of them are compared."""
@@ -62,6 +64,7 @@ class Story:
     def scenes(self) -> Iterator[Scene]:
         yield self._set_up()
         yield self._day()
+        yield self._noon()
         yield self._evening()
         yield self._morning()
         yield self._conflicts()
@@ -78,6 +81,7 @@ class Story:
             self._run(place)
         standing = proof.contents(self.company.head_office)
         self.before = {table: content.rows if content else 0 for table, content in standing.items()}
+        self.before |= dict.fromkeys(LATER_TABLES, 0)
         grid = Grid((Heading("table"), Heading("rows", right=True), Heading("area"), Heading(KOELN), Heading(LAPTOP)))
         areas = {table: area for area, tables in AREAS.items() for table in tables}
         for table in TABLES:
@@ -120,6 +124,12 @@ class Story:
             ),
         )
 
+    def _noon(self) -> Scene:
+        self.company.clock.set(time(12, 0))
+        upgrade.upgrade_head_office(self.company)
+        work.work(self.company, self.worked, work.VERSION_2)
+        return upgrade.scene()
+
     def _evening(self) -> Scene:
         office, koeln, laptop = self.company.places
         grid = Grid(_RUN_HEADINGS)
@@ -158,12 +168,18 @@ class Story:
             (office, "answers: nothing of it came"),
             (laptop, "sends the same mail again"),
             (office, "decides, and tells everybody"),
-            (koeln, "has what the laptop did"),
+            (koeln, "has version 2 by now, and complaints"),
             (laptop, "learns what was decided"),
+            (office, "takes Köln's complaints"),
+            (koeln, "learns that they were taken"),
+            (laptop, "has them"),
             (office, "knows that all have all"),
         )
         for minute, (place, remark) in zip(itertools.count(30, 5), remarks, strict=False):
-            self._line(grid, place, time(7 + minute // 60, minute % 60), remark, next_day=True)
+            at = time(7 + minute // 60, minute % 60)
+            if at == KOELN_HAS_VERSION_2:
+                work.work(self.company, self.worked, work.NEXT_DAY)
+            self._line(grid, place, at, remark, next_day=True)
         self.company.clock.set(time(8, 30), next_day=True)
         runs = [self._run(place)[1] for place in self.company.places]
         grid.rows.append(("08:30", "all three", *_figures(runs), Toned("nothing new: nothing sent", Tone.QUIET)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from replicator.demo.application import Application
@@ -16,7 +16,9 @@ SHARED_NAME = "Wine Bar Kontor"
 
 Deed = Callable[[Application], object]
 
-DEEDS: tuple[tuple[str, Deed, dict[str, int]], ...] = (
+Deeds = Sequence[tuple[str, Deed, dict[str, int]]]
+
+DEEDS: Deeds = (
     ("customers entered", Application.add_customer, {HEAD_OFFICE: 9, KOELN: 6, LAPTOP: 3}),
     ("customers changed", Application.change_customer, {HEAD_OFFICE: 24, KOELN: 15, LAPTOP: 11}),
     ("price lists taken over", lambda application: application.reprice(60), {HEAD_OFFICE: 1}),
@@ -29,6 +31,19 @@ DEEDS: tuple[tuple[str, Deed, dict[str, int]], ...] = (
 """(what, how, how often at each place), each deed a transaction of its own."""
 
 
+VERSION_2: Deeds = (
+    ("complaints taken down", Application.take_complaint, {HEAD_OFFICE: 5}),
+    ("e-mail addresses entered", Application.enter_email, {HEAD_OFFICE: 8}),
+    ("customers changed, in version 1", Application.change_customer, {KOELN: 4, LAPTOP: 3}),
+)
+"""In the afternoon, when the head office has version 2 of the application."""
+NEXT_DAY: Deeds = (
+    ("complaints taken down", Application.take_complaint, {KOELN: 3}),
+    ("e-mail addresses entered", Application.enter_email, {KOELN: 2}),
+)
+"""In the morning, when Köln has it, too."""
+
+
 @dataclass
 class Worked:
     new: Counter[str] = field(default_factory=Counter)
@@ -39,18 +54,27 @@ class Worked:
 
 
 def work_a_day(company: Company) -> Worked:
-    """At each place in turn: they are offline, so that the order makes no difference."""
     worked = Worked()
+    work(company, worked, DEEDS, _clash)
+    return worked
+
+
+def work(
+    company: Company,
+    worked: Worked,
+    deeds: Deeds,
+    then: Callable[[Application, str], None] = lambda _application, _place: None,
+) -> None:
+    """At each place in turn: they are offline, so that the order makes no difference."""
     for place in company.places:
         with place.application() as application:
-            for _, deed, times in DEEDS:
+            for _, deed, times in deeds:
                 for _ in range(times.get(place.name, 0)):
                     deed(application)
-            _clash(application, place.name)
+            then(application, place.name)
             worked.new += application.new
             worked.deleted += application.deleted
-            worked.transactions[place.name] = application.transactions
-    return worked
+            worked.transactions[place.name] += application.transactions
 
 
 def _clash(application: Application, place: str) -> None:

@@ -31,12 +31,20 @@ def test_the_day_ends_with_equal_databases(tmp_path: Path, capsys: pytest.Captur
     assert main.run(["demo", "--keep", str(folder), "--seed", "3"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert re.search(r"Equal: 1[0-9],[0-9]{3} rows in 6 tables", out)
+    assert re.search(r"Equal: 1[0-9],[0-9]{3} rows in 7 tables", out)
     assert "63 numbers, none twice, and none outside the blocks" in out
     assert "none can be read in them" in " ".join(out.split())
     assert "\x1b" not in out, "no colours when piped"
     assert max(len(line) for line in out.splitlines() if str(folder) not in line) <= 100
-    for told in ("lost on its way", "arrives twice", "both changed", "unique renamed", "nothing new: nothing sent"):
+    for told in (
+        "gets version 2 of the application",
+        'op.replicate_table("complaints"',
+        "lost on its way",
+        "arrives twice",
+        "both changed",
+        "unique renamed",
+        "nothing new: nothing sent",
+    ):
         assert told in out
     # What is kept are nodes to look at.
     for place in ("hamburg", "koeln", "laptop"):
