@@ -26,10 +26,11 @@ _SERVER = (
     "SELECT d.oid, extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text"
     " FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
 )
-# Ours is whom our schema belongs to; the session's role has to be that, a member of it, or a superuser.
+# Ours is whom our tables belong to; the session's role has to be that, a member of it, or a superuser.
 _MAY_BE_US = (
-    "SELECT pg_catalog.pg_get_userbyid(nspowner)::text FROM pg_catalog.pg_namespace"
-    " WHERE oid = pg_catalog.to_regnamespace(%s) AND pg_catalog.pg_has_role(session_user, nspowner, 'MEMBER')"
+    "SELECT pg_catalog.pg_get_userbyid(relowner)::text FROM pg_catalog.pg_class"
+    " WHERE relname = 'replicator_node' AND relnamespace = pg_catalog.to_regnamespace(%s)"
+    " AND pg_catalog.pg_has_role(session_user, relowner, 'MEMBER')"
 )
 
 

@@ -15,15 +15,15 @@ _OWNERS = """
 SELECT pg_get_userbyid(owner)::text FROM (
   SELECT relowner AS owner FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(%s)
   UNION SELECT nspowner FROM pg_namespace WHERE oid = to_regnamespace(%s)) o
-WHERE NOT pg_has_role(owner, (SELECT nspowner FROM pg_namespace WHERE oid = to_regnamespace(%s)), 'MEMBER')
-  AND owner <> 'pg_database_owner'::regrole
+WHERE NOT pg_has_role(owner, current_user, 'MEMBER') AND owner <> 'pg_database_owner'::regrole
+  AND has_schema_privilege(%s, 'USAGE WITH GRANT OPTION')
 """
 
 
 def allow_requests(raw: Driver, schemas: Schemas) -> None:
     """Who owns the application's tables may ask for what its migrations want, and see nothing of ours."""
     application = quoted(schemas.application)
-    for (role,) in fetch(raw, _OWNERS, (application, application, schemas.ours_sql)):
+    for (role,) in fetch(raw, _OWNERS, (application, application, schemas.ours)):
         execute(raw, f"GRANT USAGE ON SCHEMA {schemas.ours_sql} TO {quoted(role)}")
         execute(raw, f"GRANT INSERT ON {schemas.own('replicator_request')} TO {quoted(role)}")
 
