@@ -6,6 +6,7 @@ Importing this module registers them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -181,8 +182,8 @@ def _rules_text(rules: Mapping[str, Rule]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """With double quotes, as formatters have it."""
-    return '"' + repr(text + "'")[1:-2].replace("\\'", "'").replace('"', '\\"') + '"'
+    """With double quotes, as formatters have it. What can be printed JSON writes as Python does."""
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else ascii(text)
 
 
 # --- carrying out -----------------------------------------------------------------------------------------------------

@@ -204,6 +204,38 @@ def statements(script: str) -> list[str]:
     return [each.rstrip(";") for each in found if each.rstrip(";") not in ("", "BEGIN", "COMMIT")]
 
 
+LOOKED_AT = """
+look = sa.text(
+    "SELECT current_user, current_setting('search_path'), current_setting('lock_timeout'), current_setting('role'),"
+    " current_setting('TimeZone'), true, ARRAY['a']"
+)
+before = op.get_bind().execute(look, {}).fetchall()
+op.create_table("lorries", sa.Column("id", sa.Integer, primary_key=True))
+op.replicate_table("lorries", rules={"all": "all"})
+op.execute("INSERT INTO lorries VALUES (1)")
+op.refresh_capture("lorries")
+assert op.get_bind().execute(look, {}).fetchall() == before, "the connection is as it was"
+assert op.get_bind().execute(sa.text("SELECT :x AND id = 1 FROM lorries"), {"x": True}).fetchall() == [(True,)]
+"""
+
+
+def test_a_connection_that_was_joined_is_as_it_was(new_place: NewPlace) -> None:
+    world = world_on("postgresql-member", new_place)
+    world.site.write("1", LOOKED_AT + "raise RuntimeError('afterwards')")
+    with pytest.raises(RuntimeError, match="afterwards"):
+        world.site.upgrade()
+    assert world.replicated() == {}
+    world.office.done("host-run")
+    world.site.write("2", "pass")
+    path = world.site.folder / "versions" / "1.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("raise RuntimeError('afterwards')", ""), encoding="utf-8")
+    world.site.upgrade()
+    world.office.done("table", "check")
+    exchange(world.office, world.koeln)
+    assert rows(world.koeln, "SELECT id FROM lorries") == [(1,)]
+    assert needs(world.office) == needs(world.koeln) == []
+
+
 # --- which node -------------------------------------------------------------------------------------------------------
 
 
