@@ -65,6 +65,14 @@ class Content:
                     yield block
 
 
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """The content is all that the station is to have, and stands for the log before it."""
+
+    heard: int | None
+    """Own changes behind this number, and judged by now, get their verdict by it; None: there are none."""
+
+
 def apply_snapshot(replaying: Replaying, content: Content, position: Position, body: Any) -> None:
     """The first record of a new epoch of the host's stream: everything in scope at one position."""
     unit = replaying.unit
@@ -82,7 +90,7 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     apply_ledger(unit, told.numbers)
-    _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content, before)
+    _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content, _Load(before))
 
 
 def apply_schema(unit: Unit, body: Any) -> None:
@@ -122,12 +130,9 @@ def _change(
     rules: dict[int, Rule],
     scope: list[int],
     count: int,
-    answered: int | None = None,
+    load: _Load | None = None,
 ) -> None:
-    """Set the version, take the content, then send upward what the new rules let pass.
-
-    `answered`: own changes behind this number, and judged by now, get their verdict by the content.
-    """
+    """Set the version, take the content, then send upward what the new rules let pass."""
     unit = replaying.unit
     collect(unit)  # what this batch has asked for up to here belongs to the rule before
     unit.link(HOST_PEER).rule = version
@@ -137,7 +142,7 @@ def _change(
     entries = content.take(count)
     wanted = [unit.tables[number] for number in scope if number in unit.tables]
     if wanted:
-        _replace_scope(replaying, content, position, wanted, entries, answered)
+        _replace_scope(replaying, content, position, wanted, entries, load)
     widened = {
         table: rule.to_host & ~old.get(table, NO_RULE).to_host for table, rule in rules.items() if table in unit.tables
     }
@@ -212,7 +217,7 @@ def _replace_scope(
     position: Position,
     tables: list[Table],
     entries: list[SegmentEntry],
-    answered: int | None,
+    load: _Load | None,
 ) -> None:
     """Make ours what the host has now, as far as rules and pending changes let us."""
     unit, ordered = replaying.unit, parents_first(tables)
@@ -236,7 +241,7 @@ def _replace_scope(
                     Record(version, table.id, "C", pack_key(image), image, False)
                     for version, image in zip(versions[start : start + PAGE], images[start : start + PAGE], strict=True)
                 ]
-                _replay(replaying, _as_verdicts(unit, table.id, found, answered), late=late)
+                _replay(replaying, _as_verdicts(unit, table.id, found, load), late=late)
             replaying.count(len(images))
     if aside:
         for table in tables:
@@ -244,13 +249,21 @@ def _replace_scope(
     scope_keys.clear(unit.connection)
 
 
-def _as_verdicts(unit: Unit, table: int, records: list[Record], answered: int | None) -> list[Record]:
-    """Where the host has judged a change of a row of which this station has not heard, the row in a content is the
-    verdict that the log would have brought: one whose delete was refused comes back, whatever the rules let down.
+def _as_verdicts(unit: Unit, table: int, records: list[Record], load: _Load | None) -> list[Record]:
+    """Rows of a load that count as verdicts: they are stored whatever the rules let down.
+
+    Where the host has judged a change of a row of which this station has not heard, the row is the verdict that the log
+    would have brought: one whose delete was refused comes back. Where new rows do not go down, a load holds just those
+    that the station was sent. Some of these may have been under way when the host's stream was given up, and nothing
+    else will bring them. One that the user has deleted here stays so (`ties`), and pending ones are passed over.
     """
-    if answered is None:
+    if load is None:
         return records
-    own = journal.pending(unit.connection, answered, table, [record.key for record in records])
+    if Kinds.NEW not in unit.flags_down[table]:
+        return [record._replace(verdict=True) for record in records]
+    if load.heard is None:
+        return records
+    own = journal.pending(unit.connection, load.heard, table, [record.key for record in records])
     return [record._replace(verdict=True) if record.key in own else record for record in records]
 
 

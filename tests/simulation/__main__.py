@@ -29,6 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--faults", default="", help=f"these in every run and no others: {' '.join((*FAULTS, *LATER))}")
     parser.add_argument("--besides", default="", help="these in every run, besides those that the dice give")
+    parser.add_argument("--without", default="", help="these in no run, though the dice give them")
     parser.add_argument("--tables", default="", help=f"the applications write to these only: {' '.join(SPECS)}")
     parser.add_argument("--without-numbers", action="store_true", help="as seeds were before there were number ranges")
     parser.add_argument("--show", type=int, metavar="SEED", help="tell the story of this seed")
@@ -39,6 +40,7 @@ def main() -> int:
     focus = Focus(
         tuple(_names(arguments.faults, known)),
         tuple(_names(arguments.besides, known)),
+        tuple(_names(arguments.without, known)),
         tuple(_names(arguments.tables, SPECS)),
         numbered=not arguments.without_numbers,
     )

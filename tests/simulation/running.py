@@ -51,6 +51,8 @@ class Focus:
     faults: tuple[str, ...] = ()
     besides: tuple[str, ...] = ()
     """These faults besides those that the dice give."""
+    without: tuple[str, ...] = ()
+    """These not, though the dice give them."""
     tables: tuple[str, ...] = ()
     numbered: bool = True
     """With numbers from ranges, as every run; without, seeds of before have the story that they had."""
@@ -101,6 +103,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     faults = {fault for fault in FAULTS if dice.random() < 0.4}
     faults |= {fault for fault in LATER if Random(f"{fault} {seed}").random() < ODDS.get(fault, 0.15)}
     faults = set(focus.faults) or faults | set(focus.besides)
+    faults -= set(focus.without)
     if "promotion" in faults:
         faults.discard("schema")  # what a backup station knows of versions of tables is not asked for yet
     settings = Settings(
