@@ -61,6 +61,8 @@ class Cutter:
     unit: Unit
     slice_id: int
     made: list[SliceSegment] = field(default_factory=list)
+    _begin_at: list[tuple[int, int]] = field(default_factory=list)
+    """With each its first place (n, order)."""
 
     def for_host(self, begun: list[Group], entries: list[Entry]) -> None:
         heads = [_head(group) for group in begun]
@@ -100,6 +102,7 @@ class Cutter:
             details = [_detail(rows) for rows in by_table.values()]
             together = _together(verdicts[peer], whole)
             self._add(Segment(epoch, blocks=blocks, controls=[*private.get(peer, ()), *together]), details, peer=peer)
+        self._put_in_order()
         for peer, n in contents:
             for known in slices.take_content(self.unit.connection, n):
                 self.made.append(
@@ -119,11 +122,18 @@ class Cutter:
                     )
                 )
 
+    def _put_in_order(self) -> None:
+        """By their first places: a station begins a new stretch of the log with a segment that lies behind all before
+        it, and what is private to its link may begin before the last of those that it has in common with others."""
+        places = sorted(range(len(self.made)), key=self._begin_at.__getitem__)
+        self.made = [self.made[place]._replace(ordinal=ordinal) for ordinal, place in enumerate(places)]
+
     def _add(
         self, segment: Segment, details: list[Detail], *, recipients: int | None = None, peer: int | None = None
     ) -> None:
         digest, frame = encode_segment(segment)
         rows = sum(len(block.classes) for block in segment.blocks)
+        self._begin_at.append(min(segment.ends(), default=(0, 0)))
         self.made.append(
             SliceSegment(
                 self.slice_id,

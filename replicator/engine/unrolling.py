@@ -40,7 +40,7 @@ def windows(unit: Unit, batch: InboundBatch) -> Iterator[Window]:
     window: list[Segment] = []
     last: Place = (0, -1)
     for segment in batch.segments(SegmentKind.LOG):
-        places = _ends(segment)
+        places = segment.ends()
         if not places:
             continue
         if window and min(places) > last:
@@ -50,15 +50,6 @@ def windows(unit: Unit, batch: InboundBatch) -> Iterator[Window]:
         last = max(last, *places)
     if window:
         yield _in_order(unit, window)
-
-
-def _ends(segment: Segment) -> list[Place]:
-    """First and last places of a segment's blocks and records, which are each in order."""
-    ends = [(record.number, record.order) for record in segment.controls]
-    for block in segment.blocks:
-        if block.numbers:
-            ends += [(block.numbers[0], block.orders[0]), (block.numbers[-1], block.orders[-1])]
-    return ends
 
 
 def _in_order(unit: Unit, window: list[Segment]) -> Window:

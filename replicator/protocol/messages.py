@@ -197,3 +197,11 @@ class Segment:
     groups: list[GroupHead] = field(default_factory=list)
     blocks: list[TableBlock] = field(default_factory=list)
     controls: list[ControlRecord] = field(default_factory=list)
+
+    def ends(self) -> list[tuple[int, int]]:
+        """First and last (n, order) of its blocks and records, which are each in order."""
+        ends = [(record.number, record.order) for record in self.controls]
+        for block in self.blocks:
+            if block.numbers:
+                ends += [(block.numbers[0], block.orders[0]), (block.numbers[-1], block.orders[-1])]
+        return ends

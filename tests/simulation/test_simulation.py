@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.running import Focus, run_seed
-from tests.simulation.seeds import AS_IT_IS, NUMBER_SEEDS, OPEN, SEEDS
+from tests.simulation.seeds import AS_IT_IS, NUMBER_SEEDS, OPEN, SEEDS, SEEDS_WITHOUT
 
 SHARE = 60
 
@@ -35,6 +35,12 @@ def test_what_was_found_once_stays_right(seed: int) -> None:
 def test_what_was_found_of_numbers_stays_right(seed: int, fault: str) -> None:
     besides = () if fault == AS_IT_IS else ("numbers", fault) if fault else ("numbers",)
     result = run_seed(seed, show=True, focus=Focus(besides=besides))
+    assert not result.bad, "\n".join([*result.story, *result.bad])
+
+
+@pytest.mark.parametrize(("seed", "fault"), sorted(SEEDS_WITHOUT))
+def test_what_was_found_without_a_fault_stays_right(seed: int, fault: str) -> None:
+    result = run_seed(seed, show=True, focus=Focus(without=(fault,)))
     assert not result.bad, "\n".join([*result.story, *result.bad])
 
 
