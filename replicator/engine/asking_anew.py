@@ -7,12 +7,12 @@ so nothing would tell that it is the older one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from replicator.engine import working
 from replicator.engine.careful_replaying import CarefulReplaying
-from replicator.engine.collect import collect, request
+from replicator.engine.collect import collect, open_group, request
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Silent
 from replicator.engine.setting_aside import cause_of, narrow, next_try, tell
@@ -26,7 +26,7 @@ from replicator.store.quarantine import SetAside
 from replicator.types import HOST_PEER
 
 MOST_ROWS = 1_000
-"""Of one request. A larger transaction comes back in several groups."""
+"""Of one request. What is more comes back in several groups."""
 
 Together = list[SetAside]
 
@@ -76,7 +76,7 @@ def _record(entry: SetAside) -> Record:
 
 
 def _ask(unit: Unit, pieces: Sequence[Together], refused: dict[Where, ConstraintViolation]) -> int:
-    now, asked = unit.now, 0
+    now, alone, asked = unit.now, list[SetAside](), 0
     for piece in pieces:
         why = next((refused[where] for entry in piece if (where := (entry.table_id, entry.key)) in refused), None)
         if why is not None:
@@ -93,12 +93,32 @@ def _ask(unit: Unit, pieces: Sequence[Together], refused: dict[Where, Constraint
         ]
         # Of a table that the rules give it nothing of any more it is not told anything either.
         quarantine.drop(unit.connection, [entry.id for entry in piece if entry not in wanted])
-        for start in range(0, len(wanted), MOST_ROWS):
-            some = wanted[start : start + MOST_ROWS]
-            request(unit, "refresh", pack([part for entry in some for part in (entry.table_id, entry.key)]))
+        if piece[0].whole:
+            for some in _in_requests(wanted):
+                request(unit, "refresh", _body(some))
+        else:
+            alone += wanted
         quarantine.mark_asked(
             unit.connection, [(entry.id, entry.tries + 1, next_try(now, entry.tries + 1)) for entry in wanted]
         )
         asked += len(wanted)
+    _ask_together(unit, alone)
     tell(unit)
     return asked
+
+
+def _ask_together(unit: Unit, entries: list[SetAside]) -> None:
+    """Rows that were set aside each by itself come back at once all the same: nothing tells which of those that came
+    with a load were written by one transaction. Should one be refused again, the others are none the worse."""
+    if entries:
+        collect(unit)
+    for some in _in_requests(entries):
+        open_group(unit, merged=True, control="refresh", body=_body(some))
+
+
+def _in_requests(entries: list[SetAside]) -> Iterator[list[SetAside]]:
+    return (entries[start : start + MOST_ROWS] for start in range(0, len(entries), MOST_ROWS))
+
+
+def _body(entries: list[SetAside]) -> bytes:
+    return pack([part for entry in entries for part in (entry.table_id, entry.key)])

@@ -225,6 +225,25 @@ def test_a_first_load_leaves_out_no_more_than_what_is_refused(kind: str, new_pla
     assert koeln.sql(CUSTOMERS) == office.sql(CUSTOMERS)
 
 
+def test_what_a_load_brought_is_asked_for_together_and_each_row_stands_alone(new_place: NewPlace) -> None:
+    """The rows may be of one transaction (seed 900); one that is refused once more holds up no other."""
+    office, koeln = company(new_place, "sqlite", "sqlite")
+    office.sql("INSERT INTO customers VALUES (10, 'no', NULL), (11, 'No', NULL), (12, 'yes', NULL)")
+    office.sql("UPDATE customers SET city = 'no' WHERE id = 1")
+    refuse(koeln, "sqlite", "lower(name) <> 'no' AND coalesce(city, '') <> 'no'")
+    office.done("station", "reload", "koeln")
+    exchange(office, koeln)
+    assert sorted(rows_held(koeln)) == [("customers", 1), ("customers", 10), ("customers", 11)]
+    allow(koeln, "sqlite")
+    assert koeln.done("quarantine", "retry").out.startswith("3 changes can be applied")
+    assert koeln.sql("SELECT count(*), min(merged) FROM replicator_journal WHERE control = 'refresh'") == [(1, 1)]
+    refuse(koeln, "sqlite")
+    exchange(koeln, office)
+    exchange(koeln, office)
+    assert rows_held(koeln) == [("customers", 10)]
+    assert koeln.sql(CUSTOMERS) == [(1, "Ahlers", "no"), (2, "Brandt", "Köln"), (11, "No", None), (12, "yes", None)]
+
+
 def test_what_a_station_that_is_removed_had_in_quarantine_goes_on_record(new_place: NewPlace) -> None:
     office, koeln = company(new_place, "sqlite", "sqlite")
     refuse(office, "sqlite")
