@@ -20,6 +20,7 @@ from replicator.databases.digests import Digester, RowDigest
 from replicator.engine import compared
 from replicator.engine.collect import collect, request
 from replicator.engine.node import Node
+from replicator.engine.soundness import unwritable
 from replicator.engine.unsettled import rows_of
 from replicator.protocol.codec_plain import pack, unpack_rows
 from replicator.protocol.comparing import AnswerBody, listed_bits
@@ -72,8 +73,12 @@ def _answer(node: Node, comparison: Comparison) -> None:
                 if each.table in unit.tables and not each.answered and each.sums
             ]
             held = set(unit.held)
+            # What can't be read as it is replicated is answered when it can be again.
+            late = unwritable(unit) if asked else {}
             reader = stack.enter_context(node.database.snapshot(unit.connection))
         for table, wanted, upward in asked:
+            if table.id in late:
+                continue
             answering = _Answering(
                 node, reader, comparison.other_id, table, wanted, seen, judged, upward, held=table.id in held
             )
@@ -83,6 +88,8 @@ def _answer(node: Node, comparison: Comparison) -> None:
                         request(unit, "compared", pack(body.plain()))
                     if bodies[-1].last:
                         comparisons.set_answered(unit.connection, comparison.id, table.id)
+    if any(table.id in late for table, *_ in asked):
+        return
     with node.unit() as unit:
         compared.answered(unit, comparison)
 

@@ -20,7 +20,7 @@ from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress
 from replicator.engine.replay import Replaying, replay_batch
 from replicator.engine.setting_aside import Care, tell
-from replicator.engine.soundness import blaming_tables
+from replicator.engine.soundness import blaming_tables, unwritable
 from replicator.engine.working import Silence
 from replicator.errors import (
     ChangedMeanwhile,
@@ -95,6 +95,8 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
         return False
     try:
         done = _persist(node, parked, applied, progress)
+        if done is None:
+            return True
     except DatabaseBusy as busy:
         applied.waiting = str(busy)
         _note_busy(node, parked, busy)
@@ -102,13 +104,7 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     except SpoolLoss as loss:
         with node.unit() as unit:
             done = _drop(unit, unit.link(peer), parked, str(loss))
-    except DatabaseTrouble:
-        if node.role is not Role.STATION or not look_ahead(node, parked):
-            raise
-        return True
     except (PeerFault, ConstraintViolation, UnfitTable) as fault:
-        if isinstance(fault, UnfitTable) and node.role is Role.STATION and look_ahead(node, parked):
-            return True
         # Authentic, and yet not what the protocol allows, or a row or a table that can't be had in this database:
         # this link waits for a person, the others go on.
         with node.unit() as unit:
@@ -118,6 +114,24 @@ def _apply_next(node: Node, peer: int, applied: Applied, progress: Progress) -> 
     if done:
         node.spool.delete_batch(parked.place)
     return done
+
+
+def _persist(node: Node, parked: Parked, applied: Applied, progress: Progress) -> bool | None:
+    """Apply the batch. Where a station's application has changed a table before the host's word of it came, that word
+    is taken first if the batch has it (None: all is to be begun anew); else the table's rows are set aside, and
+    everything else goes on."""
+    try:
+        return _try(node, parked, applied, progress)
+    except (DatabaseTrouble, UnfitTable):
+        if node.role is not Role.STATION:
+            raise
+        if look_ahead(node, parked):
+            return None
+        with node.unit() as unit:
+            tables = unwritable(unit)
+        if not tables:
+            raise
+    return _try(node, parked, applied, progress, Care(unwritable=tables))
 
 
 def _note_busy(node: Node, parked: Parked, busy: DatabaseBusy) -> None:
@@ -138,9 +152,8 @@ def _note_busy(node: Node, parked: Parked, busy: DatabaseBusy) -> None:
         return
 
 
-def _persist(node: Node, parked: Parked, applied: Applied, progress: Progress) -> bool:
+def _try(node: Node, parked: Parked, applied: Applied, progress: Progress, care: Care | None = None) -> bool:
     """Apply the batch; again where the application changed meanwhile what was decided on, which is collected then."""
-    care: Care | None = None
     tries = TRIES
     while True:
         try:

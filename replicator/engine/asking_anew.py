@@ -15,7 +15,8 @@ from replicator.engine.careful_replaying import CarefulReplaying
 from replicator.engine.collect import collect, open_group, request
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Silent
-from replicator.engine.setting_aside import cause_of, narrow, next_try, tell
+from replicator.engine.setting_aside import Care, cause_of, narrow, next_try, tell
+from replicator.engine.soundness import unwritable
 from replicator.engine.unrolling import Step
 from replicator.errors import ConstraintViolation
 from replicator.protocol.codec_plain import pack, unpack_rows
@@ -51,9 +52,9 @@ def ask_anew(node: Node, pieces: Sequence[Together]) -> int:
 def _try(unit: Unit, pieces: Sequence[Together], refused: dict[Where, ConstraintViolation]) -> None:
     collect(unit)
     with working.Silence(unit) as silence:
-        trying = _Trying(unit, silence, None, Silent(), 0, refused=refused)
+        trying = _Trying(unit, silence, None, Silent(), 0, refused=refused, care=Care(unwritable=unwritable(unit)))
         known = [[_record(entry) for entry in piece if entry.table_id in unit.tables] for piece in pieces]
-        for table in {step.table for piece in known for step in piece}:
+        for table in {step.table for piece in known for step in piece} - trying.care.unwritable.keys():
             silence.on(unit.tables[table])
         steps: list[list[Step]] = [list(piece) for piece in known if piece]
         trying.try_all(steps)

@@ -3,10 +3,13 @@
 By halves, each in a savepoint, down to the record or the transaction that is refused. That one is set aside with all
 that depends on it; a later record of the row takes its place once it can be applied. The host is asked for the row
 again when it can be, and says what stands then: what was set aside is never applied itself.
+
+Rows of a table that its application has changed before the host told of it are set aside likewise, without a try.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -34,6 +37,10 @@ class CarefulReplaying(Replaying):
     gone: int = 0
     """Number of the last transaction that was set aside."""
 
+    @property
+    def unwritable(self) -> Container[int]:
+        return self.care.unwritable
+
     def window(self, window: Window) -> None:
         self.whole = window.whole
         chunk: list[Step] = []
@@ -45,7 +52,7 @@ class CarefulReplaying(Replaying):
         self.steps(chunk)
 
     def piece(self, steps: list[Step], *, late: bool = False) -> None:  # noqa: ARG002 - a parent may never come
-        for table in {step.table for step in steps if isinstance(step, Record)}:
+        for table in {step.table for step in steps if isinstance(step, Record)} - self.care.unwritable.keys():
             # Before the first savepoint: going back to one would bring the triggers back.
             self.silence.on(self.unit.tables[table])
         narrow(self._pieces(steps), self._try, self._refuse)
@@ -61,6 +68,9 @@ class CarefulReplaying(Replaying):
 
     def _try(self, steps: list[Step]) -> None:
         numbers = {step.position[1] for step in steps if isinstance(step, Record)}
+        for step in steps if self.care.unwritable else ():
+            if isinstance(step, Record) and step.table in self.care.unwritable:
+                raise ConstraintViolation(self.care.unwritable[step.table])
         if doomed := numbers & (self.care.whole | {self.gone}) & self.whole:
             raise ConstraintViolation(f"another part of its transaction (group {min(doomed)}) can't be applied")
         before = self.judged, dict(self.questions.new)

@@ -162,13 +162,13 @@ def _make_tables(replaying: Replaying, tables: list[Table]) -> None:
     for told in parents_first(tables):
         old, table = known.get(told.id), told
         if old is not None and old.version != told.version:
-            # Held against what stands here behind the batch (`held_tables`): definitions need a transaction of theirs.
             table_versions.note(connection, told, unit.now)
             table_versions.want(connection, told.id, told.version)
             table = replace(old, area=told.area, policy=told.policy)
-            if table.name in existing:
-                catalogue.save_table(connection, table, unit.now)
-                continue
+        if table.name in existing and (table is not told or told.id in replaying.unwritable):
+            # Held against what stands here behind the batch (`held_tables`): definitions need a transaction of theirs.
+            catalogue.save_table(connection, table, unit.now)
+            continue
         if table.name in existing:
             differences = database.differences(connection, table.definition)
             if differences:

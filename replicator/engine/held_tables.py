@@ -11,6 +11,7 @@ from dataclasses import replace
 from replicator.engine.collect import request
 from replicator.engine.inbound import open_batch
 from replicator.engine.node import Node, Unit
+from replicator.engine.releasing import release_rows_of
 from replicator.engine.soundness import KIND, kept_from
 from replicator.engine.table_changes import prepare, send_found, take_over
 from replicator.errors import ReplicatorError
@@ -22,7 +23,7 @@ from replicator.protocol.versions import difference, fills_old_rows
 from replicator.store import notices, table_versions
 from replicator.store.parcels import Parked
 from replicator.store.table_versions import Held
-from replicator.types import Table
+from replicator.types import Position, Table
 
 HELD = "schema-held"
 """Kind of the notice about a table that the host has in a form that this station can't take by itself."""
@@ -31,12 +32,14 @@ HELD = "schema-held"
 def follow(node: Node) -> None:
     """Take over what can be. A table that can't be waits, and nothing else does."""
     with node.unit() as unit:
-        waiting = list(unit.held.values())
-    for held in waiting:
+        waiting = list(unit.held)
+    for number in waiting:
         try:
-            _follow(node, held)
+            _follow(node, number)
         except ReplicatorError as error:
-            kept_from(node, held.table.name, error)
+            with node.unit() as unit:
+                name = unit.tables[number].name
+            kept_from(node, name, error)
 
 
 def look_ahead(node: Node, parked: Parked) -> bool:
@@ -72,25 +75,46 @@ def _told(unit: Unit, parked: Parked) -> list[Table]:
         ]
 
 
-def _follow(node: Node, held: Held) -> None:
-    at_once = node.database.capabilities.transactional_definitions
-    with node.unit() as unit:
-        wanted = wanted_form(unit, held)
-        reasons = reasons_held(unit, wanted)
-        if reasons:
-            _tell(unit, wanted, reasons)
-            return
-        if at_once:
-            _take_over(unit, wanted)
-            return
-        prepare(unit, wanted)
-    with node.unit() as unit:
-        _take_over(unit, wanted)
+def _follow(node: Node, number: int) -> None:
+    """Over into the newest version that the table fits: the application here may be between two of the host's."""
+    at_once, taken = node.database.capabilities.transactional_definitions, False
+    while True:
+        with node.unit() as unit:
+            held = unit.held.get(number)
+            if held is None:
+                break
+            wanted = next((form for form in _newest_first(unit, held) if not reasons_held(unit, form)), None)
+            if wanted is None:
+                newest = wanted_form(unit, held)
+                _tell(unit, newest, reasons_held(unit, newest))
+                break
+            if at_once:
+                _take_over(unit, wanted)
+            else:
+                prepare(unit, wanted)
+        if not at_once:
+            with node.unit() as unit:
+                _take_over(unit, wanted)
+        taken = True
+    if taken:
+        release_rows_of(node, number)
 
 
 def wanted_form(unit: Unit, held: Held) -> Table:
     form = unit.forms[held.table.id, held.wanted]
     return replace(form, area=held.table.area, policy=held.table.policy)
+
+
+def _newest_first(unit: Unit, held: Held) -> list[Table]:
+    """The version that the host has, and those on the way to it."""
+    between = [known.version for known in _on_the_way(unit, held.table, held.wanted)]
+    return [wanted_form(unit, held._replace(wanted=version)) for version in (held.wanted, *reversed(between))]
+
+
+def _on_the_way(unit: Unit, table: Table, wanted: Position) -> list[Table]:
+    """Versions behind the one that stands here, and before this one, oldest first."""
+    known = [known.table for known in table_versions.load_versions(unit.connection, table.id)]
+    return [form for form in known if table.version < form.version < wanted]
 
 
 def reasons_held(unit: Unit, wanted: Table) -> list[str]:
@@ -119,16 +143,22 @@ def _by_hand(unit: Unit, wanted: Table) -> list[str]:
     """What only the application here can do: it would not know its columns any more."""
     name, old = wanted.name, unit.tables[wanted.id]
     here = set(unit.database.inspect(unit.connection, name).column_names)
-    told = difference(old, wanted)
-    renamed = [
-        f"Column {name}.{before} is called {after} at the host: rename it here."
-        for before, after in told.renamed
-        if before in here and after not in here
-    ]
     new = set(wanted.definition.column_names)
-    return renamed + [
+    former: dict[int, list[str]] = {}
+    for form in (old, *_on_the_way(unit, old, wanted.version)):
+        for number, column in zip(form.column_ids, form.definition.column_names, strict=True):
+            former.setdefault(number, []).append(column)
+    missing = []
+    for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True):
+        if column in here:
+            continue
+        if known := [before for before in former.get(number, ()) if before in here and before not in new]:
+            missing.append(f"Column {name}.{known[-1]} is called {column} at the host: rename it here.")
+        elif number in old.column_ids:
+            missing.append(f"Column {name}.{column} of the host is not here any more under any name that it had.")
+    return missing + [
         f"Column {name}.{column} was dropped at the host: drop it here once nothing needs it."
-        for column in told.dropped
+        for column in difference(old, wanted).dropped
         if column in here and column not in new
     ]
 
@@ -142,18 +172,25 @@ def _lacking(unit: Unit, wanted: Table) -> list[str]:
 def _take_over(unit: Unit, wanted: Table) -> None:
     unit.database.hold_table(unit.connection, wanted.name)
     made = _lacking(unit, wanted)
+    further = {*unit.database.inspect(unit.connection, wanted.name).column_names} - {*wanted.definition.column_names}
     unseen = not unit.database.captures_all(unit.connection, unit.tables[wanted.id])
     if made:
         unit.database.add_columns(unit.connection, wanted.definition, made)
     old = take_over(unit, wanted)
-    ids = set(old.column_ids)
+    before = dict(zip(old.column_ids, old.definition.column_names, strict=True))
+    # Of a column that was renamed at the host, while here there are both: what stands in it has come from nowhere.
+    twice = [
+        column
+        for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True)
+        if number in before and before[number] != column and before[number] in further
+    ]
     came = [
-        column.name
-        for number, column in zip(wanted.column_ids, wanted.definition.columns, strict=True)
-        if number not in ids and column.name not in made
+        column
+        for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True)
+        if (number not in before and column not in made) or column in twice
     ]
     send_found(unit, old, wanted, came, unseen=unseen)
-    if table_versions.is_behind(unit.connection, wanted.id):
+    if twice or table_versions.is_behind(unit.connection, wanted.id):
         request(unit, "reload", pack([wanted.id]))
         table_versions.set_behind(unit.connection, wanted.id, behind=False)
     notices.settle(unit.connection, (HELD, KIND), wanted.name)

@@ -39,6 +39,16 @@ def release(node: Node, numbers: Iterable[int] | None = None) -> int:
     return _release(node, pieces)
 
 
+def release_rows_of(node: Node, table: int) -> None:
+    """At a station: a table's rows can be written again. What is left when others write is tried again later."""
+    with node.unit() as unit:
+        pieces = _together(unit, quarantine.page(unit.connection, table=table, limit=MOST))
+    try:
+        _release(node, pieces)
+    except DatabaseBusy:
+        return
+
+
 def drop(node: Node, numbers: Iterable[int] | None = None) -> int:
     """Give these up, with the rest of their transactions, or all. Returns how many. Raises UnknownName."""
     with node.unit() as unit:

@@ -7,6 +7,7 @@ Records of the batch's segments are brought into stream order slice by slice, de
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from replicator.engine import compared, shadowing, working
@@ -82,6 +83,11 @@ class Replaying:
         self.aside = not quarantine.is_empty(self.unit.connection)
         self.judged = self.unit.link(HOST_PEER).judged_n
         self.look_for_pending()
+
+    @property
+    def unwritable(self) -> Container[int]:
+        """Tables that its application has changed, and of which the host has not told yet."""
+        return ()
 
     def look_for_pending(self) -> None:
         """What has been numbered by now: own changes, and requests from before this batch on."""

@@ -31,6 +31,8 @@ class Care:
 
     whole: set[int] = field(default_factory=set)
     """Numbers of transactions of which a part stood already when another one was refused."""
+    unwritable: dict[int, str] = field(default_factory=dict)
+    """At a station: tables whose rows can't be written for now, with the reason."""
 
 
 def narrow(

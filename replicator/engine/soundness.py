@@ -54,6 +54,19 @@ def unusable(unit: Unit, table: Table) -> str | None:
     return None
 
 
+def unwritable(unit: Unit) -> dict[int, str]:
+    """Tables, by number, whose rows can't be written as they are replicated, for columns are gone or have other names;
+    with the reason. At a station whose application is ahead of what the host has told (protocol.md 7.8)."""
+    there = set(unit.database.table_names(unit.connection))
+    found = {}
+    for table in unit.tables.values():
+        if table.name in there:
+            here = set(unit.database.inspect(unit.connection, table.name).column_names)
+            if gone := [name for name in table.definition.column_names if name not in here]:
+                found[table.id] = f"Table {table.name} has no column {', '.join(gone)} any more."
+    return found
+
+
 def kept_from(node: Node, name: str, error: ReplicatorError) -> None:
     """A table can't be taken over at this moment: an open transaction holds it, or the database refuses it."""
     try:

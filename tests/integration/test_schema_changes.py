@@ -164,3 +164,82 @@ def test_rows_of_a_held_table_are_not_told_as_different(places: tuple[Any, Any])
     exchange(office, koeln, rounds=2)
     found = office.done("comparison", "show", "1", "--json").json
     assert (found["state"], found["differences"], found["rows"]) == ("done", 0, [])
+
+
+def test_rows_wait_where_a_station_has_renamed_before_the_host_tells_of_it_and_all_else_goes_on(
+    places: tuple[Any, Any],
+) -> None:
+    """The word comes in a later batch than the rows (seed 167)."""
+    office, koeln = places
+    office.sql("CREATE TABLE notes (id integer PRIMARY KEY, body varchar(40))")
+    office.done("table", "add", "notes")
+    office.done("rule", "set", "koeln", "notes", "--to-remote", "all", "--to-host", "all")
+    exchange(office, koeln)
+    rename(koeln)
+    office.sql("UPDATE customers SET city = 'Celle' WHERE id = 1")
+    office.sql("INSERT INTO customers VALUES (3, 'Christ', 'Ulm')")
+    office.sql("INSERT INTO notes VALUES (1, 'goes on')")
+    exchange(office, koeln)
+    assert koeln.sql("SELECT id, body FROM notes") == [(1, "goes on")]
+    assert rows(koeln, "id, name, town") == [(1, "Ahlers", "Bremen"), (2, "Brandt", "Köln")]
+    assert {"quarantine", "capture"} <= needs(koeln)
+    assert "has no column city" in koeln.done("quarantine", "list").out
+    rename(office)
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    exchange(office, koeln, rounds=3)
+    expected = [(1, "Ahlers", "Celle"), (2, "Brandt", "Köln"), (3, "Christ", "Ulm")]
+    assert rows(office, "id, name, town") == rows(koeln, "id, name, town") == expected
+    assert needs(office) == needs(koeln) == set()
+
+
+def test_a_station_that_is_two_versions_ahead_of_what_it_has_heard_makes_no_column_of_the_one_between(
+    places: tuple[Any, Any],
+) -> None:
+    """A column that was renamed twice has the name in the middle nowhere at the station (seed 186)."""
+    office, koeln = places
+    koeln.sql("ALTER TABLE customers RENAME COLUMN city TO place")
+    rename(office)
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    office.sql("UPDATE customers SET town = 'Celle' WHERE id = 1")
+    exchange(office, koeln, rounds=2)
+    assert rows(koeln, "*") == [(1, "Ahlers", "Bremen"), (2, "Brandt", "Köln")]
+    assert {"schema-held", "quarantine"} <= needs(koeln)
+    office.sql("ALTER TABLE customers RENAME COLUMN town TO place")
+    office.done("table", "upgrade", "customers", "--renamed", "town=place")
+    exchange(office, koeln, rounds=3)
+    assert rows(office, "*") == rows(koeln, "*") == [(1, "Ahlers", "Celle"), (2, "Brandt", "Köln")]
+    assert needs(office) == needs(koeln) == set()
+
+
+def test_a_column_that_a_station_had_under_its_last_name_already_gets_what_was_written_under_the_first(
+    places: tuple[Any, Any],
+) -> None:
+    office, koeln = places
+    koeln.sql("ALTER TABLE customers ADD COLUMN remark varchar(40)")
+    koeln.sql("UPDATE customers SET remark = 'here' WHERE id = 2")
+    office.sql("ALTER TABLE customers ADD COLUMN note varchar(40)")
+    office.sql("UPDATE customers SET note = 'of the host' WHERE id = 1")
+    exchange(office, koeln, rounds=2)
+    office.sql("ALTER TABLE customers RENAME COLUMN note TO remark")
+    office.done("table", "upgrade", "customers", "--renamed", "note=remark")
+    exchange(office, koeln, rounds=4)
+    expected = [(1, "of the host"), (2, "here")]
+    assert rows(office, "id, remark") == rows(koeln, "id, remark") == expected
+
+
+def test_a_station_between_two_versions_of_the_host_takes_the_first_and_waits_for_the_other(
+    places: tuple[Any, Any],
+) -> None:
+    office, koeln = places
+    office.sql("ALTER TABLE customers ADD COLUMN note varchar(40)")
+    office.done("table", "upgrade", "customers")
+    rename(office)
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    office.sql("UPDATE customers SET town = 'Celle', note = 'new' WHERE id = 1")
+    exchange(office, koeln, rounds=2)
+    assert rows(koeln, "id, city, note") == [(1, "Celle", "new"), (2, "Köln", None)]
+    assert "schema-held" in needs(koeln)
+    rename(koeln)
+    exchange(office, koeln, rounds=2)
+    assert rows(koeln, "id, town, note") == [(1, "Celle", "new"), (2, "Köln", None)]
+    assert needs(koeln) == set()
