@@ -62,14 +62,19 @@ class CarefulReplaying(Replaying):
         for n, group in groupby(steps, key=_number):
             if n in self.whole and n > 0:
                 pieces.append(list(group))
-            else:
-                pieces += [[step] for step in group]
+                continue
+            for known, found in groupby(group, key=self._is_unwritable):
+                some = list(found)
+                pieces += [some] if known else [[step] for step in some]
         return pieces
+
+    def _is_unwritable(self, step: Step) -> bool:
+        return isinstance(step, Record) and step.table in self.care.unwritable
 
     def _try(self, steps: list[Step]) -> None:
         numbers = {step.position[1] for step in steps if isinstance(step, Record)}
         for step in steps if self.care.unwritable else ():
-            if isinstance(step, Record) and step.table in self.care.unwritable:
+            if isinstance(step, Record) and self._is_unwritable(step):
                 raise ConstraintViolation(self.care.unwritable[step.table])
         if doomed := numbers & (self.care.whole | {self.gone}) & self.whole:
             raise ConstraintViolation(f"another part of its transaction (group {min(doomed)}) can't be applied")
