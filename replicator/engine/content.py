@@ -71,6 +71,8 @@ class _Load:
 
     heard: int | None
     """Own changes behind this number, and judged by now, get their verdict by it; None: there are none."""
+    anew: bool
+    """The station has heard of the host before."""
 
 
 def apply_snapshot(replaying: Replaying, content: Content, position: Position, body: Any) -> None:
@@ -90,7 +92,17 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     apply_ledger(unit, told.numbers)
-    _change(replaying, content, position, version, old, rules, sorted(rules), told.rule.content, _Load(before))
+    _change(
+        replaying,
+        content,
+        position,
+        version,
+        old,
+        rules,
+        sorted(rules),
+        told.rule.content,
+        _Load(before, anew=link.seen != NOWHERE),
+    )
 
 
 def apply_schema(unit: Unit, body: Any) -> None:
@@ -255,11 +267,12 @@ def _as_verdicts(unit: Unit, table: int, records: list[Record], load: _Load | No
     Where the host has judged a change of a row of which this station has not heard, the row is the verdict that the log
     would have brought: one whose delete was refused comes back. Where new rows do not go down, a load holds just those
     that the station was sent. Some of these may have been under way when the host's stream was given up, and nothing
-    else will bring them. One that the user has deleted here stays so (`ties`), and pending ones are passed over.
+    else will bring them. One that the user has deleted here stays so (`ties`), and pending ones are passed over. To a
+    station that has never heard of the host nothing was sent.
     """
     if load is None:
         return records
-    if Kinds.NEW not in unit.flags_down[table]:
+    if load.anew and Kinds.NEW not in unit.flags_down[table]:
         return [record._replace(verdict=True) for record in records]
     if load.heard is None:
         return records

@@ -156,12 +156,15 @@ def _take_control(
     body = step.control.body
     for peer in step.stations:
         account = found[peer]
-        for table, down, up in (rule for rule in body["rules"] if names[rule[0]] in SPECS):
-            account.down[names[table]] = Kinds(down)
-            (account.ruled.add if down or up else account.ruled.discard)(names[table])
-        scope = [table for table in body["scope"] if names[table] in SPECS]
-        for table in scope if peer not in waiting else ():
-            account.content(names[table], rows[names[table]])
+        wider = {names[table] for table in body["scope"]}
+        for name, down, up in ((names[table], Kinds(down), up) for table, down, up in body["rules"]):
+            if name in SPECS:
+                # Where a load is to come anyway it has no content; it counts as sent, as that will have it.
+                wider |= {name} if down & ~account.down.get(name, Kinds.NONE) else set()
+                account.down[name] = down
+                (account.ruled.add if down or up else account.ruled.discard)(name)
+        for name in sorted(wider & SPECS.keys()) if peer not in waiting else ():
+            account.content(name, rows[name])
 
 
 def _steps(connection: Connection, log: Connection, tables: dict[int, Table]) -> Iterator[Step]:
