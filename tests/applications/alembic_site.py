@@ -65,11 +65,14 @@ class AlembicSite:
         (folder / "script.py.mako").write_text(TEMPLATE.lstrip(), encoding="utf-8")
         self.metadata = MetaData()
         self.url, self.before, self.options = url, before, options
+        self.ini: dict[str, str] = {}
+        """Of the section [alembic] in alembic.ini."""
 
     def _config(self, output: io.StringIO | None = None) -> Config:
         attributes = {"url": self.url, "before": self.before, "metadata": self.metadata, "options": self.options}
         config = Config(attributes=attributes, output_buffer=output) if output else Config(attributes=attributes)
-        config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
+        for name, value in {"script_location": str(self.folder), **self.ini}.items():
+            config.set_main_option(name, value.replace("%", "%%"))
         return config
 
     def write(self, number: str, upgrade: str, downgrade: str = "pass") -> None:

@@ -88,6 +88,12 @@ def world(request: pytest.FixtureRequest, new_place: NewPlace) -> World:
     return world_on(request.param, new_place)
 
 
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def on_each(request: pytest.FixtureRequest, new_place: NewPlace) -> World:
+    """Where it makes no difference whether PostgreSQL's migration is joined."""
+    return world_on(request.param, new_place)
+
+
 @pytest.fixture
 def alone(new_place: NewPlace) -> World:
     """On SQLite only."""
@@ -179,8 +185,8 @@ def test_what_fails_takes_the_migration_with_it(world: World) -> None:
     assert needs(office) == []
 
 
-def test_the_script_asks_for_what_the_node_has_to_do(world: World) -> None:
-    office, koeln, site = world.office, world.koeln, world.site
+def test_the_script_asks_for_what_the_node_has_to_do(on_each: World) -> None:
+    world, office, koeln, site = on_each, on_each.office, on_each.koeln, on_each.site
     site.options.pop("replicator_home")  # written on a computer that knows no node
     for number, text in (("1", FIRST), ("2", SECOND), ("3", THIRD)):
         site.write(number, text, "pass")
@@ -250,6 +256,11 @@ def test_the_node_has_to_be_named(alone: World, monkeypatch: pytest.MonkeyPatch)
         alone.site.upgrade()
     alone.office.sql("DROP TABLE IF EXISTS customers")
     alone.site.options.clear()
+    alone.site.ini["replicator_home"] = str(alone.office.folder / "elsewhere")
+    with pytest.raises(CommandError, match="elsewhere"):
+        alone.site.upgrade()
+    alone.office.sql("DROP TABLE IF EXISTS customers")
+    alone.site.ini.clear()
     monkeypatch.setenv("REPLICATOR_HOME", str(alone.office.home))
     alone.site.upgrade()
     assert alone.replicated() == {"customers": "merge"}
@@ -277,8 +288,8 @@ def test_another_database_than_the_nodes_is_noticed(world: World, new_place: New
     assert world.replicated() == {}
 
 
-def test_at_a_station_the_migration_does_what_is_the_stations(world: World) -> None:
-    office, koeln = world.office, world.koeln
+def test_at_a_station_the_migration_does_what_is_the_stations(alone: World) -> None:
+    world, office, koeln = alone, alone.office, alone.koeln
     world.site.write("1", FIRST)
     world.site.upgrade()
     world.carry_out()
@@ -311,8 +322,8 @@ def described(metadata: MetaData, *, note: bool = False, **info: object) -> None
     )
 
 
-def test_autogenerate_compares_with_what_is_replicated(world: World) -> None:
-    office, koeln, site = world.office, world.koeln, world.site
+def test_autogenerate_compares_with_what_is_replicated(on_each: World) -> None:
+    world, office, koeln, site = on_each, on_each.office, on_each.koeln, on_each.site
     described(site.metadata, policy="merge", rules={"koeln": ("all", "new,changed")})
     Table(
         "orders",
