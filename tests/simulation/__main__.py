@@ -80,6 +80,8 @@ def _many(seeds: range, jobs: int, focus: Focus) -> int:
                 print(f"seed {result.seed} is still open: {OPEN[result.seed]}")
                 continue
             failed += bool(result.bad)
+            if result.bad:
+                print(f"seed {result.seed}: {'; '.join(result.bad)}", flush=True)
             _count(result, kinds, examples)
     seconds = time.monotonic() - began
     processor = time.process_time() - processor
