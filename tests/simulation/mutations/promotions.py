@@ -7,12 +7,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from replicator.engine import content, handing_on, local_rows, promoting, shadowing
+from replicator.engine import content, local_rows, promoting, shadowing
 from replicator.engine.node import Unit
 from replicator.protocol.number_ledger import Ledger
 from replicator.protocol.proposals import Conflict, ConflictKind
 from replicator.protocol.replaying import Replay
-from replicator.store import succession, timelines
+from replicator.store import timelines
 from tests.simulation.mutations.registry import mutation, nothing
 
 PROMOTION = ("promotion",)
@@ -42,24 +42,15 @@ def _judged() -> None:
     shadowing.remember_new_groups = nothing
 
 
-@mutation("statenews", "a backup station is told the host's state once, and not what changes in it", PROMOTION)
-def _statenews() -> None:
-    original = handing_on._tell_state
-
-    def tell(unit: Unit, peer: int) -> bool:
-        known = (succession.COMPLETE, b"") in succession.told(unit.connection, peer)
-        return False if known else original(unit, peer)
-
-    handing_on._tell_state = tell
-
-
 @mutation("takeover", "what was written at the backup station does not become a change of the new host's", PROMOTION)
 def _takeover() -> None:
     local_rows._standing = nothing
     local_rows._hidden = nothing
 
 
-@mutation("firelost", "the new host takes all that the former one has told its stations for known", PROMOTION)
+@mutation(
+    "firelost", "the new host takes all that the former one has told its stations for known", (*PROMOTION, "loss")
+)
 def _firelost() -> None:
     def end(connection: Any, peer: int, epoch: int, _position: Any) -> None:
         timelines.end(connection, peer, epoch, (epoch, 1 << 40))
