@@ -8,6 +8,10 @@ MINUTES ?= 30
 # Two more than there are processors: tests with servers wait for them half of their time.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)")
 
+# Tests start hundreds of processes: where the environment forbids Python to keep what it has compiled, each of them would
+# compile all modules anew, and that takes as long as everything else that it does.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
