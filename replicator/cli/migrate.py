@@ -10,6 +10,7 @@ from replicator.cli.bars import Bars
 from replicator.cli.console import AsJson, Column, console, print_json, print_listing
 from replicator.cli.formats import kinds, record, say
 from replicator.cli.session import session_of
+from replicator.cli.table_options import Area, Names, PolicyChoice, ReplaceCascades
 from replicator.operations import migration_requests, migrations, revisions
 from replicator.operations.opening import open_node, open_view
 from replicator.operations.revisions import HEAD
@@ -23,9 +24,9 @@ WAITS_FOR_A_PERSON = 3
 @app.command("new-table")
 def new_table(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Names of tables.")],
-    area: Annotated[str | None, typer.Option("--area", help="Group of tables that a rule can be set for.")] = None,
-    policy: Annotated[Policy, typer.Option("--policy", help="Who wins a conflict.")] = Policy.HOST,
+    names: Names,
+    area: Area = None,
+    policy: PolicyChoice = Policy.HOST,
     station: Annotated[
         list[str] | None,
         typer.Option("--station", metavar="STATION", help="Who gets them; all: every station. Repeatable."),
@@ -36,13 +37,7 @@ def new_table(
     to_host: Annotated[
         str, typer.Option("--to-host", metavar="KINDS", help="What the host takes from them: as with rule set.")
     ] = "all",
-    replace_cascades: Annotated[
-        bool,
-        typer.Option(
-            "--replace-cascades",
-            help="MariaDB: let triggers do what foreign keys do on delete, which it would do unnoticed.",
-        ),
-    ] = False,
+    replace_cascades: ReplaceCascades = False,
 ) -> None:
     """Write a revision that has tables replicated: capture, definition, rules. Nothing is changed yet."""
     rule = Rule(kinds(to_remote) or Kinds.NONE, kinds(to_host) or Kinds.NONE)

@@ -10,6 +10,7 @@ from replicator.cli.bars import Bars
 from replicator.cli.console import AsJson, Column, console, print_json, print_listing, print_record
 from replicator.cli.formats import record, say
 from replicator.cli.session import session_of
+from replicator.cli.table_options import Area, Names, PolicyChoice, ReplaceCascades
 from replicator.errors import WrongUse
 from replicator.operations import table_admin
 from replicator.operations.opening import open_node, open_view
@@ -20,8 +21,6 @@ app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
 
 WAITS_FOR_A_PERSON = 3
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Names of tables.")]
-PolicyChoice = Annotated[Policy, typer.Option("--policy", help="Who wins a conflict.")]
 SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Names of tables, else all.")]
 
 
@@ -29,15 +28,9 @@ SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help
 def add(
     context: typer.Context,
     names: Names,
-    area: Annotated[str | None, typer.Option("--area", help="Group of tables that a rule can be set for.")] = None,
+    area: Area = None,
     policy: PolicyChoice = Policy.HOST,
-    replace_cascades: Annotated[
-        bool,
-        typer.Option(
-            "--replace-cascades",
-            help="MariaDB: let triggers do what foreign keys do on delete, which it would do unnoticed.",
-        ),
-    ] = False,
+    replace_cascades: ReplaceCascades = False,
 ) -> None:
     """Capture changes of tables from now on. A rule says what is sent of them, and to whom."""
     session = session_of(context)

@@ -114,13 +114,14 @@ class Database(Numbering, ABC):
         Raises ConfigurationError where it is one to another database than this.
         """
 
-    @abstractmethod
-    def joined(self, connection: Connection) -> AbstractContextManager[None]:
-        """Within: `transaction` gives parts of the one that is open on this connection (`Joining.TOGETHER`), the
-        application's or our own. What is done is committed or undone with it; what fails is undone at once.
+    def joined(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - see what it says
+        """Within: `transaction` gives parts of the one that is open on this connection, the application's or our own.
+        What is done is committed or undone with it; what fails is undone at once. Where definitions commit by
+        themselves (`Joining.BESIDE`) nothing can be a part of another's transaction, and all is as ever.
 
         Raises DatabaseBusy.
         """
+        return nullcontext()
 
     def allow_requests(self, connection: Connection) -> None:
         """Let who owns the application's tables put requests into our table of them."""

@@ -77,7 +77,8 @@ def _record(entry: SetAside) -> Record:
 
 
 def _ask(unit: Unit, pieces: Sequence[Together], refused: dict[Where, ConstraintViolation]) -> int:
-    now, alone, asked = unit.now, list[SetAside](), 0
+    now, asked = unit.now, 0
+    alone: list[SetAside] = []
     for piece in pieces:
         why = next((refused[where] for entry in piece if (where := (entry.table_id, entry.key)) in refused), None)
         if why is not None:

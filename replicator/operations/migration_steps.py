@@ -21,7 +21,7 @@ from replicator.errors import WrongUse
 from replicator.operations import migration_places
 from replicator.operations.migration_requests import rule_of
 from replicator.operations.replicating import Refreshed, Replicated, Step, Stopped, carry_out
-from replicator.types import Policy, Rule
+from replicator.types import Kinds, Policy, Rule
 
 _CARRIER = "replicator_carrier"
 _WIDTH = 100
@@ -174,8 +174,7 @@ def call_text(step: Step, *, prefix: str = "op.", indent: str = "") -> str:
 def _rules_text(rules: Mapping[str, Rule]) -> str:
     listed = []
     for station, rule in rules.items():
-        down, up = str(rule.to_remote).replace("new,changed,deleted", "all"), str(rule.to_host)
-        up = up.replace("new,changed,deleted", "all")
+        down, up = ("all" if kinds == Kinds.ALL else str(kinds) for kinds in (rule.to_remote, rule.to_host))
         said = _quoted(down) if down == up else f"({_quoted(down)}, {_quoted(up)})"
         listed.append(f"{_quoted(station)}: {said}")
     return f"{{{', '.join(listed)}}}"

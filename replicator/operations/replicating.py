@@ -90,8 +90,9 @@ def _replicate(node: Node, step: Replicated, progress: Progress | None) -> list[
     old = [name for name in step.tables if name in known]
     if old and (step.policy is not None or step.area is not None):
         table_admin.set_tables(node, old, policy=step.policy, area=step.area)
+    ordered = _ordered(node, step.tables)
     for station, rule in rules.items():
-        for name in _ordered(node, step.tables):
+        for name in ordered:
             told += rules_admin.set_rule(node, station, name, to_remote=rule.to_remote, to_host=rule.to_host).remarks
     return told
 

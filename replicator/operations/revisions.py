@@ -125,6 +125,8 @@ def upgrade(node: Node, home: Home, to: str = HEAD, progress: Progress | None = 
 
     Raises UnknownName, ConfigurationError, and what the operations raise: those before stay carried out.
     """
+    from alembic.util import to_tuple
+
     from replicator.operations import migration_steps  # which loads Alembic
 
     done: list[CarriedOut] = []
@@ -134,7 +136,7 @@ def upgrade(node: Node, home: Home, to: str = HEAD, progress: Progress | None = 
         with _alembic_errors(home), _one_transaction(node):
             migration_steps.run(node, script.module.upgrade, told, progress)
             with node.unit() as unit:
-                revisions.note(unit.connection, script.revision, script._versioned_down_revisions)
+                revisions.note(unit.connection, script.revision, to_tuple(script.down_revision, default=()))
         done.append(CarriedOut(script.revision, _first_line(script), tuple(told)))
     if done:
         bases.keep(node, progress or Silent())

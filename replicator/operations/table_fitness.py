@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 
 from sqlalchemy import Connection
 
 from replicator.databases.base import Database
 from replicator.engine.node import Unit
 from replicator.errors import UnfitTable, WrongUse
+from replicator.protocol.order import parents_first
 from replicator.types import Table, TableDefinition
 
 ALL = "all"
@@ -65,17 +65,9 @@ def _require_parents(found: dict[str, TableDefinition], replicated: Collection[s
 
 
 def parents_before(found: dict[str, TableDefinition]) -> list[TableDefinition]:
-    """Parents before children, as far as that can be."""
-    sorter = TopologicalSorter(
-        {
-            name: [key.parent for key in definition.foreign_keys if key.parent in found and key.parent != name]
-            for name, definition in found.items()
-        }
-    )
-    try:
-        return [found[name] for name in sorter.static_order()]
-    except CycleError:
-        return list(found.values())  # tables that refer to each other: no order is better than the caller's
+    """Parents before children, as far as that can be; else in the caller's order."""
+    numbered = [Table(place, each.name, each) for place, each in enumerate(found.values())]
+    return [table.definition for table in parents_first(numbered)]
 
 
 def refuse_removal(unit: Unit, table: Table, leaving: dict[int, Table]) -> None:

@@ -125,9 +125,6 @@ class MariadbDatabase(Database):
                 )
         return Joining.BESIDE
 
-    def joined(self, connection: Connection) -> AbstractContextManager[None]:
-        raise NotImplementedError("definitions are made on a connection of their own")
-
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         raw = driver(connection)
         return attempt(partial(execute, raw), lambda: raw.open, translated(self._opener.where))
