@@ -1,4 +1,4 @@
-"""Options of `table add` and `migrate new-table`, which say the same of tables: the one does it, the other writes it down."""
+"""Options of `table add` and `migrate new-table`: the one takes tables in, the other writes down that they are to be."""
 
 from __future__ import annotations
 
