@@ -1,4 +1,4 @@
-"""Options of `table add` and `migrate new-table`: the one takes tables in, the other writes down that they are to be."""
+"""Options of `table add` and `migrate new-table`: the one takes tables in, the other writes that down."""
 
 from __future__ import annotations
 
