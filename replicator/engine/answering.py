@@ -74,7 +74,7 @@ def _answer(node: Node, comparison: Comparison) -> None:
             ]
             held = set(unit.held)
             # What can't be read as it is replicated is answered when it can be again.
-            late = unwritable(unit) if asked else {}
+            late = unwritable(unit, [table.id for table, *_ in asked])
             reader = stack.enter_context(node.database.snapshot(unit.connection))
         for table, wanted, upward in asked:
             if table.id in late:

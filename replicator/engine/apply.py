@@ -128,7 +128,7 @@ def _persist(node: Node, parked: Parked, applied: Applied, progress: Progress) -
         if look_ahead(node, parked):
             return None
         with node.unit() as unit:
-            tables = unwritable(unit)
+            tables = unwritable(unit, unit.tables)
         if not tables:
             raise
     return _try(node, parked, applied, progress, Care(unwritable=tables))

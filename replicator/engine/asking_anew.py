@@ -52,9 +52,11 @@ def ask_anew(node: Node, pieces: Sequence[Together]) -> int:
 def _try(unit: Unit, pieces: Sequence[Together], refused: dict[Where, ConstraintViolation]) -> None:
     collect(unit)
     with working.Silence(unit) as silence:
-        trying = _Trying(unit, silence, None, Silent(), 0, refused=refused, care=Care(unwritable=unwritable(unit)))
         known = [[_record(entry) for entry in piece if entry.table_id in unit.tables] for piece in pieces]
-        for table in {step.table for piece in known for step in piece} - trying.care.unwritable.keys():
+        tables = {step.table for piece in known for step in piece}
+        care = Care(unwritable=unwritable(unit, tables))
+        trying = _Trying(unit, silence, None, Silent(), 0, refused=refused, care=care)
+        for table in tables - care.unwritable.keys():
             silence.on(unit.tables[table])
         steps: list[list[Step]] = [list(piece) for piece in known if piece]
         trying.try_all(steps)

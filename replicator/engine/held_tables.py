@@ -178,17 +178,10 @@ def _take_over(unit: Unit, wanted: Table) -> None:
         unit.database.add_columns(unit.connection, wanted.definition, made)
     old = take_over(unit, wanted)
     before = dict(zip(old.column_ids, old.definition.column_names, strict=True))
+    now = list(zip(wanted.column_ids, wanted.definition.column_names, strict=True))
     # Of a column that was renamed at the host, while here there are both: what stands in it has come from nowhere.
-    twice = [
-        column
-        for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True)
-        if number in before and before[number] != column and before[number] in further
-    ]
-    came = [
-        column
-        for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True)
-        if (number not in before and column not in made) or column in twice
-    ]
+    twice = [column for number, column in now if before.get(number, column) != column and before[number] in further]
+    came = [column for number, column in now if number not in before and column not in made] + twice
     send_found(unit, old, wanted, came, unseen=unseen)
     if twice or table_versions.is_behind(unit.connection, wanted.id):
         request(unit, "reload", pack([wanted.id]))

@@ -5,7 +5,7 @@ A table that is gone or was changed concerns only what has to do with it: the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from replicator.engine.node import Node, Unit
@@ -54,13 +54,13 @@ def unusable(unit: Unit, table: Table) -> str | None:
     return None
 
 
-def unwritable(unit: Unit) -> dict[int, str]:
-    """Tables, by number, whose rows can't be written as they are replicated, for columns are gone or have other names;
-    with the reason. At a station whose application is ahead of what the host has told (protocol.md 7.8)."""
-    there = set(unit.database.table_names(unit.connection))
+def unwritable(unit: Unit, among: Collection[int]) -> dict[int, str]:
+    """Those of these tables, by number, whose rows can't be written as they are replicated, for columns are gone or
+    have other names; with the reason. At a station whose application is ahead of what the host has told
+    (protocol.md 7.8)."""
     found = {}
-    for table in unit.tables.values():
-        if table.name in there:
+    for table in [unit.tables[number] for number in among if number in unit.tables]:
+        if unit.database.has_table(unit.connection, table.name):
             here = set(unit.database.inspect(unit.connection, table.name).column_names)
             if gone := [name for name in table.definition.column_names if name not in here]:
                 found[table.id] = f"Table {table.name} has no column {', '.join(gone)} any more."

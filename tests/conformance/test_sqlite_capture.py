@@ -79,3 +79,32 @@ def test_wide_tables(place: SqlitePlace) -> None:
     assert changes[1].before == tuple("x" if name == "c7" else None for name in columns)
     assert (changes[2].mask, changes[2].before) == (1 << 7 | 1 << 199, ("1", "1"))
     assert changes[3].image == (1, "a", None)
+
+
+def test_what_a_part_of_a_transaction_has_seen_is_forgotten_with_it(place: SqlitePlace) -> None:
+    """Its schema version is given again to what comes after it."""
+    place.make(CUSTOMERS)
+    place.replicate("customers")
+    (table,) = place.tables.values()
+    database = place.database
+    made = []
+
+    def capture_and_fail() -> None:
+        with database.transaction() as part:
+            database.install_capture(part, table)
+            assert database.capture_faults(part, table) == []
+            made.append(part.exec_driver_sql("PRAGMA schema_version").scalar())
+            raise RuntimeError
+
+    with database.transaction() as outer, database.joined(outer):
+        with database.transaction() as part:
+            database.remove_capture(part, table)
+        version = outer.exec_driver_sql("PRAGMA schema_version").scalar()
+        with pytest.raises(RuntimeError):
+            capture_and_fail()
+        assert outer.exec_driver_sql("PRAGMA schema_version").scalar() == version
+        with database.transaction() as part:
+            for number in range(made[0] - version):
+                part.exec_driver_sql(f"CREATE VIEW view_{number} AS SELECT 1")
+            assert part.exec_driver_sql("PRAGMA schema_version").scalar() == made[0]
+            assert database.capture_faults(part, table)

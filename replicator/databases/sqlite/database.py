@@ -28,10 +28,12 @@ from replicator.databases.sqlite import (
 )
 from replicator.databases.sqlite.connections import Opener
 from replicator.databases.sqlite.converting import Rows, converted, rows_of
-from replicator.databases.sqlite.errors import translate, translated
+from replicator.databases.sqlite.errors import translated
 from replicator.databases.sqlite.giving_way import GivingWay
 from replicator.databases.sqlite.statements import driver, quoted, scalar
+from replicator.databases.sqlite.transactions import Transactions
 from replicator.databases.sqlite.values import comparable
+from replicator.databases.sqlite.verified import Verified, What, schema_version
 from replicator.databases.sqlite.watching import Watch
 from replicator.errors import ConfigurationError, DatabaseTrouble
 from replicator.protocol.numbers import NumberRange
@@ -64,16 +66,18 @@ class SqliteDatabase(Database):
         self.path = os.path.abspath(str(url.database))
         self._opener = Opener(self.path)
         self._create = create
-        self._giving_way = GivingWay(runtime)
-        self._inside = False
-        self._joined: Connection | None = None
+        self._verified = Verified()
+        self._transactions = Transactions(
+            self._opener,
+            self.path,
+            GivingWay(runtime),
+            reached=lambda place: self.runtime.reached(place),
+            ended=self._end,
+            undone=self._verified.forget,
+        )
         self._read_through: int | None = None
         self._rows: dict[str, Rows] = {}
         """By table, for the time of a transaction: the application may make a table anew between two of ours."""
-        self._sound: dict[str, tuple[int, TableDefinition, int]] = {}
-        """Tables whose capture was found sound: (table number, definition, PRAGMA schema_version then)."""
-        self._numbered: dict[str, tuple[tuple[NumberRange, ...], TableDefinition, int]] = {}
-        """Tables whose triggers of numbers were found to stand: (ranges, definition, PRAGMA schema_version then)."""
 
     @property
     def busy_timeout(self) -> float:
@@ -85,87 +89,24 @@ class SqliteDatabase(Database):
 
     # --- connections --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def transaction(self, *, write: bool = True) -> Iterator[Connection]:
-        if self._joined is not None:
-            with self._part(self._joined):
-                yield self._joined
-            return
-        if self._inside:
-            raise RuntimeError("a transaction of this database is open already")
-        connection = self._opener.kept()
-        raw = driver(connection)
-        self._inside = True
-        try:
-            if write:
-                self._giving_way.before()
-            raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            yield connection
-            if write:
-                self.runtime.reached("commit:before")
-            raw.execute("COMMIT")
-        except BaseException as error:
-            self._forget()
-            self._roll_back(raw)
-            ours = translate(error, self.path) if isinstance(error, Exception) else None
-            if ours is None:
-                raise
-            raise ours from error
-        finally:
-            self._inside = False
-            self._read_through = None
-            self._rows.clear()
-            if write:
-                self._giving_way.after()
-            if connection.in_transaction():
-                # SQLAlchemy's own idea of a transaction; SQLite's is over.
-                connection.rollback()
-        if write:
-            self.runtime.reached("commit:after")
+    def transaction(self, *, write: bool = True) -> AbstractContextManager[Connection]:
+        return self._transactions.begin(write=write)
+
+    def _end(self) -> None:
+        self._read_through = None
+        self._rows.clear()
 
     @property
     def is_joined(self) -> bool:
-        return self._joined is not None
+        return self._transactions.joined_to is not None
 
     def way_by(self, connection: Connection) -> Joining:
         if not joining.is_same(connection, self.path):
             raise ConfigurationError(f"The migration's database is another one than the node's, {self.path}.")
         return joining.way(connection)
 
-    @contextmanager
-    def joined(self, connection: Connection) -> Iterator[None]:
-        raw = driver(connection)
-        # All that is done within is done whole or not at all.
-        with translated(self.path), joining.prepared(raw), joining.part(raw):
-            self._forget()
-            self._joined = connection
-            try:
-                yield
-            finally:
-                self._joined = None
-                self._forget()
-
-    @contextmanager
-    def _part(self, connection: Connection) -> Iterator[None]:
-        try:
-            with translated(self.path), joining.part(driver(connection)):
-                yield
-        finally:
-            self._read_through = None
-            self._rows.clear()
-
-    def _roll_back(self, raw: sqlite3.Connection) -> None:
-        try:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-        except sqlite3.Error:
-            # What went wrong first is what counts; closing rolls back for certain.
-            self._opener.close()
-
-    def _forget(self) -> None:
-        # A schema version that is rolled back may be given again to another schema.
-        self._sound.clear()
-        self._numbered.clear()
+    def joined(self, connection: Connection) -> AbstractContextManager[None]:
+        return self._transactions.joined(connection)
 
     @contextmanager
     def snapshot(self, held: Connection) -> Iterator[Connection]:  # noqa: ARG002 - its write lock is what counts
@@ -228,7 +169,7 @@ class SqliteDatabase(Database):
 
     def close(self) -> None:
         self._opener.close()
-        self._forget()
+        self._verified.forget()
 
     def upsert(
         self,
@@ -296,24 +237,22 @@ class SqliteDatabase(Database):
         return capture.all_stand(driver(connection), table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
-        raw = driver(connection)
-        now = (table.id, table.definition, _schema_version(raw))
-        if self._sound.get(table.name) == now:
+        raw, facts = driver(connection), (table.id, table.definition)
+        if self._verified.stands(raw, What.CAPTURE, table.name, facts):
             return []
         found = capture.faults(raw, table)
         if not found:
-            self._sound[table.name] = now
+            self._verified.note(raw, What.CAPTURE, table.name, facts)
         return found
 
     # --- numbers ------------------------------------------------------------------------------------------------
 
     def numbers_stand(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
-        raw = driver(connection)
-        now = (tuple(ranges), table.definition, _schema_version(raw))
-        if self._numbered.get(table.name) == now:
+        raw, facts = driver(connection), (tuple(ranges), table.definition)
+        if self._verified.stands(raw, What.NUMBERS, table.name, facts):
             return True
         if stand := numbers.stand(raw, table, ranges):
-            self._numbered[table.name] = now
+            self._verified.note(raw, What.NUMBERS, table.name, facts)
         return stand
 
     def enforce_numbers(self, connection: Connection, table: Table, ranges: Sequence[NumberRange]) -> bool:
@@ -383,18 +322,11 @@ class SqliteDatabase(Database):
     @contextmanager
     def replaying(self, connection: Connection, tables: Collection[Table]) -> Iterator[None]:
         raw = driver(connection)
-        before = _schema_version(raw)
+        before = schema_version(raw)
         with apply.triggers_dropped(raw, tables):
             yield
         if raw.in_transaction:
-            # What was sound is sound again; its schema version alone has moved.
-            after = _schema_version(raw)
-            for name, (number, definition, version) in list(self._sound.items()):
-                if version == before:
-                    self._sound[name] = (number, definition, after)
-            for name, (ranges, definition, version) in list(self._numbered.items()):
-                if version == before:
-                    self._numbered[name] = (ranges, definition, after)
+            self._verified.carry_over(before, schema_version(raw))
 
     def _rows_of(self, connection: Connection, table: Table) -> Rows:
         found = self._rows.get(table.name)
@@ -448,7 +380,3 @@ class SqliteDatabase(Database):
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Collection[tuple[Value, ...]]
     ) -> dict[Hashable, int]:
         return self._rows_of(connection, table).count_rows(driver(connection), columns, wanted)
-
-
-def _schema_version(raw: sqlite3.Connection) -> int:
-    return int(scalar(raw, "PRAGMA schema_version"))
