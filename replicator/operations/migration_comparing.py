@@ -17,6 +17,7 @@ from alembic.operations import ops
 from sqlalchemy import MetaData
 from sqlalchemy import Table as Described
 
+from replicator.databases.own_names import OURS
 from replicator.errors import WrongUse
 from replicator.operations.migration_places import home_of, told_by_alembic
 from replicator.operations.migration_steps import (
@@ -35,7 +36,6 @@ from replicator.store import catalogue
 from replicator.types import NO_RULE, Policy, Rule
 
 KEY = "replicate"
-_OURS = "replicator_"
 _COLUMN_OPERATIONS = (ops.AddColumnOp, ops.DropColumnOp, ops.AlterColumnOp)
 
 _registered: list[str] = []
@@ -170,7 +170,7 @@ def _metadatas(metadata: Any) -> list[MetaData]:
 def _is_about_ours(operation: object) -> bool:
     """The replicator's tables stand beside the application's, and autogenerate takes them for tables to be dropped."""
     name = getattr(operation, "table_name", None)
-    return isinstance(name, str) and name.startswith(_OURS)
+    return isinstance(name, str) and name.startswith(OURS)
 
 
 def _dropped(found: ops.UpgradeOps) -> list[str]:

@@ -40,7 +40,8 @@ from replicator.databases.mariadb.change_tables import (
     wanted_columns,
 )
 from replicator.databases.mariadb.definitions import carried_columns, read_local, require_fit
-from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, quoted
+from replicator.databases.mariadb.statements import APPLYING, Driver, execute, quoted
+from replicator.databases.own_names import OURS
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import Table
 

@@ -19,7 +19,8 @@ from urllib.parse import quote, unquote
 
 from replicator.databases.mariadb.catalogue import LocalForeignKey, LocalTrigger
 from replicator.databases.mariadb.limits import REPLACED
-from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, look_up, quoted
+from replicator.databases.mariadb.statements import APPLYING, Driver, look_up, quoted
+from replicator.databases.own_names import OURS
 from replicator.errors import UnfitTable
 from replicator.types import ForeignKey
 

@@ -9,7 +9,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from replicator.databases.mariadb.statements import OURS, Driver, look_up, quoted
+from replicator.databases.mariadb.statements import Driver, look_up, quoted
+from replicator.databases.own_names import OURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from replicator.databases.mariadb.catalogue import LocalColumn
 from replicator.databases.mariadb.columntypes import captured_words
 from replicator.databases.mariadb.errors import number_of
-from replicator.databases.mariadb.statements import OURS, Driver, execute, fetch, look_up, quoted
+from replicator.databases.mariadb.statements import Driver, execute, fetch, look_up, quoted
+from replicator.databases.own_names import OURS
 from replicator.errors import UnfitTable
 from replicator.types import NOWHERE, Position, Table
 

@@ -17,7 +17,8 @@ from replicator.databases.mariadb.catalogue import LocalColumn, LocalForeignKey,
 from replicator.databases.mariadb.columntypes import type_of
 from replicator.databases.mariadb.defaults import read_default
 from replicator.databases.mariadb.limits import MOST_COLUMNS, REPLACED
-from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, quoted
+from replicator.databases.mariadb.statements import APPLYING, Driver, quoted
+from replicator.databases.own_names import OURS
 from replicator.databases.remarks import ColumnHere, common_remarks
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import ColumnDefinition, ForeignKey, Index, TableDefinition, UniqueKey

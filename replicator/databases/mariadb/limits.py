@@ -19,6 +19,7 @@ from replicator.databases.limits import (
 from replicator.databases.mariadb.columntypes import FREE_DIGITS, captured_words
 from replicator.databases.mariadb.widths import ROW_BYTES, Width, fits_page, fits_row, width_of
 from replicator.databases.mariadb.wording import INDEX_BYTES, MOST_INDEXES, MOST_KEY_COLUMNS, widths_of, words_of
+from replicator.databases.own_names import OURS
 from replicator.errors import UnfitTable
 from replicator.types import ForeignKey, TableDefinition, TypeKind
 
@@ -46,7 +47,7 @@ def limits(definition: TableDefinition, others: Others) -> Outlook:
     foreign = foreign_types(definition, others, _may_refer, _TITLE)
     refused = [
         *_names(definition),
-        *reserved_names(definition, ("replicator_",), _TITLE),
+        *reserved_names(definition, (OURS,), _TITLE),
         *column_name_clashes(definition, str.lower, _TITLE),
         *too_many(definition, MOST_COLUMNS),
         *many_columned(definition, MOST_KEY_COLUMNS, _TITLE),

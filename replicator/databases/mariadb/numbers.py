@@ -17,7 +17,7 @@ import pymysql
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.capture import TRIGGER_MODE
 from replicator.databases.mariadb.carrying import Carrier
-from replicator.databases.mariadb.statements import APPLYING, OURS, Driver, execute, look_up, quoted, scalar
+from replicator.databases.mariadb.statements import APPLYING, Driver, execute, look_up, quoted, scalar
 from replicator.databases.mariadb.tables import Standing
 from replicator.databases.numbering import (
     MOST_DIGITS,
@@ -29,6 +29,7 @@ from replicator.databases.numbering import (
     empty_condition,
     is_text,
 )
+from replicator.databases.own_names import OURS
 from replicator.errors import UnfitTable, UnknownName
 from replicator.protocol.numbers import NumberRange, Way
 from replicator.types import Table

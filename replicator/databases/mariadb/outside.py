@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 
 from replicator.databases.mariadb import catalogue
 from replicator.databases.mariadb.catalogue import LocalForeignKey
-from replicator.databases.mariadb.statements import OURS, Driver, look_up
+from replicator.databases.mariadb.statements import Driver, look_up
 from replicator.databases.outside import keys_from_outside
+from replicator.databases.own_names import OURS
 from replicator.types import ForeignKey, Table
 
 _CHILDREN = """

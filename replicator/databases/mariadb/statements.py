@@ -11,9 +11,6 @@ from sqlalchemy import Connection
 
 from replicator.errors import DatabaseBusy, UnfitTable
 
-OURS = "replicator_"
-"""How the names of our tables and triggers begin; they stand beside the application's."""
-
 APPLYING = "@replicator_applying"
 """Set on our connection while we write what other places changed: triggers ask for it and stay silent."""
 

@@ -22,6 +22,7 @@ The functions run as their owner, so that the application needs no right on our 
 from __future__ import annotations
 
 from replicator.databases.captured import captured_columns
+from replicator.databases.own_names import OURS
 from replicator.databases.postgresql.catalogue import LocalColumn, LocalTable
 from replicator.databases.postgresql.change_tables import change_table, drop_useless, put_aside
 from replicator.databases.postgresql.definitions import carried_columns, read_local
@@ -30,7 +31,7 @@ from replicator.databases.postgresql.statements import Driver, execute, fetch, q
 from replicator.errors import UnfitTable, UnknownName
 from replicator.types import Table
 
-PREFIX = "!replicator_"
+PREFIX = f"!{OURS}"
 """Of our triggers' names: PostgreSQL fires triggers by name, and ours have to be first."""
 
 _KINDS = ("insert", "update", "delete", "truncate")

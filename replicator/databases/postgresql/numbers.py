@@ -22,6 +22,7 @@ from replicator.databases.numbering import (
     empty_condition,
     is_text,
 )
+from replicator.databases.own_names import OURS
 from replicator.databases.postgresql.here import Here
 from replicator.databases.postgresql.schemas import Schemas
 from replicator.databases.postgresql.statements import Driver, execute, fetch, quoted, scalar
@@ -29,7 +30,7 @@ from replicator.errors import UnfitTable
 from replicator.protocol.numbers import NumberRange, Way
 from replicator.types import Table
 
-PREFIX = "!replicator_number_"
+PREFIX = f"!{OURS}number_"
 """Of the triggers' names: the first of all BEFORE triggers, so that the application's own see the number."""
 
 _SILENT = "replicator.unnumbered"
@@ -178,9 +179,8 @@ def _fill(schemas: Schemas, table: Table, known: NumberRange) -> str:
     value = _text(known, "number") if is_text(table, known) else "number"
     return (
         # INSERT … ON CONFLICT of a row that is there must not use up a number.
-        f"    PERFORM 1 FROM {_same_row(schemas, table)};\n"
-        f"    IF FOUND THEN\n      SELECT t.{column} AS number INTO standing FROM {_same_row(schemas, table)};\n"
-        f"      NEW.{column} := standing.number;\n      RETURN NEW;\n    END IF;\n"
+        f"    SELECT t.{column} AS number INTO standing FROM {_same_row(schemas, table)};\n"
+        f"    IF FOUND THEN\n      NEW.{column} := standing.number;\n      RETURN NEW;\n    END IF;\n"
         f"    {_recall(known)}\n"
         f"    UPDATE {own} SET {drawn} WHERE ctid = place AND {in_hand}\n"
         "      RETURNING next_number - 1, ctid INTO number, place;\n"

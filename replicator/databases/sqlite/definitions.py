@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import replace
 
+from replicator.databases.own_names import is_ours
 from replicator.databases.remarks import ColumnHere, common_remarks
 from replicator.databases.sqlite import tables
 from replicator.databases.sqlite.columntypes import affinity, column_type, default_words, read_default, type_words
@@ -32,7 +33,7 @@ def read_local(raw: sqlite3.Connection, name: str) -> LocalTable:
     local = tables.read(raw, name)
     if local is None:
         raise UnknownName(f"There is no table {name!r} in the database: check the name.")
-    if tables.is_ours(local.name):
+    if is_ours(local.name):
         raise UnfitTable(f"Table {local.name} belongs to the replicator itself and can't be replicated.")
     if local.kind != "table":
         what = {"view": "a view", "virtual": "a virtual table"}.get(local.kind, "part of a virtual table")

@@ -13,6 +13,7 @@ from replicator.databases.limits import (
     reserved_names,
     too_many,
 )
+from replicator.databases.own_names import OURS
 from replicator.databases.portable import takes_numbers
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.types import TableDefinition, TypeKind
@@ -27,7 +28,7 @@ _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def limits(definition: TableDefinition, others: Others) -> Outlook:
     return Outlook(
         refused=[
-            *reserved_names(definition, ("sqlite_", "replicator_"), _TITLE),
+            *reserved_names(definition, ("sqlite_", OURS), _TITLE),
             *_same_tables(definition, others),
             *column_name_clashes(definition, _folded, _TITLE),
             *too_many(definition, MOST_COLUMNS),

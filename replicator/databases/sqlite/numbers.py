@@ -22,6 +22,7 @@ from replicator.databases.numbering import (
     empty_condition,
     is_text,
 )
+from replicator.databases.own_names import OURS
 from replicator.databases.sqlite import capture
 from replicator.databases.sqlite.statements import Row, lenient, literal, names, quoted, scalar
 from replicator.databases.sqlite.tables import counts
@@ -30,7 +31,7 @@ from replicator.errors import UnfitTable
 from replicator.protocol.numbers import NumberRange, Way
 from replicator.types import Table
 
-PREFIX = "replicator_number_"
+PREFIX = f"{OURS}number_"
 
 # In a trigger of its own: to set the state writes the index that it is in, whether it changes or not, and to ask in
 # each draw whether it has to be set costs as much as the draw itself.

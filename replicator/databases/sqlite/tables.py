@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from replicator.databases.own_names import is_ours
 from replicator.databases.sqlite.columntypes import affinity, type_words
 from replicator.databases.sqlite.grammar import read_index, read_table
 from replicator.databases.sqlite.statements import fetch, scalar
@@ -145,10 +146,6 @@ def counts(raw: sqlite3.Connection, name: str) -> bool:
     sql = scalar(raw, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (name,))
     # Few tables have the word, and to read one's text takes longer than all else here.
     return sql is not None and "AUTOINCREMENT" in sql.upper() and read_table(sql).autoincrement
-
-
-def is_ours(name: str) -> bool:
-    return name.lower().startswith("replicator_")
 
 
 def read(raw: sqlite3.Connection, name: str) -> LocalTable | None:

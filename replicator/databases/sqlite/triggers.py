@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from replicator.databases.own_names import OURS
 from replicator.databases.sqlite.columntypes import default_words, read_default
 from replicator.databases.sqlite.statements import names, quoted
 from replicator.databases.sqlite.tables import IndexTerm, LocalColumn, LocalIndex, LocalTable
 
-PREFIX = "replicator_capture_"
-OUTBOX = "replicator_outbox"
+PREFIX = f"{OURS}capture_"
+OUTBOX = f"{OURS}outbox"
 _NOW = "julianday('now')"
 
 
