@@ -6,6 +6,7 @@ the context and ask `session_of` for the home. Whatever happens, a person sees o
 
 from __future__ import annotations
 
+import functools
 import logging
 import signal
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -167,7 +168,7 @@ def global_options_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _carry_out(arguments: list[str], app: typer.Typer | None, session: Session) -> int:
-    command = get_command(app or build())
+    command = _whole_program() if app is None else get_command(app)
     try:
         result = command.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=session)
     except _CommandLineError as error:
@@ -179,6 +180,12 @@ def _carry_out(arguments: list[str], app: typer.Typer | None, session: Session) 
     if result == _INTERRUPTED:
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+@functools.cache
+def _whole_program() -> Any:
+    """Made once a process: whoever calls `run` often, as our tests do, would spend most of its time making it anew."""
+    return get_command(build())
 
 
 @contextmanager
