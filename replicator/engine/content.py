@@ -89,6 +89,8 @@ def apply_snapshot(replaying: Replaying, content: Content, position: Position, b
         replaying.judged = max(replaying.judged, told.judged)
     old = {table: unit.current_rule(HOST_PEER, table) for table in unit.tables}
     _make_tables(replaying, told.rule.tables)
+    for form in told.forms:
+        table_versions.note(unit.connection, form, unit.now)
     for table in {*old, *rules}:
         catalogue.set_only_rule(unit.connection, HOST_PEER, table, version, rules.get(table, NO_RULE))
     apply_ledger(unit, told.numbers)

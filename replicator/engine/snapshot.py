@@ -24,7 +24,7 @@ from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.succession import successors_plain
-from replicator.store import slices
+from replicator.store import slices, table_versions
 from replicator.types import Epoch, Position, Rule, Table
 
 
@@ -128,6 +128,9 @@ def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
         "numbers": plan.numbers,
         "content": len(content),
     }
+    forms = table_versions.between(unit.connection, plan.tables)
+    if forms:
+        body["forms"] = [table_to_plain(form) for form in forms]
     successors = handing_on.named(unit)
     if successors:
         body["successors"] = successors_plain(successors)

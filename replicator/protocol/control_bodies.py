@@ -49,6 +49,8 @@ class SnapshotBody:
     """A `grant` for each number range that the station has a part in (number_bodies)."""
     successors: list[Successor] = field(default_factory=list)
     """Whom the station is to accept in the host's place."""
+    forms: list[Table] = field(default_factory=list)
+    """Versions of these tables between the first and this one, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,10 @@ def tables_in(kind: str, body: Any) -> list[Table]:
         return schema_body(body)
     if kind == "rule":
         return rule_body(body).tables
-    return snapshot_body(body).rule.tables if kind == "snap" else []
+    if kind == "snap":
+        told = snapshot_body(body)
+        return [*told.forms, *told.rule.tables]
+    return []
 
 
 def reload_body(body: Any) -> list[int]:
@@ -292,9 +297,10 @@ def snapshot_body(body: Any) -> SnapshotBody:
     try:
         version, epoch, judged = _pair(body["version"]), _pair(body["epoch"]), _integer(body["judged"], 0, COUNT)
         numbers, successors = _list(body.get("numbers", [])), body.get("successors", [])
+        forms = [table_from_plain(plain) for plain in _list(body.get("forms", []))]
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a snapshot record is malformed") from error
-    return SnapshotBody(version, epoch, judged, rule_body(body), numbers, successors_body(successors))
+    return SnapshotBody(version, epoch, judged, rule_body(body), numbers, successors_body(successors), forms)
 
 
 def acknowledgement_body(body: Any) -> tuple[Epoch, int]:

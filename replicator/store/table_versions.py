@@ -59,6 +59,13 @@ def load_versions(connection: Connection, table: int | None = None) -> list[Know
     ]
 
 
+def between(connection: Connection, tables: Iterable[Table]) -> list[Table]:
+    """The versions of these tables between the first and today's, oldest first."""
+    now = {table.id: table.version for table in tables}
+    known = [known.table for known in load_versions(connection) if known.table.id in now]
+    return [form for form in known if NOWHERE < form.version < now[form.id]]
+
+
 def load_forms(connection: Connection, tables: Iterable[Table]) -> dict[tuple[int, Position], Table]:
     """`tables`: those that are replicated now."""
     forms = {known.table.form: known.table for known in load_versions(connection)}

@@ -52,6 +52,9 @@ def test_versions(store: Store) -> None:
         assert table_versions.definition_at(connection, SECOND, 40).definition == FIRST.definition
         assert table_versions.definition_at(connection, SECOND, 41).definition == SECOND.definition
         assert catalogue.load_tables(connection) == {4: SECOND}
+        third = replace(SECOND, version=(3, 2))
+        assert table_versions.between(connection, [third]) == [found[1].table]
+        assert table_versions.between(connection, [SECOND]) == table_versions.between(connection, []) == []
 
 
 def test_what_a_station_holds(store: Store) -> None:

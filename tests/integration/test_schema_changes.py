@@ -243,3 +243,23 @@ def test_a_station_between_two_versions_of_the_host_takes_the_first_and_waits_fo
     exchange(office, koeln, rounds=2)
     assert rows(koeln, "id, town, note") == [(1, "Celle", "new"), (2, "Köln", None)]
     assert needs(koeln) == set()
+
+
+def test_a_station_between_two_versions_of_the_host_that_is_loaded_anew_takes_the_first(
+    places: tuple[Any, Any],
+) -> None:
+    """A load tells the versions between as well: the words of them went with the old stream."""
+    office, koeln = places
+    rename(office)
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    office.sql("ALTER TABLE customers RENAME COLUMN town TO place")
+    office.done("table", "upgrade", "customers", "--renamed", "town=place")
+    office.sql("UPDATE customers SET place = 'Celle' WHERE id = 1")
+    office.done("station", "reload", "koeln")
+    rename(koeln)
+    exchange(office, koeln, rounds=3)
+    assert rows(koeln, "id, town") == [(1, "Celle"), (2, "Köln")]
+    koeln.sql("ALTER TABLE customers RENAME COLUMN town TO place")
+    exchange(office, koeln, rounds=2)
+    assert rows(office, "*") == rows(koeln, "*") == [(1, "Ahlers", "Celle"), (2, "Brandt", "Köln")]
+    assert needs(office) == needs(koeln) == set()

@@ -139,6 +139,8 @@ def promote(world: World, keeper: SimulatedNode) -> None:
         keeper.archive = Archive()
     keeper.durable()
     _begin_account(world)
+    if world.changing is not None:
+        world.changing.after_a_fire()
 
 
 def _lose_host(world: World, keeper: SimulatedNode) -> None:

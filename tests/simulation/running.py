@@ -104,8 +104,6 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     faults |= {fault for fault in LATER if Random(f"{fault} {seed}").random() < ODDS.get(fault, 0.15)}
     faults = set(focus.faults) or faults | set(focus.besides)
     faults -= set(focus.without)
-    if "promotion" in faults:
-        faults.discard("schema")  # what a backup station knows of versions of tables is not asked for yet
     settings = Settings(
         part_bytes=dice.choice((250, 800, 1_000_000)),
         slice_bytes=dice.choice((150, 1_000, 900_000)),
