@@ -9,8 +9,9 @@ from pathlib import Path
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
-_CHOSEN_ONLY = 0.5
-"""Below 1 a backend is never taken by itself: whoever defines these here must not make them the process's keyring."""
+_CHOSEN_ONLY = -1
+"""Below that of `fail.Keyring`, 0, so that it is never taken by itself: where a machine has no keyring, the first look
+decides for the whole process, and must not find these here."""
 
 
 class MemoryKeyring(KeyringBackend):

@@ -10,6 +10,7 @@ from replicator.cli.bars import Bars
 from replicator.cli.console import AsJson, Column, console, print_json, print_listing
 from replicator.cli.formats import kinds, record, say
 from replicator.cli.session import session_of
+from replicator.cli.status import WAITS_FOR_A_PERSON
 from replicator.cli.table_options import Area, Names, PolicyChoice, ReplaceCascades
 from replicator.operations import migration_requests, migrations, revisions
 from replicator.operations.opening import open_node, open_view
@@ -17,8 +18,6 @@ from replicator.operations.revisions import HEAD
 from replicator.types import Kinds, Policy, Rule
 
 app = typer.Typer(help="Tables to be replicated, as revisions of this node.", no_args_is_help=True)
-
-WAITS_FOR_A_PERSON = 3
 
 
 @app.command("new-table")

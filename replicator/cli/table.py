@@ -10,6 +10,7 @@ from replicator.cli.bars import Bars
 from replicator.cli.console import AsJson, Column, console, print_json, print_listing, print_record
 from replicator.cli.formats import record, say
 from replicator.cli.session import session_of
+from replicator.cli.status import WAITS_FOR_A_PERSON
 from replicator.cli.table_options import Area, Names, PolicyChoice, ReplaceCascades
 from replicator.errors import WrongUse
 from replicator.operations import table_admin
@@ -19,7 +20,6 @@ from replicator.types import Policy
 
 app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
 
-WAITS_FOR_A_PERSON = 3
 
 SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Names of tables, else all.")]
 

@@ -40,8 +40,13 @@ def open_another(url: str, runtime: Runtime, password_file: Path | None) -> Data
     if password_file is not None:
         password = credentials.read_password_file(password_file)
     elif (login := login_of(url)) is not None:
-        password = _kept(login)
-        if password is None and (found := os.environ.get(VARIABLE)):
+        found = os.environ.get(VARIABLE)
+        try:
+            password = _kept(login)
+        except ConfigurationError:
+            if not found:
+                raise
+        if password is None and found:
             password = SecretStr(found)
     return open_database(absolute_url(url), runtime, password=password)
 

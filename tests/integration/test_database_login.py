@@ -16,7 +16,7 @@ from keyring.backends import fail
 from replicator import databases
 from replicator.databases import login_of, open_database
 from replicator.errors import ConfigurationError
-from replicator.operations.database_login import VARIABLE
+from replicator.operations.database_login import VARIABLE, open_another
 from replicator.runtime import Runtime
 from tests.keyrings import LockedKeyring, MemoryKeyring
 
@@ -124,6 +124,18 @@ def test_the_keyring_after_a_question(office: Any, monkeypatch: pytest.MonkeyPat
     office.done("status")
     keyring.set_keyring(LockedKeyring())
     assert "unlock it" in office.refused("status")
+
+
+def test_another_database_takes_the_environment_where_the_keyring_is_locked(
+    office: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring.set_keyring(LockedKeyring())
+    url = office.options[1]
+    with pytest.raises(ConfigurationError, match="unlock it"):
+        open_another(url, Runtime(), None)
+    monkeypatch.setenv(VARIABLE, PASSWORD)
+    with closing(open_another(url, Runtime(), None)) as database, database.transaction() as connection:
+        assert database.table_names(connection) == []
 
 
 def test_a_database_without_users(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
