@@ -27,7 +27,7 @@ from replicator.protocol.comparing import AnswerBody, listed_bits
 from replicator.protocol.edits import read_edit
 from replicator.protocol.images import lay_back
 from replicator.protocol.keys import pack_key
-from replicator.store import catalogue, comparisons, journal, journal_reading, quarantine, rows
+from replicator.store import catalogue, comparisons, journal, journal_reading, quarantine, rows, table_versions
 from replicator.store.comparisons import ComparedTable, Comparison, State
 from replicator.types import HOST_PEER, Image, Key, Kinds, Position, Table, Tie
 
@@ -72,7 +72,7 @@ def _answer(node: Node, comparison: Comparison) -> None:
                 for each in comparisons.compared_tables(unit.connection, comparison.id)
                 if each.table in unit.tables and not each.answered and each.sums
             ]
-            held = set(unit.held)
+            held = {*unit.held, *table_versions.behind(unit.connection)}
             # What can't be read as it is replicated is answered when it can be again.
             late = unwritable(unit, [table.id for table, *_ in asked])
             reader = stack.enter_context(node.database.snapshot(unit.connection))
@@ -116,8 +116,8 @@ class _Answering:
     judged: int
     upward: Kinds
     held: bool
-    """The table stands here in another form than at the host, so that a row's sums are never equal: its rows are named
-    as such that can't be compared."""
+    """The table stands here in another form than at the host, or its rows in this form are still to come, so that sums
+    say nothing: its rows are named as such that can't be compared."""
     digester: Digester = field(init=False)
     attempt: bytes = field(init=False)
 

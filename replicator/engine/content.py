@@ -155,6 +155,8 @@ def _change(
     replaying.look_for_pending()
     entries = content.take(count)
     wanted = [unit.tables[number] for number in scope if number in unit.tables]
+    for table in wanted:
+        unit.note_whole(table.id)
     if wanted:
         _replace_scope(replaying, content, position, wanted, entries, load)
     widened = {

@@ -183,9 +183,10 @@ def _take_over(unit: Unit, wanted: Table) -> None:
     twice = [column for number, column in now if before.get(number, column) != column and before[number] in further]
     came = [column for number, column in now if number not in before and column not in made] + twice
     send_found(unit, old, wanted, came, unseen=unseen)
-    if twice or table_versions.is_behind(unit.connection, wanted.id):
+    if twice:
+        unit.note_behind(wanted.id)
+    if table_versions.is_behind(unit.connection, wanted.id):
         request(unit, "reload", pack([wanted.id]))
-        table_versions.set_behind(unit.connection, wanted.id, behind=False)
     notices.settle(unit.connection, (HELD, KIND), wanted.name)
     unit.notice(
         "table-upgraded",

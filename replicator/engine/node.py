@@ -199,6 +199,11 @@ class Unit:
             self._behind.add(table)
             table_versions.set_behind(self.connection, table, behind=True)
 
+    def note_whole(self, table: int) -> None:
+        """All its rows come now: what was left out before counts no more."""
+        self._behind.discard(table)
+        table_versions.set_behind(self.connection, table, behind=False)
+
     @cached_property
     def books(self) -> dict[int, RuleBook]:
         return load_rule_books(self.connection)

@@ -34,7 +34,8 @@ class Held(NamedTuple):
     """As it is captured here."""
     wanted: Position
     behind: bool
-    """Values have come that have no column here: the rows are to be asked for once it has them."""
+    """Values have come that have no column here: the rows are to be asked for once it has them, and this stays until
+    they come."""
 
 
 def load_versions(connection: Connection, table: int | None = None) -> list[KnownVersion]:
@@ -143,6 +144,13 @@ def set_behind(connection: Connection, table: int, *, behind: bool) -> None:
 def is_behind(connection: Connection, table: int) -> bool:
     row = sql.one(connection, "SELECT behind FROM replicator_table WHERE id = ?", (table,))
     return row is not None and bool(row[0])
+
+
+def behind(connection: Connection) -> list[int]:
+    """Station: the tables of which not all values of the present form have come."""
+    return [
+        number for (number,) in sql.rows(connection, "SELECT id FROM replicator_table WHERE behind <> 0 ORDER BY id")
+    ]
 
 
 def version_number(versions: Iterable[KnownVersion], version: Position) -> int:

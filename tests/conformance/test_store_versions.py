@@ -64,6 +64,7 @@ def test_what_a_station_holds(store: Store) -> None:
         table_versions.want(connection, 4, (3, 1))
         table_versions.set_behind(connection, 4, behind=True)
         assert table_versions.is_behind(connection, 4)
+        assert table_versions.behind(connection) == [4]
     with store.transaction() as connection:
         (held,) = table_versions.held(connection, {4: FIRST})
         assert (held.table, held.wanted, held.behind) == (FIRST, (3, 1), True)
