@@ -92,6 +92,10 @@ class ChildCount:
         """Is a row known that holds this value?"""
         return self.parent_index is not None and value in self.parent_index.holders
 
+    def is_moved_by(self, image: Image | None, mask: int) -> bool:
+        """Does a change of a child touch what it refers by? `mask`: a bit for each of the columns that were written."""
+        return image is None or any(mask >> index & 1 for index in self.indexes)
+
     def moved(self, old: Image | None, new: Image | None) -> None:
         if old is not None and new is not None and self.pick(old) == self.pick(new):
             return

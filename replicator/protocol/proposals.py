@@ -154,15 +154,15 @@ class GroupContext:
         return self._coming.get((table, key), ())
 
     def of_children(self, count: ChildCount) -> Mapping[Hashable, Mapping[Key, tuple[int, Proposal]]]:
-        """By the value of a foreign key: rows that refer to it or once did, each with its last change and the place of
-        that among these changes, from 0."""
+        """By the value of a foreign key: rows that refer to it or once did and that these changes move, each with the
+        last change that does and the place of that among these changes, from 0."""
         found = self._of_children.get(count)
         if found is None:
             found = self._of_children[count] = {}
             changes = [(place, change) for place, change in enumerate(self._changes) if change.table == count.child.id]
-            last = {change.key: (place, change) for place, change in changes}
+            last = {each.key: (place, each) for place, each in changes if count.is_moved_by(each.image, each.mask)}
             rows = [(key, row) for key in last if count.child_state and (row := count.child_state.rows.get(key))]
-            rows += [(change.key, change.image) for _, change in changes if change.image is not None]
+            rows += [(each.key, each.image) for _, each in changes if each.image is not None and each.key in last]
             for key, row in rows:
                 value = count.of_child(row)
                 if value is not None:

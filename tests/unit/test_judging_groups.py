@@ -259,6 +259,15 @@ def test_children_that_are_given_to_nobody_or_to_another_let_their_parent_go(fir
     assert firm.rows(CUSTOMER) == [(2, "Sand")]
 
 
+def test_a_child_whose_change_leaves_its_parent_alone_keeps_it(firm: Place) -> None:
+    """The station has the order elsewhere already, and its change says nothing of that."""
+    firm.has(ORDER, 10, 1, None)
+    judged = Judged(firm, delete(CUSTOMER, 1), update(ORDER, (10, None, None), (10, None, None)))
+    assert judged.kinds == ["parent-kept"]
+    assert judged.kept
+    assert not firm.broken_keys()
+
+
 def test_a_key_that_changes_first_takes_its_children_along(firm: Place) -> None:
     """As PostgreSQL tells of it: the old row, the new one, then the orders."""
     first, *rest = renumbered(1, 2)
