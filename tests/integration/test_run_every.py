@@ -56,7 +56,9 @@ def test_every_carries_mail_as_it_comes(office: Computer, koeln: Computer, lasti
     for process in (host, station):
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-        assert (process.returncode, err) == (0, "replicator: stopped; nothing is lost\n")
+        # A run may have met one of the commands above, and says so.
+        said = [line for line in err.splitlines() if "works on the node" not in line and "all is well" not in line]
+        assert (process.returncode, said) == (0, ["replicator: stopped; nothing is lost"])
         assert re.search(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  .*mail", out), out
         assert "nothing to do" not in out
 
