@@ -59,6 +59,9 @@ class Numbering:
                 if name != world.host.name:
                     set_rule(node, name, kind.table, to_remote=Kinds.ALL, to_host=Kinds.ALL)
                 numbers_admin.set_numbers(node, name, kind.table, kind.column, kind.wish)
+        # Stations that have blocks from the first step on: else little is drawn by whoever is set back.
+        for each in 3 * self._world.nodes if "numbers" in self._world.faults and self._dice.random() < 0.7 else ():
+            self._world.run(each)
 
     def may_tell(self, kind: str, message: str) -> bool:
         """A notice that is due: a column is full."""
