@@ -20,7 +20,6 @@ from replicator.types import Policy
 
 app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
 
-
 SomeNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Names of tables, else all.")]
 
 

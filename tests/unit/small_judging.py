@@ -47,6 +47,7 @@ class Judged:
             rules.add(number, (1, 1), Rule(Kinds.ALL, allowed))
         self.outcome = Outcome()
         context = GroupContext(HERE, STATION, EPOCH, rules, (1, 1), NOW, repeated)
+        # As the engine does: nothing follows a change by itself.
         context.begin(proposals if len(proposals) > 1 else ())
         for proposal in proposals:
             judge(place.working[proposal.table], proposal, context, self.outcome, pack_row)
