@@ -185,7 +185,7 @@ def _take_over(unit: Unit, wanted: Table) -> None:
     send_found(unit, old, wanted, came, unseen=unseen)
     if twice:
         unit.note_behind(wanted.id)
-    if table_versions.is_behind(unit.connection, wanted.id):
+    if wanted.id in table_versions.behind(unit.connection):
         request(unit, "reload", pack([wanted.id]))
     notices.settle(unit.connection, (HELD, KIND), wanted.name)
     unit.notice(

@@ -33,9 +33,6 @@ class Held(NamedTuple):
     table: Table
     """As it is captured here."""
     wanted: Position
-    behind: bool
-    """Values have come that have no column here: the rows are to be asked for once it has them, and this stays until
-    they come."""
 
 
 def load_versions(connection: Connection, table: int | None = None) -> list[KnownVersion]:
@@ -131,23 +128,19 @@ def held(connection: Connection, tables: Mapping[int, Table]) -> list[Held]:
     """Station: the tables that the host has in another version."""
     found = sql.rows(
         connection,
-        "SELECT id, wanted_epoch, wanted_n, behind FROM replicator_table"
+        "SELECT id, wanted_epoch, wanted_n FROM replicator_table"
         " WHERE wanted_epoch <> version_epoch OR wanted_n <> version_n ORDER BY id",
     )
-    return [Held(tables[number], (epoch, n), bool(behind)) for number, epoch, n, behind in found if number in tables]
+    return [Held(tables[number], (epoch, n)) for number, epoch, n in found if number in tables]
 
 
 def set_behind(connection: Connection, table: int, *, behind: bool) -> None:
     sql.run(connection, "UPDATE replicator_table SET behind = ? WHERE id = ?", (behind, table))
 
 
-def is_behind(connection: Connection, table: int) -> bool:
-    row = sql.one(connection, "SELECT behind FROM replicator_table WHERE id = ?", (table,))
-    return row is not None and bool(row[0])
-
-
 def behind(connection: Connection) -> list[int]:
-    """Station: the tables of which not all values of the present form have come."""
+    """Station: the tables of which values came that had no column here. Their rows are asked for once they have it, and
+    this stays until they come."""
     return [
         number for (number,) in sql.rows(connection, "SELECT id FROM replicator_table WHERE behind <> 0 ORDER BY id")
     ]
