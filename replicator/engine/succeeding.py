@@ -54,6 +54,17 @@ def accept(unit: Unit, host: Peer, header: Header, key: bytes) -> Callable[[], N
     address = claimed_address(header.notice)
     if address is None:
         raise PeerFault("it is sealed by a station that may take the host's place, and does not say that it has")
+    exchange_with(unit, host, key, address)
+
+    def remember() -> None:
+        unit.node.identity = replace(unit.node.identity, host_public_key=PublicKey(key))
+        unit.node.identity_file.write(unit.node.identity)
+
+    return remember
+
+
+def exchange_with(unit: Unit, host: Peer, key: bytes, address: str) -> None:
+    """From now on this is the host, and what the former one still sends is refused. The caller saves the peer."""
     if host.public_key is not None:
         former = FormerHost(host.public_key, host.name, host.address, unit.state.name, unit.now)
         succession.add_former_host(unit.connection, former)
@@ -68,12 +79,6 @@ def accept(unit: Unit, host: Peer, header: Header, key: bytes) -> Callable[[], N
         f"the host {host.name} was lost, and its backup station {name} has taken its place <{address}>: this node "
         f"exchanges with it from now on. What the former host still sends is set aside",
     )
-
-    def remember() -> None:
-        unit.node.identity = replace(unit.node.identity, host_public_key=PublicKey(key))
-        unit.node.identity_file.write(unit.node.identity)
-
-    return remember
 
 
 def hear_address(unit: Unit, host: Peer, header: Header) -> None:

@@ -14,6 +14,7 @@ from replicator.engine import compared, streams
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
+from replicator.engine.succeeding import exchange_with
 from replicator.engine.timelines import ask
 from replicator.errors import Halted
 from replicator.protocol import link as links
@@ -41,6 +42,9 @@ class NewName:
     invitation: str
     epoch: int
     """Of its stream, which the host expects to begin there."""
+    host_public_key: bytes
+    """Another one than before: of a backup station that took the host's place meanwhile."""
+    host_address: str
 
 
 def number_unsent(node: Node) -> int:
@@ -67,9 +71,11 @@ def become(node: Node, new: NewName, run: int) -> int:
         brings = _unacknowledged(unit)
         gone = _begin_stream(unit, new)
         former = unit.state.name
+        host = unit.peers[HOST_PEER]
+        if host.public_key != new.host_public_key:
+            exchange_with(unit, host, new.host_public_key, new.host_address)
         unit.state.run = max(unit.state.run, run)
         unit.state.name, unit.state.address = new.station, new.address
-        host = unit.peers[HOST_PEER]
         host.invitation, host.heard_at, host.sent_at = new.invitation, None, None
         state.save_peer(unit.connection, host)
         compared.give_up(unit, f"this node was a copy of {former} then")

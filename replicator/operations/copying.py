@@ -25,7 +25,7 @@ from replicator.operations.journal_lines import JournalGroup
 from replicator.operations.opening import open_node, open_view
 from replicator.runtime import Runtime
 from replicator.store import invitation as invitations
-from replicator.store import machine, migrate, state
+from replicator.store import machine, migrate, state, succession
 from replicator.store.home import Home
 from replicator.store.identity import Identity, new_private_key
 from replicator.store.invitation import Invitation
@@ -79,11 +79,18 @@ def become_station(
     if configuration.name == invitation.station and (side is None or side.halted != UNDER_WAY):
         raise WrongUse(f"this node is the station {invitation.station} already")
     former = configuration.name if configuration.name != invitation.station else invitation.copy_of or ""
-    _check(invitation, former, _host_key(home, runtime, configuration))
+    _check(invitation, former, _accepted_hosts(home, runtime, configuration))
     account = account_options.section(invitation.station_address, mailbox, send, title, login)
     wanted = _configuration(configuration, invitation.station, account)
     account_login.open_account(wanted.account, home, runtime).close()
-    new = NewName(invitation.station, invitation.station_address, invitation.invitation_id.hex(), invitation.epoch)
+    new = NewName(
+        invitation.station,
+        invitation.station_address,
+        invitation.invitation_id.hex(),
+        invitation.epoch,
+        invitation.host_public_key,
+        invitation.host_address,
+    )
     brings = _change_database(home, runtime, configuration, new)
     home.identity.write(
         Identity(
@@ -114,8 +121,8 @@ def _require_station(role: Role) -> None:
         )
 
 
-def _check(invitation: Invitation, former: str, host_key: bytes | None) -> None:
-    if invitation.host_public_key != host_key:
+def _check(invitation: Invitation, former: str, accepted: set[bytes]) -> None:
+    if invitation.host_public_key not in accepted:
         raise WrongUse(
             f"this invitation is of another host; make one at the host of {former}: "
             f"replicator station add NAME --address ADDRESS --copy-of {former}"
@@ -145,15 +152,20 @@ def _change_database(home: Home, runtime: Runtime, configuration: Configuration,
         return twin.become(node, new, side.run)
 
 
-def _host_key(home: Home, runtime: Runtime, configuration: Configuration) -> bytes | None:
-    """Of the host that this node exchanges with: another one may have taken the first one's place."""
+def _accepted_hosts(home: Home, runtime: Runtime, configuration: Configuration) -> set[bytes]:
+    """Public keys of the host that this node exchanges with and of those that may have taken its place.
+
+    That one has done so the copy may not know: mail for the name that two of them have comes to one of them only.
+    """
     with (
         home.lock(),
         closing(open_of(configuration, runtime)) as database,
         database.transaction(write=False) as connection,
     ):
         migrate.check(connection)
-        return state.load_peers(connection)[HOST_PEER].public_key
+        keys = {each.public_key for each in succession.successors(connection)}
+        present = state.load_peers(connection)[HOST_PEER].public_key
+        return keys if present is None else keys | {present}
 
 
 def _has_changed(home: Home, runtime: Runtime, configuration: Configuration, new: NewName) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.command_line import Place, enrol, exchange
 from tests.integration.conftest import NewPlace
+from tests.integration.test_copies import copied, invited
 
 ROWS = "SELECT id, name, city FROM customers ORDER BY id"
 BACKUP = "sicherung"
@@ -133,3 +134,34 @@ def test_a_backup_station_that_is_removed_is_accepted_no_more(new_place: NewPlac
     koeln.run()
     assert koeln.sql("SELECT count(*) FROM replicator_former_host") == [(0,)]
     assert list((koeln.home / "aside").iterdir())
+
+
+def test_a_copy_that_has_not_heard_of_the_new_host_becomes_a_station_of_it(new_place: NewPlace) -> None:
+    """Mail for the name that two of them have comes to one of them only (seed 2003)."""
+    _, keeper, koeln, trier = joined(new_place)
+    twin = new_place("sqlite", "twin")
+    copied(koeln, twin)
+    twin.sql("INSERT INTO customers VALUES (20, 'Gerdes', 'Köln')")
+    koeln.sql("INSERT INTO customers VALUES (12, 'Harms', 'Köln')")
+    keeper.done("host-init", "--from-backup", keeper.home, "--yes")
+    exchange(keeper, koeln)
+    twin.done("copy", *invited(keeper, twin))
+    assert "Zentrale sicherung@example.com" in " ".join(twin.call("status").out.split())
+    exchange(twin, keeper, koeln, trier)
+    rows = keeper.sql(ROWS)
+    assert [row[0] for row in rows] == [1, 2, 3, 12, 20]
+    assert all(station.sql(ROWS) == rows for station in (twin, koeln, trier))
+    twin.sql("UPDATE customers SET city = 'Trier' WHERE id = 1")
+    exchange(twin, keeper, koeln)
+    assert (1, "Ahlers", "Trier") in koeln.sql(ROWS)
+    assert keeper.done("conflict", "list", "--json").json == []
+
+
+def test_an_invitation_of_a_host_that_nobody_named_is_refused(new_place: NewPlace) -> None:
+    _, _, koeln, _ = joined(new_place)
+    stranger = new_place("sqlite", "stranger")
+    stranger.sql("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
+    stranger.done("host-init", *stranger.options, "--address", "stranger@example.com", "--name", "Zentrale")
+    file = stranger.folder / "strange.invitation"
+    stranger.done("station", "add", "koeln", "--address", "koeln@example.com", "--out", file)
+    assert "is of another host" in " ".join(koeln.refused("copy", *invited(stranger, koeln)).split())

@@ -41,6 +41,9 @@ class SimulatedMailbox(FolderMailbox):
         """So many mails at most in one listing."""
         self.only: str | None = None
         self._takes = clockwork.dice.randint(2_200, 4_000) if "small-mail" in faults else None
+        if self._takes is not None and "promotion" in faults:
+            # A backup station's whole state by parts of some hundred bytes would be ten thousand mails (seed 249).
+            self._takes = 4_000
         """Bytes of a mail at most, which it may tell or not."""
 
     def _list(self) -> list[str]:

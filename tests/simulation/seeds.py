@@ -84,6 +84,11 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
         968,
         AS_IT_IS,
     ): "a copy was told that a mail could not be forwarded, and its original forwarded it: that was never settled",
+    (249, AS_IT_IS): "a backup station's state went by parts of some bytes, as its mailbox took no larger ones",
+    (
+        2003,
+        AS_IT_IS,
+    ): "a copy had not heard that a backup station is the host now, and refused the invitation of that one",
 }
 """Likewise, with the fault `numbers` and this one, or as the dice have it."""
 
@@ -91,8 +96,3 @@ SEEDS_WITHOUT: dict[tuple[int, str], str] = {
     (225, "promotion"): "a verdict that came in a segment behind later changes of its row was replayed after them",
 }
 """Likewise, as the dice have it but for this fault."""
-
-OPEN: dict[int, str] = {
-    249: "a mailbox takes parts of some bytes only: a backup station's state makes more mails than a seed has time for",
-}
-"""Seeds that are bad and not mended yet. They are told each time, and fail no run."""

@@ -6,20 +6,12 @@ import pytest
 
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.running import Focus, run_seed
-from tests.simulation.seeds import AS_IT_IS, NUMBER_SEEDS, OPEN, SEEDS, SEEDS_WITHOUT
+from tests.simulation.seeds import AS_IT_IS, NUMBER_SEEDS, SEEDS, SEEDS_WITHOUT
 
 SHARE = 60
 
 
-def _share() -> list[object]:
-    """Those that are open are expected to fail: one that no longer does is to be taken off the list."""
-    return [
-        pytest.param(seed, marks=pytest.mark.xfail(reason=OPEN[seed], strict=True)) if seed in OPEN else seed
-        for seed in range(SHARE)
-    ]
-
-
-@pytest.mark.parametrize("seed", _share())
+@pytest.mark.parametrize("seed", range(SHARE))
 def test_a_seed_violates_nothing(seed: int) -> None:
     result = run_seed(seed, show=True)
     assert not result.bad, "\n".join([*result.story, *result.bad])
