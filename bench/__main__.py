@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    adding,
     audit,
     capture,
     comparing,
@@ -31,6 +32,7 @@ from bench import (
     numbers,
     pgbench,
     purging,
+    replaying,
     servers,
     waiting,
 )
@@ -40,8 +42,11 @@ from bench.measuring import QUICK, Figure, Size
 NAMES = (
     "capture", "flow", "keyed", "fanout", "mails", "fetching", "memory", "waiting", "purging",
     "comparing", "conflicts", "journal", "servers", "numbers", "mixed", "logical", "pgbench", "audit",
+    "adding", "replaying",
 )  # fmt: skip
 SUBJECTS = {
+    "adding": adding,
+    "replaying": replaying,
     "capture": capture,
     "keyed": keyed,
     "fanout": fanout,

@@ -30,7 +30,7 @@ class MariadbSite(Site):
     def __init__(self, server: MariadbServer) -> None:
         self.server = server
         self.database = server.create_database()
-        self.application = server.connect(self.database, "application")
+        self.application = self.connect()
         self.administrator = server.connect(self.database)
         self.url = f"mariadb+pymysql://replicator@127.0.0.1:{server.port}/{self.database}"
 
@@ -39,6 +39,9 @@ class MariadbSite(Site):
             schema = schema.replace(words, here)
         for statement in filter(str.strip, schema.split(";")):
             self.execute(statement)
+
+    def connect(self) -> Any:
+        return self.server.connect(self.database, "application")
 
     def ready(self, work: Work) -> None:
         table, listed = work.table, ", ".join(work.changed)

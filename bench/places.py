@@ -10,8 +10,10 @@ from pathlib import Path
 from bench.data import Row
 from bench.sites import Site
 from replicator.engine import session
+from replicator.engine.node import Node
 from replicator.engine.session import Summary
 from replicator.operations.comparing import compare
+from replicator.operations.journal_replay import replay_into
 from replicator.operations.node_setup import host_init, remote_init
 from replicator.operations.numbers_admin import Wish, set_numbers
 from replicator.operations.opening import open_node
@@ -62,8 +64,7 @@ class Places:
         with open_node(self._home(HOST), self._runtime) as host:
             add_tables(host, tables)
             for name in self.stations:
-                add_station(host, name, self.address(name), out=self._invitation(name))
-                set_rule(host, name, "all", to_remote=Kinds.ALL, to_host=Kinds.ALL)
+                self._invite(host, name)
 
     @property
     def mail(self) -> Path:
@@ -88,6 +89,21 @@ class Places:
     def _invitation(self, station: str) -> Path:
         return self.folder / f"{station}.invitation"
 
+    def invite(self, station: str) -> None:
+        """A station more, with the rules of the others."""
+        self.stations.append(station)
+        with open_node(self._home(HOST), self._runtime) as host:
+            self._invite(host, station)
+
+    def _invite(self, host: Node, station: str) -> None:
+        add_station(host, station, self.address(station), out=self._invitation(station))
+        set_rule(host, station, "all", to_remote=Kinds.ALL, to_host=Kinds.ALL)
+
+    def add(self, *tables: str) -> None:
+        """Replicate these, too; nobody gets them."""
+        with open_node(self._home(HOST), self._runtime) as host:
+            add_tables(host, tables)
+
     def enrol(self, station: str) -> None:
         """Set the station up from its invitation."""
         remote_init(
@@ -108,6 +124,10 @@ class Places:
         """The host, by its own name, or a station draws numbers of a column, so many at a time."""
         with open_node(self._home(HOST), self._runtime) as host:
             set_numbers(host, host.name if node == HOST else node, table, column, Wish(block=block))
+
+    def replay(self, url: str) -> None:
+        """Build the tables of the host's journal in the empty database of this URL."""
+        replay_into(self._home(HOST), self._runtime, url)
 
     def compare(self, station: str) -> None:
         """Have the station's rows compared by the next runs."""

@@ -32,13 +32,16 @@ class PostgresqlSite(ProbedSite):
             "GRANT application TO replicator",
         ):
             self.administrator.execute(statement.encode())
-        self.application = server.connect(self.database, "application")
+        self.application = self.connect()
         self.copied: set[str] = set()
         """Tables whose changes the application itself writes down."""
         self.url = f"postgresql+psycopg://replicator@127.0.0.1:{server.port}/{self.database}"
 
     def make(self, schema: str) -> None:
         self.application.execute(schema.replace(" REAL", " DOUBLE PRECISION").encode())
+
+    def connect(self) -> Any:
+        return self.server.connect(self.database, "application")
 
     def ready(self, work: Work) -> None:
         table = work.table

@@ -41,7 +41,7 @@ def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figur
     for node in (HOST, STATION):
         tell(f"purging: {count:,} groups at {'the host' if node == HOST else 'a station'}")
         places.write(node, lambda raw, node=node: _fill(raw, count, at_host=node == HOST))
-        with waiting.application(places.database(node)) as waits:
+        with waiting.clicking(places.database(node)) as waits:
             seconds = _seconds_at(places, node, None)
         _require_purged(places.database(node))
         name = f"purging, {count:,} groups at {'the host' if node == HOST else 'a station'}"

@@ -39,6 +39,10 @@ class Site(ABC):
         """Make tables from the words for SQLite in bench/data.py."""
 
     @abstractmethod
+    def connect(self) -> Any:
+        """A further connection of the application's, each statement a transaction of its own."""
+
+    @abstractmethod
     def ready(self, work: Work) -> None:
         """Put the rows and the updates beside the table."""
 

@@ -1,21 +1,20 @@
-"""How long an application waits that writes every 50 ms while runs go on.
+"""How long an application waits that writes every 20 ms while runs go on.
 
-The application is a process of its own, so that what is measured is the database's lock and nothing of this process.
 What counts is the longest wait of all repetitions. A computer that is busy with other things makes it longer.
 Announced reloads (a rule is widened, a station's first load) are one transaction and not meant.
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import subprocess
-import sys
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bench import data
+from bench.application import at_work
 from bench.measuring import Figure, Size
 from bench.places import HOST, Places
 
@@ -23,21 +22,6 @@ LIMIT = 500
 """Milliseconds."""
 STATION = "koeln"
 CLICKS = "CREATE TABLE clicks (id INTEGER PRIMARY KEY, at REAL);"
-
-APPLICATION = """
-import sqlite3, sys, time
-connection = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
-# Its own waiting for the disk is not what is measured.
-connection.execute("PRAGMA synchronous = OFF")
-print("0", flush=True)
-while True:
-    start = time.monotonic()
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("INSERT INTO clicks VALUES (?, ?)", (time.time_ns(), start))
-    connection.execute("COMMIT")
-    print(time.monotonic() - start, flush=True)
-    time.sleep(0.05)
-"""
 
 
 def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figure]:
@@ -76,30 +60,24 @@ def _waits(where: Path, changes: int, tell: Callable[[str], None]) -> Iterator[t
 
 def _longest(places: Places, node: str) -> float:
     """Seconds that the longest write of the application took during one run."""
-    with application(places.database(node)) as waits:
+    with clicking(places.database(node)) as waits:
         places.run(node)
     return max(waits)
 
 
-@contextlib.contextmanager
-def application(database: Path) -> Iterator[list[float]]:
-    """The application at work; what its writes took is there when it has been stopped."""
-    waits: list[float] = []
-    out = database.with_suffix(".waits")
-    with out.open("w") as file:
-        process = subprocess.Popen([sys.executable, "-c", APPLICATION, str(database)], stdout=file)
-    try:
-        _more_writes(out)
-        yield waits
-        # One more has to come to its end: the longest wait might be going on.
-        _more_writes(out)
-    finally:
-        process.kill()
-        process.wait()
-    waits += map(float, out.read_text().split("\n")[1:-1])
+def clicking(database: Path) -> AbstractContextManager[list[float]]:
+    """An application at work on this SQLite database, which has the table of CLICKS."""
+    return at_work(lambda: _connect(database), _click, database.with_suffix(".waits"))
 
 
-def _more_writes(out: Path) -> None:
-    written = out.read_text().count("\n")
-    while out.read_text().count("\n") < written + 3:
-        time.sleep(0.02)
+def _connect(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, timeout=60, isolation_level=None)
+    # Its own waiting for the disk is not what is measured.
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+def _click(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO clicks VALUES (?, ?)", (time.time_ns(), number))
+    connection.execute("COMMIT")

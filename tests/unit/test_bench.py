@@ -141,6 +141,18 @@ def test_a_number_that_is_filled_in_is_measured_against_one_that_is_given(one_se
     assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
 
 
+def test_an_application_is_timed_while_its_table_is_added(one_server_each: None):
+    figures = measured("adding")
+    assert [figure.limit for figure in figures.values()] == [500, None] * 3
+    assert all(figure.ours > 0 for figure in figures.values())
+
+
+def test_a_replay_is_measured_against_an_initial_load(one_server_each: None):
+    figures = measured("replaying")
+    assert [figure.limit for figure in figures.values()] == [2] * 6
+    assert all(figure.ratio and figure.ratio > 0 for figure in figures.values())
+
+
 def test_servers_are_measured_against_the_same_work_done_bare(one_server_each: None):
     figures = measured("servers", "mixed", "logical", "pgbench")
     limits = [(figure.limit, figure.is_least) for figure in figures.values() if figure.limit]
