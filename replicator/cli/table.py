@@ -175,8 +175,8 @@ def upgrade(
 ) -> None:
     """Take over what an ALTER TABLE has made of tables, and tell the stations."""
     session = session_of(context)
-    with open_node(session.node_home(), session.runtime) as node:
-        found = table_admin.upgrade_tables(node, names or [], _renamed(renamed))
+    with open_node(session.node_home(), session.runtime) as node, Bars(console(to_stderr=True)) as bars:
+        found = table_admin.upgrade_tables(node, names or [], _renamed(renamed), progress=bars)
     if as_json:
         print_json(record(found))
     else:

@@ -22,7 +22,7 @@ from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.store import bases
 from replicator.store.bases import Base, BaseSegment
-from replicator.types import Image, Role, Table, TableDefinition
+from replicator.types import Image, Role, Table
 
 AT_ONCE = 1_000_000
 """Bytes of segments, about, that are written in one transaction."""
@@ -45,7 +45,7 @@ def keep(node: Node, show: Progress) -> int:
         _drop_all(node)
         return 0
     with node.unit() as unit:
-        known = bases.load(unit.connection)
+        known = bases.current(unit.connection)
         lacking = [table for table in unit.tables.values() if table.id not in known or not known[table.id].complete]
         # What is said of a table that is gone or was changed, the run has said.
         wanted = [table.id for table in lacking if unusable(unit, table) is None]
@@ -56,8 +56,8 @@ def keep(node: Node, show: Progress) -> int:
 
 def _drop_all(node: Node) -> None:
     with node.unit() as unit:
-        for table in bases.load(unit.connection):
-            bases.drop(unit.connection, table)
+        for base in bases.load(unit.connection):
+            bases.drop(unit.connection, base.id)
     sweep(node)
 
 
@@ -74,39 +74,45 @@ def take(node: Node, numbers: Collection[int], show: Progress) -> int:
     if not numbers:
         return 0
     with node.unit() as unit:
-        for number in numbers:
-            bases.drop(unit.connection, number)
+        for number, base in bases.current(unit.connection).items():
+            if number in numbers:
+                bases.drop(unit.connection, base.id)
     sweep(node)
     with ExitStack() as stack:
         pinned = pin(node, stack, lambda unit: _begin(unit, numbers))
         begun, reader = pinned.found, pinned.reader
-        total, done = sum(node.database.count(reader, table) for table in begun), 0
-        for table in begun:
-            for count in _write(node, reader, table):
+        total, done = sum(node.database.count(reader, table) for table, _ in begun), 0
+        for table, base in begun:
+            for count in _write(node, reader, table, base):
                 done += count
                 show.kept(done, max(total, done))
     with node.unit() as unit:
-        known = bases.load(unit.connection)
-        for table in begun:
-            count, size = bases.totals(unit.connection, table.id)
-            base = known[table.id]._replace(complete=True, rows=count, size=size)
+        known = bases.current(unit.connection)
+        for table, _ in begun:
+            base = known[table.id]
+            count, size = bases.totals(unit.connection, base.id)
+            base = base._replace(complete=True, rows=count, size=size)
             bases.save(unit.connection, base._replace(begun_n=pinned.settled_n, reach_n=pinned.settled_n))
     return len(begun)
 
 
-def _begin(unit: Unit, numbers: Collection[int]) -> list[Table]:
+def _begin(unit: Unit, numbers: Collection[int]) -> list[tuple[Table, Base]]:
     """Records without rows yet, at the position of this transaction."""
     n = unit.state.last_n
-    begun = parents_first(unit.tables[number] for number in numbers)
-    for table in begun:
-        base = Base(table.id, table.name, table.definition, n, n, n, 0, unit.now, complete=False)
+    tables = parents_first(unit.tables[number] for number in numbers)
+    first = bases.next_number(unit.connection)
+    begun = [
+        (table, Base(number, table.id, table.name, table.definition, n, n, n, 0, unit.now, complete=False))
+        for number, table in enumerate(tables, start=first)
+    ]
+    for _, base in begun:
         bases.save(unit.connection, base)
     return begun
 
 
-def _write(node: Node, reader: Connection, table: Table) -> Iterator[int]:
+def _write(node: Node, reader: Connection, table: Table, base: Base) -> Iterator[int]:
     """Gives how many rows were written, each time."""
-    packing = Packing(node, table.definition, table.id)
+    packing = Packing(node, base)
     for images in node.database.scan(reader, table):
         packing.add(images)
         if packing.size >= AT_ONCE:
@@ -120,8 +126,7 @@ class Packing:
     """Rows on their way into segments of a base."""
 
     node: Node
-    definition: TableDefinition
-    table: int
+    base: Base
     made: list[tuple[bytes, bytes, SegmentEntry]] = field(default_factory=list)
     """Digest, compressed bytes, entry."""
     size: int = 0
@@ -129,7 +134,7 @@ class Packing:
     _last: tuple[bytes, bytes] = (b"", b"")
 
     def __post_init__(self) -> None:
-        table = Table(self.table, self.definition.name, self.definition)
+        table = Table(self.base.table, self.base.name, self.base.definition)
         self._packer = Packer(self.node.settings.slice_bytes, 1, table, self._remember)
 
     def add(self, images: list[Image]) -> None:
@@ -148,12 +153,12 @@ class Packing:
         """Write what was made behind all segments that are there."""
         if not self.made:
             return 0
-        base = bases.load(unit.connection)[self.table]
+        base = next(each for each in bases.load(unit.connection) if each.id == self.base.id)
         segments = [
             BaseSegment(base.next_ordinal + place, digest, len(frame), entry.raw_size, entry.rows, frame)
             for place, (digest, frame, entry) in enumerate(self.made)
         ]
-        bases.add_segments(unit.connection, self.table, segments)
+        bases.add_segments(unit.connection, base.id, segments)
         bases.save(unit.connection, base._replace(next_ordinal=base.next_ordinal + len(segments)))
         self.made, self.size = [], 0
         return sum(segment.rows for segment in segments)

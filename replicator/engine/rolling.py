@@ -26,56 +26,55 @@ TOGETHER = 4
 
 def covered(connection: Connection, through: int) -> int:
     """Up to which slice the bases hold what the journal told; at most `through`."""
-    n = bases.covered(list(bases.load(connection).values()))
+    n = bases.covered(bases.load(connection))
     return through if n is None else min(through, slices.last_through(connection, (0, n)))
 
 
 def roll(node: Node, through: int, *, all_of_it: bool) -> None:
     """Move the bases to the end of slice `through`, if it is worth it or `all_of_it` is wanted."""
     with node.database.transaction(write=False) as connection:
-        known = {table: base for table, base in bases.load(connection).items() if base.complete}
         end = slices.end_of(connection, through)[1] if through else 0
-        behind = {table: base for table, base in known.items() if base.n < end}
+        behind = [base for base in bases.load(connection) if base.complete and base.n < end]
         if not behind:
             return
-        first = slices.last_through(connection, (0, min(base.n for base in behind.values())))
+        first = slices.last_through(connection, (0, min(base.n for base in behind)))
         due = purging.bytes_between(connection, first, through)
         group = journal.group(connection, end)
-    if not all_of_it and due * SHARE < sum(base.size for base in behind.values()):
+    if not all_of_it and due * SHARE < sum(base.size for base in behind):
         return
-    gone = {table for table, base in behind.items() if base.ended_n and base.ended_n <= end}
+    gone = {base.id for base in behind if base.ended_n and base.ended_n <= end}
     with node.unit() as unit:
-        for table, base in behind.items():
-            if table in gone:
-                bases.drop(unit.connection, table)
+        for base in behind:
+            if base.id in gone:
+                bases.drop(unit.connection, base.id)
             else:
                 at = base.at if group is None else group.logged_at or group.at
                 bases.save(unit.connection, base._replace(reach_n=max(base.reach_n, end), at=max(base.at, at)))
     keeping.sweep(node)
-    moving = {table: base for table, base in behind.items() if table not in gone}
+    moving = [base for base in behind if base.id not in gone]
     with NetChanges() as net:
         with node.database.transaction(write=False) as connection:
             gather(connection, net, moving, end)
-        for base in moving.values():
+        for base in moving:
             _move(node, base, net)
             _arrive(node, base, end)
 
 
 def _move(node: Node, base: Base, net: NetChanges) -> None:
-    if base.table not in net.touched:
+    if base.id not in net.touched:
         return
     net.begin()
     after = -1
     while True:
         with node.database.transaction(write=False) as connection:
             # What is written anew stands behind those that were there, and is not read once more.
-            read = bases.segments(connection, base.table, after, base.next_ordinal, TOGETHER)
+            read = bases.segments(connection, base.id, after, base.next_ordinal, TOGETHER)
         if not read:
             break
         after = read[-1].ordinal
         _renew(node, base, read, net)
-    packing = Packing(node, base.definition, base.table)
-    for images in net.rest(base.table):
+    packing = Packing(node, base)
+    for images in net.rest(base.id):
         packing.add(images)
         if packing.size >= AT_ONCE:
             packing.store()
@@ -85,11 +84,11 @@ def _move(node: Node, base: Base, net: NetChanges) -> None:
 
 def _renew(node: Node, base: Base, read: list[BaseSegment], net: NetChanges) -> None:
     """Write these segments anew, in one transaction, where their rows have changed or they have become small."""
-    packing, gone = Packing(node, base.definition, base.table), []
+    packing, gone = Packing(node, base), []
     small = sum(segment.raw_size * 2 < node.settings.slice_bytes for segment in read)
     for segment in read:
         before = segment.images()
-        now = [image for some in patched(before, base.definition, base.table, net) for image in some]
+        now = [image for some in patched(before, base, net) for image in some]
         if now != before or (small > 1 and segment.raw_size * 2 < node.settings.slice_bytes):
             packing.add(now)
             gone.append(segment.ordinal)
@@ -97,12 +96,12 @@ def _renew(node: Node, base: Base, read: list[BaseSegment], net: NetChanges) -> 
         return
     packing.finish()
     with node.unit() as unit:
-        bases.delete_segments(unit.connection, base.table, gone)
+        bases.delete_segments(unit.connection, base.id, gone)
         packing.store_in(unit)
 
 
 def _arrive(node: Node, base: Base, end: int) -> None:
     with node.unit() as unit:
-        count, size = bases.totals(unit.connection, base.table)
-        moved = bases.load(unit.connection)[base.table]
+        count, size = bases.totals(unit.connection, base.id)
+        moved = next(each for each in bases.load(unit.connection) if each.id == base.id)
         bases.save(unit.connection, moved._replace(n=end, rows=count, size=size))

@@ -132,6 +132,8 @@ def _table(unit: Unit, name: str) -> Table:
 
 def _carry_out(unit: Unit, found: Upgrade) -> Upgraded:
     old, new = take_over(unit, found.new), found.new
+    # The next base is one of the rows as they are by then: between the two nothing can be built.
+    bases.end(unit.connection, new.id, unit.state.last_n)
     told = [peer for peer in unit.peers.values() if unit.current_rule(peer.id, new.id)]
     if told:
         open_group(unit, control="schema")
@@ -143,8 +145,6 @@ def _carry_out(unit: Unit, found: Upgrade) -> Upgraded:
     for peer in told:
         fitness.review(unit, peer)
     notices.settle(unit.connection, (KIND,), new.name)
-    # The next run takes one of the rows as they are now: the journal is replayed from there.
-    bases.drop(unit.connection, new.id)
     return Upgraded(new, found.difference, rows, [peer.name for peer in told], found.unseen)
 
 

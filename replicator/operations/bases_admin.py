@@ -30,10 +30,13 @@ class BaseLine:
 
 
 def list_bases(view: View) -> list[BaseLine]:
-    """By table; one that was taken out of replication and added again comes twice. Raises WrongUse at a station."""
+    """By table; one that was changed, or taken out of replication and added again, comes twice.
+
+    Raises WrongUse at a station.
+    """
     require_host(view, "bases are kept")
     found = []
-    for base in store.load(view.connection).values():
+    for base in store.load(view.connection):
         ended = _position(view, base.ended_n) if base.ended_n else None
         position = _position(view, base.reach_n)
         found.append(BaseLine(base.name, position, base.at, ended, base.complete, base.rows, base.size))

@@ -156,9 +156,8 @@ def _take_away(target: Database, made: dict[int, Table]) -> None:
 
 
 def _gather(connection: Connection, net: NetChanges, plan: Plan, show: Progress) -> None:
-    wanted = {base.table: base for base in plan.chosen}
     first = min(base.n for base in plan.chosen)
-    gather(connection, net, wanted, plan.n, lambda n: show.read(max(0, min(n, plan.n) - first), plan.n - first))
+    gather(connection, net, plan.chosen, plan.n, lambda n: show.read(max(0, min(n, plan.n) - first), plan.n - first))
 
 
 def _load(

@@ -83,14 +83,14 @@ def check(home: Home, runtime: Runtime, names: Sequence[str] = (), progress: Pro
         chosen, remarks = _with_bases(reading, [table for table in tables if not names or table.name in names])
         # What is in the snapshot or not, nobody can tell, for the blink of an eye in between.
         unsure = stack.enter_context(NetChanges())
-        recent = {table.id: base._replace(n=pinned.n) for table, base in chosen}
+        recent = [base._replace(n=pinned.n) for _, base in chosen]
         gather(reading, unsure, recent, pinned.settled_n)
         net = stack.enter_context(NetChanges())
         first = min((base.n for _, base in chosen), default=0)
         gather(
             reading,
             net,
-            {table.id: base for table, base in chosen},
+            [base for _, base in chosen],
             pinned.n,
             lambda n: show.read(n - first, pinned.n - first),
         )
@@ -106,7 +106,7 @@ def _require_known(tables: Iterable[Table], names: Sequence[str]) -> None:
 
 
 def _with_bases(connection: Connection, tables: list[Table]) -> tuple[list[tuple[Table, Base]], list[str]]:
-    known = bases.load(connection)
+    known = bases.current(connection)
     chosen, remarks = [], []
     for table in tables:
         base = known.get(table.id)
@@ -159,7 +159,7 @@ class _Comparing:
         differing = [key for key in sorted({*here, *built}) if here.get(key) != built.get(key)]
         self.unsure.begin()
         for some in sql.in_chunks(differing):
-            left = self.unsure.take(self.table.id, some)
+            left = self.unsure.take(self.base.id, some)
             for key in some:
                 if key not in left:
                     _note(found, key, key in here, key in built)

@@ -27,15 +27,14 @@ class Plan:
 def plan_of(view: View, until: str | None, names: Sequence[str]) -> Plan:
     """Raises WrongUse and UnknownName, see `journal_replay.replay_into`."""
     require_host(view, "the journal is replayed")
-    known = bases.load(view.connection)
-    kept = {table: base for table, base in known.items() if base.complete}
+    kept = [base for base in bases.load(view.connection) if base.complete]
     _require_known(view, kept, names)
     n = _place(view, until, kept)
     chosen: dict[str, Base] = {}
     left_out: dict[str, str] = {}
     early = []
-    # A table that was taken out and added again comes twice, the later one last.
-    for base in kept.values():
+    # A table that was changed, or taken out and added again, comes twice, the later one last.
+    for base in kept:
         if names and base.name not in names:
             continue
         if n < base.begun_n:
@@ -65,22 +64,22 @@ def nothing_kept(view: View) -> str:
     return "no table has a base yet, from which the journal could be replayed; a run makes them: replicator host-run"
 
 
-def _require_known(view: View, kept: dict[int, Base], names: Collection[str]) -> None:
+def _require_known(view: View, kept: Sequence[Base], names: Collection[str]) -> None:
     if not kept:
         raise WrongUse(nothing_kept(view))
-    there = {base.name for base in kept.values()}
+    there = {base.name for base in kept}
     for name in names:
         if name not in there:
             raise UnknownName(f"the journal tells of no table {name}; see: replicator table list")
 
 
-def _place(view: View, until: str | None, kept: dict[int, Base]) -> int:
+def _place(view: View, until: str | None, kept: Sequence[Base]) -> int:
     if until is None:
         return points.last_whole(view.node)
     position = position_in(until)
     if position is not None:
         return points.checked(view.connection, view.node, position)
-    definitions = {table: base.definition for table, base in kept.items()}
+    definitions = {base.table: base.definition for base in kept}
     return points.at(view.connection, view.node, moment_in(until), view.now, definitions)
 
 

@@ -179,10 +179,14 @@ def _take_from_rules(unit: Unit, leaving: Collection[int]) -> None:
 
 
 def upgrade_tables(
-    node: Node, names: Sequence[str] = (), renamed: Mapping[str, str] | None = None
+    node: Node,
+    names: Sequence[str] = (),
+    renamed: Mapping[str, str] | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> list[TableUpgrade]:
     """Take these tables (all, if none is named) over as the application has made them, or at a station as the host
-    has them.
+    has them. What was changed gets a new base, for the journal's replay; if that fails, the next run does it.
 
     `renamed`: old names of columns with their new ones; None: nobody has said. Raises UnknownName, UnfitTable,
     DatabaseBusy, and WrongUse where only a person can tell what was done.
@@ -201,6 +205,7 @@ def upgrade_tables(
             continue
         sentence = done.difference.sentence()
         found.append(TableUpgrade(table.name, (sentence,), done.rows, tuple(done.stations), ()))
+    bases.keep(node, progress or Silent())
     return found
 
 

@@ -1,4 +1,4 @@
-"""Bases: the rows of each replicated table where its part of the journal begins, as compressed segments.
+"""Bases: the rows of each version of a replicated table where its part of the journal begins, as compressed segments.
 
 They stand in the database beside the journal that goes on from them: one commit changes both, and a backup has both of
 one moment. The order of rows and segments means nothing; a key stands in one segment.
@@ -21,6 +21,7 @@ from replicator.types import Image, TableDefinition
 class Base(NamedTuple):
     """What is kept of a table. Numbers are those of groups of the journal."""
 
+    id: int
     table: int
     name: str
     definition: TableDefinition
@@ -31,7 +32,7 @@ class Base(NamedTuple):
     reach_n: int
     """The first group after which the table can be built."""
     ended_n: int
-    """The last group of its replication; 0: it goes on."""
+    """The last group of the table's replication, or of this version of it; 0: it goes on."""
     at: int
     """When the rows stood as they did after `reach_n`; microseconds since 1970 UTC."""
     complete: bool
@@ -56,6 +57,7 @@ class BaseSegment(NamedTuple):
 
 
 _COLUMNS = (
+    "id",
     "table_id",
     "name",
     "definition",
@@ -72,74 +74,94 @@ _COLUMNS = (
 _SEGMENT = ("ordinal", "digest", "size", "raw_size", "row_count", "frame")
 
 
-def load(connection: Connection) -> dict[int, Base]:
-    """All of them by table, those that are not complete as well."""
-    found = sql.rows(connection, f"SELECT {', '.join(_COLUMNS)} FROM replicator_base ORDER BY table_id")
-    return {
-        table: Base(table, name, read_definition(definition), begun, n, reach, ended, at, bool(complete), *counts)
-        for table, name, definition, begun, n, reach, ended, at, complete, *counts in found
-    }
+def load(connection: Connection) -> list[Base]:
+    """All of them in the order in which they were begun, those that are not complete as well."""
+    found = sql.rows(connection, f"SELECT {', '.join(_COLUMNS)} FROM replicator_base ORDER BY id")
+    return [
+        Base(number, table, name, read_definition(definition), begun, n, reach, ended, at, bool(complete), *counts)
+        for number, table, name, definition, begun, n, reach, ended, at, complete, *counts in found
+    ]
+
+
+def current(connection: Connection) -> dict[int, Base]:
+    """Those of tables as they are replicated now, by table; also those that are not complete."""
+    return {base.table: base for base in load(connection) if not base.ended_n}
+
+
+def next_number(connection: Connection) -> int:
+    """For a new one: higher than any that a segment still stands under."""
+    query = (
+        "SELECT max(id) FROM (SELECT max(id) AS id FROM replicator_base"
+        " UNION ALL SELECT max(base) AS id FROM replicator_base_segment) AS known"
+    )
+    row = sql.one(connection, query)
+    return 1 if row is None or row[0] is None else int(row[0]) + 1
 
 
 def any_missing(connection: Connection) -> bool:
     """Is a table replicated that has no complete base? One small query for each run."""
     query = (
         "SELECT 1 FROM replicator_table t WHERE NOT EXISTS"
-        " (SELECT 1 FROM replicator_base b WHERE b.table_id = t.id AND b.complete = ?) LIMIT 1"
+        " (SELECT 1 FROM replicator_base b WHERE b.table_id = t.id AND b.ended_n = 0 AND b.complete = ?) LIMIT 1"
     )
     return sql.one(connection, query, (True,)) is not None
 
 
 def save(connection: Connection, base: Base) -> None:
     """Insert it, or take over what has changed."""
-    sql.run(connection, "DELETE FROM replicator_base WHERE table_id = ?", (base.table,))
-    row = (base.table, base.name, definition_text(base.definition), *base[3:])
+    drop(connection, base.id)
+    row = (base.id, base.table, base.name, definition_text(base.definition), *base[4:])
     sql.insert(connection, tables.base, _COLUMNS, [row])
 
 
 def end(connection: Connection, table: int, n: int) -> None:
-    """The table's replication ends with this group. What was kept stays as long as the journal tells of the table."""
-    sql.run(connection, "UPDATE replicator_base SET ended_n = ? WHERE table_id = ?", (n, table))
+    """The table's replication, or this version of it, ends with this group. What was kept stays as long as the journal
+    tells of it; what is not complete goes."""
+    found = current(connection).get(table)
+    if found is not None and not found.complete:
+        drop(connection, found.id)
+    elif found is not None:
+        sql.run(connection, "UPDATE replicator_base SET ended_n = ? WHERE id = ?", (n, found.id))
 
 
-def drop(connection: Connection, table: int) -> None:
+def drop(connection: Connection, base: int) -> None:
     """Forget it; its segments go by `sweep`."""
-    sql.run(connection, "DELETE FROM replicator_base WHERE table_id = ?", (table,))
+    sql.run(connection, "DELETE FROM replicator_base WHERE id = ?", (base,))
 
 
 def sweep(connection: Connection, limit: int) -> int:
     """Delete segments that belong to no base, at most so many. Returns how many."""
     found = sql.rows(
         connection,
-        "SELECT table_id, ordinal FROM replicator_base_segment WHERE table_id NOT IN"
-        " (SELECT table_id FROM replicator_base) ORDER BY table_id, ordinal LIMIT ?",
+        "SELECT base, ordinal FROM replicator_base_segment WHERE base NOT IN"
+        " (SELECT id FROM replicator_base) ORDER BY base, ordinal LIMIT ?",
         (limit,),
     )
-    for table in dict.fromkeys(table for table, _ in found):
-        delete_segments(connection, table, [ordinal for other, ordinal in found if other == table])
+    for base in dict.fromkeys(base for base, _ in found):
+        delete_segments(connection, base, [ordinal for other, ordinal in found if other == base])
     return len(found)
 
 
-def add_segments(connection: Connection, table: int, segments: Iterable[BaseSegment]) -> None:
-    sql.insert(connection, tables.base_segment, ("table_id", *_SEGMENT), [(table, *each) for each in segments])
+def add_segments(connection: Connection, base: int, segments: Iterable[BaseSegment]) -> None:
+    sql.insert(connection, tables.base_segment, ("base", *_SEGMENT), [(base, *each) for each in segments])
 
 
-def delete_segments(connection: Connection, table: int, ordinals: Collection[int]) -> None:
+def delete_segments(connection: Connection, base: int, ordinals: Collection[int]) -> None:
     for chunk in sql.in_chunks(sorted(ordinals)):
         sql.run(
             connection,
-            f"DELETE FROM replicator_base_segment WHERE table_id = ? AND ordinal IN ({sql.marks(len(chunk))})",
-            (table, *chunk),
+            f"DELETE FROM replicator_base_segment WHERE base = ? AND ordinal IN ({sql.marks(len(chunk))})",
+            (base, *chunk),
         )
 
 
-def segments(connection: Connection, table: int, after: int, before: int, limit: int) -> list[BaseSegment]:
+def segments(connection: Connection, base: int, after: int, before: int, limit: int) -> list[BaseSegment]:
     """Of the ordinals between these two, the lowest."""
     found = sql.rows(
         connection,
         f"SELECT {', '.join(_SEGMENT)} FROM replicator_base_segment"
-        " WHERE table_id = ? AND ordinal > ? AND ordinal < ? ORDER BY ordinal LIMIT ?",
-        (table, after, before, limit),
+        " WHERE base = ? AND ordinal > ? AND ordinal < ? ORDER BY ordinal LIMIT ?",
+        (base, after, before, limit),
     )
     return [BaseSegment._make((*row[:-1], bytes(row[-1]))) for row in found]
 
@@ -147,16 +169,14 @@ def segments(connection: Connection, table: int, after: int, before: int, limit:
 def all_segments(connection: Connection, base: Base) -> Iterator[BaseSegment]:
     """One after the other, so that memory stays flat."""
     after = -1
-    while some := segments(connection, base.table, after, base.next_ordinal, 1):
+    while some := segments(connection, base.id, after, base.next_ordinal, 1):
         after = some[-1].ordinal
         yield from some
 
 
-def totals(connection: Connection, table: int) -> tuple[int, int]:
+def totals(connection: Connection, base: int) -> tuple[int, int]:
     """(rows, bytes) of its segments."""
-    row = sql.one(
-        connection, "SELECT sum(row_count), sum(size) FROM replicator_base_segment WHERE table_id = ?", (table,)
-    )
+    row = sql.one(connection, "SELECT sum(row_count), sum(size) FROM replicator_base_segment WHERE base = ?", (base,))
     return (0, 0) if row is None or row[0] is None else (int(row[0]), int(row[1]))
 
 

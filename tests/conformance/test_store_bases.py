@@ -31,33 +31,51 @@ def segment(ordinal: int, rows: list[Image]) -> BaseSegment:
 
 
 def test_bases(store: Store) -> None:
-    base = Base(7, "größe", DEFINITION, 2**40, 2**40, 2**40, 0, NOW, complete=False)
+    base = Base(3, 7, "größe", DEFINITION, 2**40, 2**40, 2**40, 0, NOW, complete=False)
     first, second = segment(0, [("a", "ä"), ("b", None)]), segment(2**40, [("c", "x" * 100_000)])
     with store.transaction() as connection:
         catalogue.save_table(connection, Table(7, "größe", DEFINITION), NOW)
         assert bases.any_missing(connection)
+        assert bases.next_number(connection) == 1
         bases.save(connection, base)
-        bases.add_segments(connection, 7, [first, second])
+        bases.add_segments(connection, 3, [first, second])
         assert bases.any_missing(connection), "it is not complete"
         assert bases.covered([base]) is None
         whole = base._replace(complete=True, rows=3, size=2**40, next_ordinal=2**40 + 1)
         bases.save(connection, whole)
     with store.transaction() as connection:
         assert not bases.any_missing(connection)
-        assert bases.load(connection) == {7: whole}
+        assert bases.load(connection) == [whole]
         assert bases.covered([whole, whole._replace(n=5)]) == 5
-        assert bases.segments(connection, 7, -1, 2**40, 9) == [first]
+        assert bases.segments(connection, 3, -1, 2**40, 9) == [first]
         assert list(bases.all_segments(connection, whole)) == [first, second]
         assert [image for each in (first, second) for image in each.images()][:2] == [("a", "ä"), ("b", None)]
-        assert bases.totals(connection, 7) == (3, first.size + second.size)
+        assert bases.totals(connection, 3) == (3, first.size + second.size)
         assert bases.totals(connection, 8) == (0, 0)
-        bases.end(connection, 7, 2**41)
-        assert bases.load(connection)[7].ended_n == 2**41
-        bases.delete_segments(connection, 7, [0])
+        bases.delete_segments(connection, 3, [0])
         assert bases.sweep(connection, 5) == 0
-        bases.drop(connection, 7)
+        bases.drop(connection, 3)
+        assert bases.next_number(connection) == 4
         bases.add_segments(connection, 8, [first])
+        assert bases.next_number(connection) == 9
         assert (bases.sweep(connection, 1), bases.sweep(connection, 5), bases.sweep(connection, 5)) == (1, 1, 0)
+
+
+def test_bases_of_the_forms_that_a_table_had(store: Store) -> None:
+    first = Base(1, 7, "größe", DEFINITION, 5, 5, 5, 0, NOW, complete=True)
+    second = first._replace(id=2, begun_n=2**41 + 1, complete=False)
+    with store.transaction() as connection:
+        catalogue.save_table(connection, Table(7, "größe", DEFINITION), NOW)
+        bases.save(connection, first)
+        bases.end(connection, 7, 2**41)
+        bases.end(connection, 8, 9)
+        assert bases.any_missing(connection)
+        assert bases.current(connection) == {}
+        bases.save(connection, second)
+        assert bases.load(connection) == [first._replace(ended_n=2**41), second]
+        assert bases.current(connection) == {7: second}
+        bases.end(connection, 7, 2**42)
+        assert bases.load(connection) == [first._replace(ended_n=2**41)], "half a base is none"
 
 
 def test_a_damaged_segment_is_told() -> None:

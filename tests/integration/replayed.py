@@ -123,14 +123,14 @@ def copied(unit: Unit) -> Copy:
 
 def built(connection: Connection, n: int) -> Copy:
     """The tables as the journal has them after group n."""
-    known = {
-        table: base
-        for table, base in bases.load(connection).items()
+    known = [
+        base
+        for base in bases.load(connection)
         if base.complete and base.reach_n <= n and not (base.ended_n and n > base.ended_n)
-    }
+    ]
     with NetChanges() as net:
         gather(connection, net, known, n)
-        return {base.name: summed(base.definition, rows_of(connection, base, net)) for base in known.values()}
+        return {base.name: summed(base.definition, rows_of(connection, base, net)) for base in known}
 
 
 @dataclass
@@ -160,7 +160,7 @@ class Course:
     def positions(self, most: int) -> Iterator[tuple[int, Copy]]:
         """Some of those that the journal reaches back to."""
         with at_work(self.company.place) as node:
-            reach = max(base.reach_n for base in known_bases(node))
+            reach = next(base.reach_n for base in known_bases(node) if base.name == "items")
         there = sorted(n for n in self.copies if n >= reach)
         for n in self.company.dice.sample(there, min(most, len(there))):
             yield n, self.copies[n]
@@ -191,4 +191,4 @@ def at_work(place: Place) -> AbstractContextManager[Node]:
 
 def known_bases(node: Node) -> list[bases.Base]:
     with node.database.transaction(write=False) as connection:
-        return list(bases.load(connection).values())
+        return bases.load(connection)

@@ -186,6 +186,60 @@ def test_tables_come_and_go(new_place: NewPlace, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_table_is_built_with_the_columns_that_it_had(new_place: NewPlace, kind: str) -> None:
+    course = company(new_place, kind)
+    office = course.company.place
+    office.sql("CREATE TABLE later (id INTEGER PRIMARY KEY, word VARCHAR(50))")
+    office.done("table", "add", "later")
+    columns, key = ["word"], 0
+    positions: dict[int, list[str]] = {}
+
+    def live_on() -> None:
+        nonlocal key
+        for column in columns:
+            key += 1
+            office.sql(f"INSERT INTO later (id, {column}) VALUES ({key}, '{key}')")
+            course.go_on(0, steps=1)
+            office.sql(f"UPDATE later SET {columns[-1]} = 'x{key}' WHERE id <= {key}")
+            course.go_on(0, steps=1)
+        # After the last group it has both forms.
+        positions[sorted(course.copies)[-2]] = list(columns)
+
+    live_on()
+    office.sql("ALTER TABLE later ADD COLUMN number VARCHAR(9) DEFAULT '7'")
+    office.sql("UPDATE later SET number = 'before' WHERE id = 1")
+    assert "number" in office.done("table", "upgrade", "later").out
+    columns.append("number")
+    live_on()
+    office.sql("ALTER TABLE later RENAME COLUMN word TO term")
+    office.done("table", "upgrade", "later", "--renamed", "word=term")
+    columns[0] = "term"
+    live_on()
+    assert course.verify() == len(course.copies)
+    lines = [line for line in office.done("journal", "base", "--json").json if line["table"] == "later"]
+    assert [line["ended"] is None for line in lines] == [False, False, True]
+    assert office.done("journal", "replay", "--check").code == 0
+    for n, names in positions.items():
+        copy = office.folder / f"copy-{n}.db"
+        office.done("journal", "replay", "--into", f"sqlite:///{copy}", "--until", str(n))
+        with closing(sqlite3.connect(copy)) as connection:
+            assert [row[1] for row in connection.execute("PRAGMA table_info(later)")] == ["id", *names]
+    # In the middle of the second form, the first one is forgotten; the second one moves on.
+    middle = sorted(positions)[1]
+    with at_work(office) as node:
+        with node.database.transaction(write=False) as connection:
+            (number,) = connection.exec_driver_sql(
+                f"SELECT max(id) FROM replicator_slice WHERE last_n <= {middle}"
+            ).fetchone() or (0,)
+        rolling.roll(node, number, all_of_it=True)
+    assert course.verify() > 2
+    assert len(office.done("journal", "base", "--json").json) == 4
+    course.purge()
+    assert course.verify() > 0
+    assert len(office.done("journal", "base", "--json").json) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_check_finds_what_nobody_captured(new_place: NewPlace, kind: str) -> None:
     course = company(new_place, kind)
     office = course.company.place
@@ -302,7 +356,7 @@ def test_a_crash_at_any_commit_of_taking_a_base(new_place: NewPlace) -> None:
             with node.database.transaction(write=False) as connection:
                 segments = connection.exec_driver_sql(
                     "SELECT count(*) FROM replicator_base_segment s WHERE NOT EXISTS"
-                    " (SELECT 1 FROM replicator_base b WHERE b.table_id = s.table_id AND ordinal < next_ordinal)"
+                    " (SELECT 1 FROM replicator_base b WHERE b.id = s.base AND ordinal < next_ordinal)"
                 ).scalar_one()
             with node.unit() as unit:
                 assert built(unit.connection, unit.state.last_n) == copied(unit)

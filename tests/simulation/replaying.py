@@ -58,14 +58,14 @@ class Replaying:
                 self._hold(connection, position[1], self._known[position], str(position))
 
     def _hold(self, connection: Connection, n: int, there: Content, when: str) -> None:
-        known = {
-            table: base
-            for table, base in bases.load(connection).items()
+        known = [
+            base
+            for base in bases.load(connection)
             if base.complete and base.reach_n <= n and base.name in SPECS and not (base.ended_n and n > base.ended_n)
-        }
+        ]
         with NetChanges() as net:
             gather(connection, net, known, n)
-            for base in known.values():
+            for base in known:
                 spec = SPECS[base.name]
                 places = [base.definition.index_of(column) for column in spec.columns]
                 built: dict[RowKey, Row] = {}

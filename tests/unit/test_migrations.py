@@ -96,7 +96,8 @@ def test_the_definitions_are_the_same_for_every_database(dialect: str) -> None:
                 assert f"    {column}" in str(CreateTable(table).compile(dialect=made.dialect)).replace("\t", "    ")
                 text = re.sub(rf",? \n    {re.escape(column)}(?=,| *\n\))", "", text)
             assert text in written
-    assert written.count("CREATE TABLE") == len(metadata.tables)
+    made_anew = len(re.findall("DROP TABLE IF EXISTS", written))
+    assert written.count("CREATE TABLE") - made_anew == len(metadata.tables)
 
 
 def test_revisions_are_numbered_in_a_line() -> None:
