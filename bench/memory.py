@@ -1,4 +1,5 @@
 """Peak memory of a run: initial load, one huge transaction, a backlog; both directions, each run a process of its own.
+And of what reads the whole journal of that backlog: its export, a replay, a check.
 
 The measure is VmHWM, the largest resident size the kernel has seen of the process: interpreter, libraries, SQLite's
 page cache and our own.
@@ -70,10 +71,11 @@ def _backlog(folder: Path, count: int) -> Peaks:
     places.write(HOST, lambda raw: _small_transactions(raw, 1, count))
     down = [("host sends", peak_of_run(folder, HOST)), ("station applies", peak_of_run(folder, STATION))]
     places.rest(HOST, STATION)
+    read = [(f"journal {deed}", peak_of_run(folder, HOST, deed)) for deed in ("export", "replay", "check")]
     places.write(STATION, lambda raw: _small_transactions(raw, count + 1, count))
     up = [("station sends", peak_of_run(folder, STATION)), ("host judges", peak_of_run(folder, HOST))]
     _require_rows(places, 2 * (count // 2), 2 * (count // 2))
-    return down + up
+    return down + read + up
 
 
 def _started(folder: Path) -> Places:
@@ -119,13 +121,13 @@ def _require_rows(places: Places, at_host: int, at_station: int) -> None:
 # --- a run in a process of its own ------------------------------------------------------------------------------------
 
 
-def peak_of_run(folder: Path, node: str) -> float:
-    """Peak resident memory in MiB of one synchronisation in a fresh process."""
-    command = [sys.executable, "-m", "bench.memory", str(folder / node)]
+def peak_of_run(folder: Path, node: str, deed: str = "run") -> float:
+    """Peak resident memory in MiB of one synchronisation, or another deed of `main`, in a fresh process."""
+    command = [sys.executable, "-m", "bench.memory", str(folder / node), deed]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"a run of {node} failed:\n{done.stderr}")
+        raise RuntimeError(f"{deed} at {node} failed:\n{done.stderr}")
     return megabytes(int(done.stdout.split()[-1]))
 
 
@@ -139,18 +141,34 @@ def peak_of_this_process() -> int:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
-def main(home: str) -> None:
+def main(home: str, deed: str) -> None:
+    """The deed: run, or export, replay or check the journal."""
     from replicator.engine import session
-    from replicator.operations.opening import open_node
+    from replicator.operations import journal_export, replay_check
+    from replicator.operations.journal_filters import Filter
+    from replicator.operations.journal_replay import replay_into
+    from replicator.operations.opening import open_node, open_view
     from replicator.runtime import Runtime
     from replicator.store.files import Files
     from replicator.store.home import Home
 
     runtime = Runtime()
-    with open_node(Home(Path(home), Files(runtime)), runtime) as node:
-        session.run(node)
+    files = Files(runtime)
+    place, beside = Home(Path(home), files), Path(home).parent
+    if deed == "run":
+        with open_node(place, runtime) as node:
+            session.run(node)
+    elif deed == "export":
+        with open_view(place, runtime) as view:
+            journal_export.write(files, beside / "journal.jsonl", journal_export.lines(view, Filter()))
+    elif deed == "replay":
+        replay_into(place, runtime, f"sqlite:///{beside / 'replayed.db'}")
+    elif deed == "check":
+        replay_check.check(place, runtime)
+    else:
+        raise ValueError(deed)
     print(peak_of_this_process())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

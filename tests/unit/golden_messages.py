@@ -1,6 +1,6 @@
 """One message of each sort, with every field in use. `schemas/golden/1` holds what format version 1 makes of them.
 
-The files are made once per format version, by `python tests/unit/golden_messages.py`; a change of their bytes is a new
+The files are made once per format version, by `python -m tests.unit.golden_messages`; a change of their bytes is a new
 format version.
 """
 
@@ -20,6 +20,7 @@ from replicator.protocol.messages import Direction, SegmentKind
 from replicator.protocol.tape import TapeWriter
 from replicator.resources import schemas_folder
 from replicator.runtime import Runtime
+from tests.unit.golden_records import SEGMENT_RECORDS, SEGMENT_REQUESTS
 
 FOLDER = schemas_folder() / "golden" / "1"
 
@@ -183,6 +184,8 @@ def golden() -> dict[str, tuple[bytes, str, Any]]:
         "segment-up": (tape(SEGMENT_UP), "segment", SEGMENT_UP),
         "segment-changed": (tape(SEGMENT_CHANGED), "segment", SEGMENT_CHANGED),
         "segment-content": (tape(SEGMENT_CONTENT), "segment", SEGMENT_CONTENT),
+        "segment-records": (tape(SEGMENT_RECORDS), "segment", SEGMENT_RECORDS),
+        "segment-requests": (tape(SEGMENT_REQUESTS), "segment", SEGMENT_REQUESTS),
         "envelope": (seal(HEADER_UP, PAYLOAD, STATION_SECRET, HOST_PUBLIC, RUNTIME), "header", HEADER_UP),
     }
 
@@ -201,5 +204,7 @@ if __name__ == "__main__":
         ("up", SEGMENT_UP),
         ("content", SEGMENT_CONTENT),
         ("changed", SEGMENT_CHANGED),
+        ("records", SEGMENT_RECORDS),
+        ("requests", SEGMENT_REQUESTS),
     ):
         (FOLDER / f"segment-{name}.frame.bin").write_bytes(codec.encode_segment(segment)[1])

@@ -16,6 +16,7 @@ from replicator.protocol.envelope import open_envelope, peek
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind
 from replicator.protocol.tape import TapeReader
 from replicator.resources import schemas_folder
+from tests.unit import golden_records
 
 SCHEMA = json.loads((schemas_folder() / "message-1.schema.json").read_text())
 GOLDEN = golden_messages.golden()
@@ -23,6 +24,9 @@ SEGMENTS = {
     "down": (golden_messages.SEGMENT_DOWN, SegmentKind.LOG),
     "up": (golden_messages.SEGMENT_UP, SegmentKind.LOG),
     "content": (golden_messages.SEGMENT_CONTENT, SegmentKind.CONTENT),
+    "changed": (golden_messages.SEGMENT_CHANGED, SegmentKind.LOG),
+    "records": (golden_records.SEGMENT_RECORDS, SegmentKind.LOG),
+    "requests": (golden_records.SEGMENT_REQUESTS, SegmentKind.LOG),
 }
 
 
@@ -71,6 +75,31 @@ def test_reads_golden_segments(name: str) -> None:
     frame = stored(f"segment-{name}.frame")
     expected = SegmentEntry(codec.digest(tape), len(frame), len(tape), kind)
     assert codec.decode_segment(frame, expected) == segment
+
+
+def test_there_is_a_golden_record_and_request_of_every_kind() -> None:
+    (kinds,) = [part["enum"] for part in (SCHEMA["$defs"]["record"]["properties"]["kind"],)]
+    assert sorted(golden_records.RECORDS) == kinds
+    requests = {part["if"]["prefixItems"][0]["const"] for part in SCHEMA["$defs"]["request"]["allOf"]}
+    assert set(golden_records.REQUESTS) == requests
+
+
+@pytest.mark.parametrize("kind", golden_records.RECORDS)
+def test_reads_golden_records(kind: str) -> None:
+    told = golden_records.RECORDS[kind]
+    segment = read_segment(TapeReader(stored("segment-records"), "segment"), SegmentKind.LOG, codec.BOUNDS)
+    (record,) = [record for record in segment.controls if record.kind == kind]
+    assert told.read(record.body) == told.meaning
+    validator("record").validate(plain(record))
+
+
+@pytest.mark.parametrize("kind", golden_records.REQUESTS)
+def test_reads_golden_requests(kind: str) -> None:
+    told = golden_records.REQUESTS[kind]
+    segment = read_segment(TapeReader(stored("segment-requests"), "segment"), SegmentKind.LOG, codec.BOUNDS)
+    (request,) = [group.control for group in segment.groups if group.control and group.control[0] == kind]
+    assert told.read(request[1]) == told.meaning
+    validator("request").validate(plain(request))
 
 
 def test_reads_the_golden_envelope() -> None:
