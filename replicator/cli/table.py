@@ -204,9 +204,10 @@ def _what_was_done(done: TableUpgrade) -> str:
     if done.held:
         return "held: " + "; ".join(done.held)
     if not done.changes:
-        return "as it is replicated"
+        rows = f"; its triggers were gone or out of date: {done.rows} rows are sent once more" if done.rows else ""
+        return f"as it is replicated{rows}"
     told = f"; told to {', '.join(done.stations)}" if done.stations else ""
-    rows = f"; {done.rows} rows with values in new columns are sent" if done.rows else ""
+    rows = f"; {done.rows} rows are sent for what stands in changed columns" if done.rows else ""
     return "; ".join(done.changes) + told + rows
 
 

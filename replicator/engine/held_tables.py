@@ -176,13 +176,14 @@ def _take_over(unit: Unit, wanted: Table) -> None:
     unseen = not unit.database.captures_all(unit.connection, unit.tables[wanted.id])
     if made:
         unit.database.add_columns(unit.connection, wanted.definition, made)
-    old = take_over(unit, wanted)
+    taken = take_over(unit, wanted)
+    old = taken.old
     before = dict(zip(old.column_ids, old.definition.column_names, strict=True))
     now = list(zip(wanted.column_ids, wanted.definition.column_names, strict=True))
     # Of a column that was renamed at the host, while here there are both: what stands in it has come from nowhere.
     twice = [column for number, column in now if before.get(number, column) != column and before[number] in further]
     came = [column for number, column in now if number not in before and column not in made] + twice
-    send_found(unit, old, wanted, came, unseen=unseen)
+    send_found(unit, taken, wanted, came, unseen=unseen)
     if twice:
         unit.note_behind(wanted.id)
     if wanted.id in table_versions.behind(unit.connection):

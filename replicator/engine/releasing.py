@@ -40,7 +40,7 @@ def release(node: Node, numbers: Iterable[int] | None = None) -> int:
 
 
 def release_rows_of(node: Node, table: int) -> None:
-    """At a station: a table's rows can be written again. What is left when others write is tried again later."""
+    """A table's rows can be written again. What is left when others write is tried again later."""
     with node.unit() as unit:
         pieces = _together(unit, quarantine.page(unit.connection, table=table, limit=MOST))
     try:

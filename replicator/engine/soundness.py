@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from replicator.engine.node import Node, Unit
+from replicator.engine.table_changes import make_capture, send_retyped
 from replicator.errors import DatabaseBusy, DatabaseTrouble, ReplicatorError
 from replicator.store import notices
 from replicator.types import Table
@@ -26,16 +27,37 @@ def check_capture(unit: Unit) -> list[str]:
         if text is None:
             # What was said of it before is over, but not that changes may have been missed.
             notices.settle(unit.connection, (KIND,), table.name)
-            unit.database.install_capture(unit.connection, table)
-            text = (
-                f"{_joined(faults)}; its triggers were made anew, but what was written meanwhile may be missing "
-                f"elsewhere: compare the table, and write such rows again"
-            )
-            unit.notice(KIND, f"{table.name} {unit.now}", text, waiting=True)
+            text, missing = _mend(unit, table, faults)
+            unit.notice(KIND, f"{table.name} {unit.now}", text, waiting=missing)
+            if unit.is_host and unit.database.inspect(unit.connection, table.name) != table.definition:
+                unit.notice(KIND, table.name, _untold(table), waiting=True)
         else:
             unit.notice(KIND, table.name, text, waiting=True)
         told.append(text)
     return told
+
+
+def _mend(unit: Unit, table: Table, faults: list[str]) -> tuple[str, bool]:
+    """Make the capture anew. Returns what to say, and whether changes may be missing."""
+    stood = unit.database.captures_all(unit.connection, table)
+    columns = unit.database.retyped(unit.connection, table).columns
+    if columns:
+        unit.database.hold_table(unit.connection, table.name)
+        send_retyped(unit, table, make_capture(unit, table, table))
+    else:
+        unit.database.install_capture(unit.connection, table)
+    if columns and stood:
+        return f"table {table.name} has another type of {', '.join(columns)} now; its capture was made anew", False
+    text = (
+        f"{_joined(faults)}; its triggers were made anew, but what was written meanwhile may be missing elsewhere: "
+        f"compare the table, and write such rows again"
+    )
+    return text, True
+
+
+def _untold(table: Table) -> str:
+    name = table.name
+    return f"table {name} was changed, and the stations have not been told yet: replicator table upgrade {name}"
 
 
 def unusable(unit: Unit, table: Table) -> str | None:
@@ -47,10 +69,10 @@ def unusable(unit: Unit, table: Table) -> str | None:
         )
     differences = unit.database.differences(unit.connection, table.definition)
     if differences:
-        return (
-            f"table {table.name} was changed, and rows of the other places no longer fit: {_joined(differences)}; "
-            f"change it back, and see: replicator table check {table.name}"
-        )
+        said = f"table {table.name} was changed, and rows of the other places no longer fit: {_joined(differences)}; "
+        if unit.is_host:
+            return f"{said}take it over as it is now: replicator table upgrade {table.name}; or change it back"
+        return f"{said}they wait until the host has changed it likewise, or it is changed back here"
     return None
 
 

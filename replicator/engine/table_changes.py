@@ -8,16 +8,20 @@ versions are on record before, and what is captured tells which of them it is of
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
-from replicator.databases.base import Change
+from replicator.databases.base import Change, Retyped
 from replicator.engine.collect import collect, number_found
 from replicator.engine.node import Unit
 from replicator.protocol.edits import reshape_edit
-from replicator.protocol.images import changed_mask, full_mask, masked
+from replicator.protocol.images import changed_mask, masked
 from replicator.protocol.keys import key_packer
 from replicator.protocol.versions import Reshaping, as_named, reshaping
 from replicator.store import catalogue, quarantine, reshaped, table_versions
 from replicator.types import Image, Operation, Table
+
+_CHUNK = 2000
+"""Rows at a time."""
 
 
 def prepare(unit: Unit, new: Table) -> None:
@@ -28,25 +32,67 @@ def prepare(unit: Unit, new: Table) -> None:
     unit.forget_catalogue()
 
 
-def take_over(unit: Unit, new: Table) -> Table:
-    """From here on the table is captured, judged and journalled in this version. Gives the one before."""
+class Taken(NamedTuple):
+    """What was found when a table went over."""
+
+    old: Table
+    """The version before."""
+    retyped: Retyped
+    """Captured in the type that a column had before."""
+
+
+def take_over(unit: Unit, new: Table) -> Taken:
+    """From here on the table is captured, judged and journalled in this version."""
     old = unit.tables[new.id]
     prepare(unit, new)
     # What was captured is read by the names that the columns have now.
     unit.tables[new.id] = as_named(old, new)
-    if unit.database.capabilities.transactional_definitions:
-        collect(unit)
-        unit.database.install_capture(unit.connection, new)
-    else:
-        # By now nobody has anything open that was captured by the old triggers.
-        unit.database.install_capture(unit.connection, new)
-        collect(unit)
+    retyped = make_capture(unit, unit.tables[new.id], new)
     unit.journal.finish()
     catalogue.save_table(unit.connection, new, unit.now)
     table_versions.note(unit.connection, new, unit.now, from_n=unit.state.last_n + 1)
     _rewrite(unit, reshaping(old, new), new)
     unit.forget_catalogue()
-    return old
+    return Taken(old, retyped)
+
+
+def make_capture(unit: Unit, old: Table, new: Table) -> Retyped:
+    """Make the capture anew, and collect what was captured before, in the old form: nothing lies between. Nobody else
+    writes to the table (`hold_table`)."""
+    database, connection = unit.database, unit.connection
+    if database.capabilities.transactional_definitions:
+        found = database.retyped(connection, old)
+        collect(unit)
+        database.install_capture(connection, new)
+    else:
+        # By now nobody has anything open that was captured by the old triggers.
+        database.install_capture(connection, new)
+        found = database.retyped(connection, old)
+        collect(unit)
+    return found
+
+
+def send_retyped(unit: Unit, table: Table, retyped: Retyped) -> int:
+    """Rows that were rounded when they were captured, as they stand. To be called behind a collect. Gives how many."""
+    return number_found(unit, _rounded(unit, table, retyped)) if retyped.rows else 0
+
+
+def _rounded(unit: Unit, table: Table, retyped: Retyped) -> Iterator[list[Change]]:
+    kept = [place for place, name in enumerate(retyped.columns) if name in table.definition.column_names]
+    places = table.definition.indexes_of([retyped.columns[place] for place in kept])
+    keys = list(retyped.rows)
+    for start in range(0, len(keys), _CHUNK):
+        images = unit.database.read_images(unit.connection, table, keys[start : start + _CHUNK])
+        found = []
+        for key, image in images.items():
+            captured = list(image)
+            for place, here in zip(kept, places, strict=True):
+                captured[here] = retyped.rows[key][place]
+            if mask := changed_mask(tuple(captured), image):
+                before = masked(tuple(captured), mask)
+                found.append(Change(0, table.id, Operation.UPDATE, key, image, mask, before, unit.now, None))
+        if found:
+            yield found
 
 
 def _rewrite(unit: Unit, shape: Reshaping, new: Table) -> None:
@@ -59,23 +105,33 @@ def _rewrite(unit: Unit, shape: Reshaping, new: Table) -> None:
     quarantine.reshape(connection, new.id, shape)
 
 
-def send_found(unit: Unit, old: Table, new: Table, came: Collection[str], *, unseen: bool = False) -> int:
+def send_found(unit: Unit, taken: Taken, new: Table, came: Collection[str], *, unseen: bool = False) -> int:
     """Rows whose values in these columns, which have come, are others than old rows get there: nothing else tells of
-    what was written to them before they were captured. Gives how many.
+    what was written to them before they were captured. And those that were captured as something else than they are.
+    Gives how many.
 
     `unseen`: the triggers were gone, so nothing tells of any column: all rows count as changed.
     """
     if unseen:
-        return number_found(unit, _all(unit, new))
-    return number_found(unit, _written(unit, old, new, came)) if came else 0
+        return send_all(unit, new, new.definition.column_names)
+    found = send_retyped(unit, new, taken.retyped)
+    return found + (number_found(unit, _written(unit, taken.old, new, came)) if came else 0)
 
 
-def _all(unit: Unit, new: Table) -> Iterator[list[Change]]:
-    pack_key, full = key_packer(new.definition), full_mask(len(new.definition.columns))
-    for images in unit.database.scan(unit.connection, new):
-        yield [
-            Change(0, new.id, Operation.UPDATE, pack_key(image), image, full, None, unit.now, None) for image in images
-        ]
+def send_all(unit: Unit, table: Table, columns: Collection[str]) -> int:
+    """What stands in these columns, of all rows: nothing tells what stood there before. Gives how many rows."""
+    mask = sum(1 << place for place in table.definition.indexes_of(columns))
+    pack_key = key_packer(table.definition)
+    return number_found(
+        unit,
+        (
+            [
+                Change(0, table.id, Operation.UPDATE, pack_key(image), image, mask, None, unit.now, None)
+                for image in images
+            ]
+            for images in unit.database.scan(unit.connection, table)
+        ),
+    )
 
 
 def _written(unit: Unit, old: Table, new: Table, came: Collection[str]) -> Iterator[list[Change]]:

@@ -7,13 +7,14 @@ without asking anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replicator.engine import fitness
-from replicator.engine.collect import collect, open_group
+from replicator.engine.collect import open_group
 from replicator.engine.node import Node, Unit
+from replicator.engine.releasing import release_rows_of
 from replicator.engine.soundness import KIND, kept_from
-from replicator.engine.table_changes import prepare, send_found, take_over
+from replicator.engine.table_changes import Taken, make_capture, prepare, send_all, send_found, take_over
 from replicator.errors import ReplicatorError, UnfitTable, WrongUse
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.versions import Ambiguous, Difference, difference, fills_old_rows, next_version
@@ -120,10 +121,15 @@ def upgrade(node: Node, name: str, renamed: Mapping[str, str] | None = None) -> 
         if found is None:
             return None
         if at_once:
-            return _carry_out(unit, found)
-        prepare(unit, found.new)
-    with node.unit() as unit:
-        return _carry_out(unit, found)
+            done = _carry_out(unit, found)
+        else:
+            prepare(unit, found.new)
+    if not at_once:
+        with node.unit() as unit:
+            done = _carry_out(unit, found)
+    # What stations sent that the table could not hold before.
+    release_rows_of(node, found.new.id)
+    return done
 
 
 def _table(unit: Unit, name: str) -> Table:
@@ -131,7 +137,7 @@ def _table(unit: Unit, name: str) -> Table:
 
 
 def _carry_out(unit: Unit, found: Upgrade) -> Upgraded:
-    old, new = take_over(unit, found.new), found.new
+    taken, new = take_over(unit, found.new), found.new
     # The next base is one of the rows as they are by then: between the two nothing can be built.
     bases.end(unit.connection, new.id, unit.state.last_n)
     told = [peer for peer in unit.peers.values() if unit.current_rule(peer.id, new.id)]
@@ -141,11 +147,28 @@ def _carry_out(unit: Unit, found: Upgrade) -> Upgraded:
             unit.journal.add_control(peer.id, "schema", {"tables": [table_to_plain(new)]})
         # In a batch of its own, as the stations need a transaction of its own for it.
         unit.journal.finish(closing=True)
-    rows = send_found(unit, old, new, found.difference.added, unseen=found.unseen)
+    rows = send_found(unit, taken, new, found.difference.added, unseen=found.unseen)
+    if not found.unseen and (converted := _converted(unit, taken.old, new)):
+        rows = send_all(unit, new, converted)
     for peer in told:
         fitness.review(unit, peer)
     notices.settle(unit.connection, (KIND,), new.name)
     return Upgraded(new, found.difference, rows, [peer.name for peer in told], found.unseen)
+
+
+def _converted(unit: Unit, old: Table, new: Table) -> list[str]:
+    """Columns whose values may be others since their type was changed: those that can't hold all that the former type
+    could. No trigger sees what the database makes of them."""
+    former = dict(zip(old.column_ids, old.definition.columns, strict=True))
+    found = []
+    for number, column in zip(new.column_ids, new.definition.columns, strict=True):
+        before = former.get(number, column)
+        if before.type == column.type:
+            continue
+        columns = tuple(replace(each, type=before.type) if each is column else each for each in new.definition.columns)
+        if unit.database.differences(unit.connection, replace(new.definition, columns=columns)):
+            found.append(column.name)
+    return found
 
 
 def renew(node: Node, name: str) -> int:
@@ -157,11 +180,7 @@ def renew(node: Node, name: str) -> int:
             return 0
         unit.database.hold_table(unit.connection, name)
         unseen = not unit.database.captures_all(unit.connection, table)
-        if unit.database.capabilities.transactional_definitions:
-            collect(unit)
-        unit.database.install_capture(unit.connection, table)
-        collect(unit)
-        rows = send_found(unit, table, table, (), unseen=unseen)
+        rows = send_found(unit, Taken(table, make_capture(unit, table, table)), table, (), unseen=unseen)
         notices.settle(unit.connection, (KIND,), name)
     return rows
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from replicator.engine.node import Node
 from replicator.engine.progress import Progress
-from replicator.engine.upgrading import renew
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations import rules_admin, table_admin
 from replicator.operations.table_fitness import ALL
@@ -145,8 +144,8 @@ def _refresh(node: Node, step: Refreshed) -> list[str]:
         return told
     for done in table_admin.upgrade_tables(node, known, step.renamed):
         told += [f"table {done.name} is held: {reason}" for reason in done.held]
-        if not done.changes and not done.held:
-            rows = renew(node, done.name)
-            if rows:
-                told.append(f"the triggers of table {done.name} were gone: its {rows} rows are sent once more")
+        if done.rows and not done.changes:
+            told.append(
+                f"the triggers of table {done.name} were gone or out of date: {done.rows} rows are sent once more"
+            )
     return told

@@ -11,7 +11,8 @@ from replicator.engine.held_tables import follow, reasons_held, wanted_form
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.rule_changes import set_rules
-from replicator.engine.upgrading import upgrade
+from replicator.engine.soundness import unusable
+from replicator.engine.upgrading import renew, upgrade
 from replicator.errors import WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.operations.table_fitness import check_names, definitions_of, parents_before, refuse_removal
@@ -52,7 +53,8 @@ class TableUpgrade:
     changes: tuple[str, ...]
     """What was taken over; empty: it stood as it is replicated."""
     rows: int
-    """Rows that are sent for what stood in its new columns."""
+    """Rows that are sent for what stood in its new columns, or, where nothing has changed but its triggers were gone or
+    out of date, for what they have missed."""
     stations: tuple[str, ...]
     """Who is told."""
     held: tuple[str, ...]
@@ -186,7 +188,8 @@ def upgrade_tables(
     progress: Progress | None = None,
 ) -> list[TableUpgrade]:
     """Take these tables (all, if none is named) over as the application has made them, or at a station as the host
-    has them. What was changed gets a new base, for the journal's replay; if that fails, the next run does it.
+    has them. What was changed gets a new base, for the journal's replay; if that fails, the next run does it. Where a
+    table stands as it is replicated, and its triggers do not, they are made anew.
 
     `renamed`: old names of columns with their new ones; None: nobody has said. Raises UnknownName, UnfitTable,
     DatabaseBusy, and WrongUse where only a person can tell what was done.
@@ -195,13 +198,12 @@ def upgrade_tables(
         wanted = [catalogue.find_table(unit.connection, name) for name in names] or list(unit.tables.values())
     if node.role is Role.STATION:
         follow(node)
-        with node.unit() as unit:
-            return [_upgraded_here(unit, unit.tables[table.id]) for table in wanted if table.id in unit.tables]
+        return [_upgraded_here(node, table) for table in wanted]
     found = []
     for table in wanted:
         done = upgrade(node, table.name, renamed)
         if done is None:
-            found.append(TableUpgrade(table.name, (), 0, (), ()))
+            found.append(TableUpgrade(table.name, (), renew(node, table.name), (), ()))
             continue
         sentence = done.difference.sentence()
         found.append(TableUpgrade(table.name, (sentence,), done.rows, tuple(done.stations), ()))
@@ -209,10 +211,14 @@ def upgrade_tables(
     return found
 
 
-def _upgraded_here(unit: Unit, table: Table) -> TableUpgrade:
-    held = unit.held.get(table.id)
-    reasons = () if held is None else tuple(reasons_held(unit, wanted_form(unit, held)))
-    return TableUpgrade(table.name, (), 0, (), reasons)
+def _upgraded_here(node: Node, table: Table) -> TableUpgrade:
+    with node.unit() as unit:
+        held = unit.held.get(table.id)
+        reasons = () if held is None else tuple(reasons_held(unit, wanted_form(unit, held)))
+        if not reasons and (fault := unusable(unit, unit.tables[table.id])):
+            reasons = (fault,)
+    rows = 0 if reasons else renew(node, table.name)
+    return TableUpgrade(table.name, (), rows, (), reasons)
 
 
 def check_tables(node: Node, names: Sequence[str] = (), *, repair: bool = False) -> list[TableCheck]:

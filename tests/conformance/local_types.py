@@ -57,6 +57,9 @@ CARRIED: dict[str, list[tuple[ColumnType, str, Any, str]]] = {
         (ColumnType(TypeKind.INTEGER, declared="integer unsigned"), "int unsigned", 7, "7"),
         (ColumnType(TypeKind.INTEGER, declared="INTEGER"), "bigint", 7, "7"),
         (ColumnType(TypeKind.INTEGER, bits=16, declared="smallint"), "smallint unsigned", 7, "7"),
+        (ColumnType(TypeKind.INTEGER, bits=16, declared="tinyint(4)"), "tinyint", 7, "7"),
+        (ColumnType(TypeKind.INTEGER, bits=32, declared="mediumint(9)"), "mediumint", 7, "7"),
+        (ColumnType(TypeKind.INTEGER, bits=16, declared="year(4)"), "year", 2026, "2026"),
         (numeric(None, declared="decimal"), "decimal(10,2)", 12.5, "12.50"),
         (numeric(20, 0), "bigint unsigned", "18446744073709551615", "18446744073709551615"),
         (numeric(30, 10), "decimal(30,10)", "1.5000000000", "1.5000000000"),
@@ -86,6 +89,8 @@ REFUSED: dict[str, list[tuple[ColumnType, str, str]]] = {
     "mariadb": [
         (ColumnType(TypeKind.INTERVAL), "bigint", "has the type bigint(20), not varchar(100)"),
         (ColumnType(TypeKind.INTEGER, bits=64), "int", "has the type int(11), not bigint"),
+        (ColumnType(TypeKind.INTEGER, bits=64, declared="bigint"), "int", "has the type int(11), not bigint"),
+        (ColumnType(TypeKind.INTEGER, bits=32, declared="int(11)"), "mediumint", "mediumint(9), not int"),
         (ColumnType(TypeKind.INTEGER), "bigint unsigned", "holds no negative numbers"),
         (ColumnType(TypeKind.TEXT), "varchar(10)", "holds less than any number of characters"),
         (ColumnType(TypeKind.TEXT, length=20), "varchar(10)", "holds less than 20 characters"),

@@ -9,6 +9,7 @@ from database_places import fail_after, told
 from each_database import CUSTOMERS, ORDERS, Place
 from sqlalchemy import Connection
 
+from replicator.databases.base import Retyped
 from replicator.errors import ConstraintViolation
 from replicator.protocol.keys import pack_key
 from replicator.runtime import Runtime
@@ -211,6 +212,11 @@ def test_keys_that_wait_are_told(place: Place, customers: Table) -> None:
     place.collect()
     with place.database.transaction() as connection:
         assert place.database.pending_keys(connection, customers, keys) == set()
+
+
+def test_where_no_type_was_changed_nothing_was_rounded(place: Place, customers: Table) -> None:
+    with place.database.transaction() as connection:
+        assert place.database.retyped(connection, customers) == Retyped()
 
 
 def test_removed_capture_captures_nothing_more(place: Place, customers: Table) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from database_places import told
 
+from replicator.databases.base import Retyped
 from replicator.errors import ConfigurationError, DatabaseBusy, UnfitTable
 from replicator.protocol.keys import pack_key
 from replicator.runtime import Runtime
@@ -93,6 +94,29 @@ def test_a_column_that_is_made_wider_goes_on_being_captured(place: MariadbPlace)
     with place.database.transaction() as connection:
         assert place.database.capture_faults(connection, table) == []
     assert [change.image for change in place.collect()] == [(5000000000, "Grüße 😀", "b", 1234567890.25)]
+
+
+def test_rows_that_were_rounded_when_they_were_captured_are_told(place: MariadbPlace) -> None:
+    place.make("CREATE TABLE priced (id integer PRIMARY KEY, price numeric(10,2), note text)")
+    (table,) = place.replicate("priced")
+    place.run("INSERT INTO priced VALUES (1, 1.5, 'a'), (2, 2.5, 'b'), (3, 3.5, 'c')")
+    with place.database.transaction() as connection:
+        assert place.database.retyped(connection, table) == Retyped()
+    place.run("ALTER TABLE priced MODIFY price numeric(12,4)")
+    place.run("UPDATE priced SET price = 2.1234 WHERE id = 2")
+    place.run("DELETE FROM priced WHERE id = 3")
+    with place.database.transaction() as connection:
+        found = place.database.retyped(connection, table)
+        assert found.columns == ("price",)
+        assert found.rows[pack_key((1,))] == (1.5,)
+        assert found.rows[pack_key((2,))] == (2.12,)
+    with place.database.transaction() as connection:
+        place.database.install_capture(connection, table)
+    with place.database.transaction() as connection:
+        assert place.database.retyped(connection, table) == found, "as long as it waits"
+    assert len(place.collect()) == 5
+    with place.database.transaction() as connection:
+        assert place.database.retyped(connection, table) == Retyped()
 
 
 def test_faults_are_found_and_mended(place: MariadbPlace) -> None:

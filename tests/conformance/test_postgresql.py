@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from database_places import told
 
+from replicator.databases.base import Retyped
 from replicator.errors import ConfigurationError, DatabaseTrouble, UnfitTable
 from replicator.protocol.keys import pack_key
 
@@ -127,6 +128,27 @@ def test_what_was_captured_before_a_type_was_changed_is_kept(place: PostgresqlPl
         (3_000_000_001, 1.5, "longer than before"),
     ]
     assert change_tables(place) == ["change_1"]
+
+
+def test_rows_that_were_rounded_when_they_were_captured_are_told(place: PostgresqlPlace) -> None:
+    place.make("CREATE TABLE priced (id integer PRIMARY KEY, price numeric(10,2), note text)")
+    (table,) = place.replicate("priced")
+    place.run("INSERT INTO priced VALUES (1, 1.5, 'a'), (2, 2.5, 'b'), (3, 3.5, 'c')")
+    with place.database.transaction() as connection:
+        assert place.database.retyped(connection, table) == Retyped()
+    place.run("ALTER TABLE priced ALTER COLUMN price TYPE numeric(12,4)")
+    place.run("UPDATE priced SET price = 2.1234 WHERE id = 2")
+    place.run("DELETE FROM priced WHERE id = 3")
+    with place.database.transaction() as connection:
+        found = place.database.retyped(connection, table)
+        assert found.columns == ("price",)
+        assert found.rows[pack_key((1,))] == (1.5,)
+        assert found.rows[pack_key((2,))] == (2.12,)
+        place.database.install_capture(connection, table)
+        assert place.database.retyped(connection, table) == found, "as long as it waits"
+    assert len(place.collect()) == 5
+    with place.database.transaction() as connection:
+        assert place.database.retyped(connection, table) == Retyped()
 
 
 def test_the_change_table_of_a_removed_table_goes_once_it_is_empty(place: PostgresqlPlace) -> None:

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.integration.command_line import Place, enrol, exchange
-
-NewPlace = Callable[[str, str], Any]
-
-SCHEMA = (
-    "CREATE TABLE customers (id integer PRIMARY KEY, name varchar(80) NOT NULL, city varchar(80))",
-    "INSERT INTO customers VALUES (1, 'Ahlers', 'Bremen'), (2, 'Brandt', 'Köln')",
-)
-MIXES = [("sqlite", "sqlite"), ("postgresql", "mariadb"), ("mariadb", "sqlite"), ("sqlite", "postgresql")]
+from tests.integration.changed import MIXES, NewPlace, joined, make_anew, needs, rename, rows
+from tests.integration.command_line import Place, exchange
 
 
 @pytest.fixture(params=MIXES, ids="-".join)
 def places(request: pytest.FixtureRequest, new_place: NewPlace) -> tuple[Any, Any]:
     """A host and a station that have exchanged everything."""
-    host, station = request.param
-    office = new_place(host, "office")
-    for statement in SCHEMA:
-        office.sql(statement)
-    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
-    office.done("table", "add", "customers")
-    koeln = new_place(station, "koeln")
-    enrol(office, koeln)
-    exchange(office, koeln, rounds=2)
-    return office, koeln
-
-
-def rows(place: Place, columns: str) -> list[tuple[Any, ...]]:
-    return place.sql(f"SELECT {columns} FROM customers ORDER BY id")
-
-
-def needs(place: Place) -> set[str]:
-    return {need["kind"] for need in json.loads(place.call("status", "--json").out)["needs"]}
+    return joined(new_place, request.param)
 
 
 def test_a_column_that_is_added_comes_to_the_station_with_what_was_written_to_it(places: tuple[Any, Any]) -> None:
@@ -62,10 +37,6 @@ def test_a_column_that_is_added_comes_to_the_station_with_what_was_written_to_it
     assert rows(koeln, "id, name, city, points, note") == expected
     assert needs(office) == needs(koeln) == set()
     assert json.loads(office.done("conflict", "list", "--json").out) == []
-
-
-def rename(place: Any) -> None:
-    place.sql("ALTER TABLE customers RENAME COLUMN city TO town")
 
 
 def test_a_renamed_column_is_held_until_the_station_has_it_and_its_rows_come_all_the_same(
@@ -99,13 +70,7 @@ def test_what_a_late_station_writes_to_a_dropped_column_goes_into_the_conflicts(
     office, koeln = places
     if type(office) is Place:
         # SQLite drops no column that a trigger names: the table is made anew, and all its rows count as changed.
-        for statement in (
-            "CREATE TABLE made (id integer PRIMARY KEY, name varchar(80) NOT NULL)",
-            "INSERT INTO made SELECT id, name FROM customers",
-            "DROP TABLE customers",
-            "ALTER TABLE made RENAME TO customers",
-        ):
-            office.sql(statement)
+        make_anew(office, {"city": None})
     else:
         office.sql("ALTER TABLE customers DROP COLUMN city")
     office.done("table", "upgrade", "customers")

@@ -103,7 +103,9 @@ class Reading:
         new, old = "", ""
         decode: Callable[[list[Any]], Found] | None = None
         form = table if table is None else captured_form(source, table, forms)
-        if form is not None and (pairs := _pairs(self._reader, self._schema, self._sources, source, form, standing)):
+        if form is not None and (
+            pairs := captured_pairs(self._reader, self._schema, self._sources, source, form, standing)
+        ):
             carrier, places = Carrier(pairs), range(1, len(pairs) + 1)
             new, old = (", " + carrier.selected([f"{letter}{place}" for place in places]) for letter in "no")
             decode = decoder(form, carrier.read)
@@ -152,7 +154,7 @@ def waiting_keys(
     for source in sources:
         # The key is the same in all versions; where another one is captured, its table is about to be taken over.
         mine = source.number == table.id and source.captured == table.version
-        pairs = _pairs(raw, schema, sources, source, table, standing) if mine else []
+        pairs = captured_pairs(raw, schema, sources, source, table, standing) if mine else []
         if not pairs:
             continue
         carrier = Carrier([pairs[place] for place in places])
@@ -163,7 +165,7 @@ def waiting_keys(
     return found
 
 
-def _pairs(
+def captured_pairs(
     raw: Driver,
     schema: str,
     sources: Sequence[ChangeTable],

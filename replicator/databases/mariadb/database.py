@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
-from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database, Retyped
 from replicator.databases.joining import Joining
 from replicator.databases.mariadb import (
     apply,
@@ -237,6 +237,9 @@ class MariadbDatabase(Database):
 
     def captures_all(self, connection: Connection, table: Table) -> bool:
         return capture.all_stand(driver(connection), self._schema, table)
+
+    def retyped(self, connection: Connection, table: Table) -> Retyped:
+        return self._outbox.retyped(driver(connection), table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         return self.faulty_tables(connection, [table]).get(table.id, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -50,13 +51,14 @@ def refusal(wanted: ColumnType, local: LocalColumn, fit: Fit) -> str | None:
 
 
 def _integer(wanted: ColumnType, local: LocalColumn, fit: Fit) -> str | None:
+    same = re.split(r"\W", (wanted.declared or "").lower(), maxsplit=1)[0] == local.data_type
     bits = _BITS.get(local.data_type, 0)
     if bits == 0:
-        return _OTHER
+        return None if same and local.data_type in INTEGERS else _OTHER
     if local.unsigned and (wanted.bits or 64) == 64 and not (wanted.declared or "").lower().endswith("unsigned"):
         return ", which holds no negative numbers" if not fit.is_indexed else None
-    # A column of MariaDB's own width may be one bit short of the portable one: it was as wide where it comes from.
-    enough = bits + local.unsigned >= (wanted.bits or 0) or wanted.declared is not None
+    # A column of MariaDB's own width is short of the portable one: it was as wide where it comes from.
+    enough = bits + local.unsigned >= (wanted.bits or 0) or same
     return None if enough or fit.refers else _OTHER
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from replicator.databases.base import Change
+from replicator.databases.base import Change, Retyped
 from replicator.databases.mariadb.change_tables import ChangeTable, change_tables, is_empty, leavings
 from replicator.databases.mariadb.collect import Cleared, Reading, waiting_keys
 from replicator.databases.mariadb.reader import Reader
+from replicator.databases.mariadb.retyped import retyped
 from replicator.databases.mariadb.statements import Driver
 from replicator.databases.mariadb.tables import Standing
 from replicator.types import Key, Position, Table
@@ -71,3 +72,6 @@ class Outbox:
     def pending(self, raw: Driver, table: Table, keys: Collection[Key]) -> set[Key]:
         sources = self._change_tables(raw)
         return waiting_keys(raw, self._schema, sources, table, self._standing).intersection(keys) if keys else set()
+
+    def retyped(self, raw: Driver, table: Table) -> Retyped:
+        return retyped(raw, self._schema, self._change_tables(raw), table, self._standing)

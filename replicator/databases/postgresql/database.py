@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy import Table as OwnTable
 
 from replicator.databases.attempts import attempt
-from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database
+from replicator.databases.base import NO_FORMS, NOTHING_SHARED, Capabilities, Change, Database, Retyped
 from replicator.databases.joining import Joining
 from replicator.databases.numbering import NumberedRow
 from replicator.databases.postgresql import (
@@ -26,6 +26,7 @@ from replicator.databases.postgresql import (
     joining,
     numbers,
     own_tables,
+    retyped,
     roles,
     spelling,
     transactions,
@@ -241,6 +242,9 @@ class PostgresqlDatabase(Database):
 
     def captures_all(self, connection: Connection, table: Table) -> bool:
         return capture.all_stand(driver(connection), self._schemas, table)
+
+    def retyped(self, connection: Connection, table: Table) -> Retyped:
+        return retyped.retyped(driver(connection), self._schemas, table)
 
     def capture_faults(self, connection: Connection, table: Table) -> list[str]:
         return capture.faults(driver(connection), self._schemas, table)
