@@ -49,8 +49,9 @@ def promote(
 
 
 def _tell(done: NewHost, told: Promoted) -> None:
-    heard = "never" if told.heard_at is None else moment(told.heard_at)
-    say(f"The former host was heard of last on {heard}; its log is known here up to {position_text(told.position)}.")
+    at = moment(told.heard_at)
+    heard = "never heard of" if at is None else f"heard of last on {at.astimezone():%Y-%m-%d %H:%M}"
+    say(f"The former host was {heard}; its log is known here up to {position_text(told.position)}.")
     say("What it wrote behind that comes back from the stations that have it; the rest is lost: enter it again.")
     if done.mailbox_trouble is not None:
         say(f"The mailbox could not be emptied before, so that mail of the host may lie there: {done.mailbox_trouble}")

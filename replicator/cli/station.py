@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from replicator.cli import link_lines
 from replicator.cli.console import (
     AsJson,
     Column,
@@ -160,19 +161,6 @@ def _row(link: LinkStatus, now: int) -> dict[str, Any]:
     }
 
 
-def held_back(link: LinkStatus) -> str:
-    """What of the journal is kept for it; '' where there is nothing."""
-    since = moment(link.holds_since)
-    if since is None:
-        return ""
-    return f"{human_size(link.holds_bytes)} of the journal since {since.astimezone():%Y-%m-%d %H:%M}"
-
-
-def full_mailbox(link: LinkStatus) -> str:
-    at = moment(link.full_since)
-    return f"mailbox of {link.name} is full since {at.astimezone():%Y-%m-%d %H:%M}" if at else ""
-
-
 def _database(link: LinkStatus) -> str | None:
     if link.database is None:
         return "not known yet" if link.is_station else None
@@ -181,7 +169,7 @@ def _database(link: LinkStatus) -> str | None:
 
 
 def _state(link: LinkStatus) -> str:
-    state = "joined" if link.joined else "invited"
+    state = f"{'joined' if link.joined else 'invited'}{', backup' if link.backup else ''}"
     return state if link.enabled else f"{state}, off"
 
 
@@ -213,7 +201,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "last heard": moment(link.heard_at),
             "last sent": moment(link.sent_at),
             "next run": _next_run(link),
-            "mailbox": full_mailbox(link).removeprefix(f"mailbox of {link.name} ") or None,
+            "mailbox": link_lines.full_mailbox(link).removeprefix(f"mailbox of {link.name} ") or None,
             "batches sent": f"{link.made} in epoch {position_text(link.out_epoch)}",
             "acknowledged": f"{link.acknowledged}, journal up to {position_text(link.covered)}",
             "on its way": human_size(link.unacknowledged_bytes),
@@ -221,12 +209,12 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
             "batches taken": f"{link.applied} in epoch {position_text(link.in_epoch)}",
             "waiting to be applied": parked,
             "sequence": link.sequence,
-            "holds back": held_back(link) or None,
+            "holds back": link_lines.held_back(link) or None,
         },
         as_json=False,
     )
-    for reason in link.unfit:
-        say(f"Its database can't hold this: {reason}")
+    for sentence in (*link_lines.of_station(link), *(f"Its database can't hold this: {each}" for each in link.unfit)):
+        say(sentence)
 
 
 @app.command("set")

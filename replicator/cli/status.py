@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from replicator.cli import link_lines
 from replicator.cli.console import AsJson, human_size, moment, print_json, print_record
 from replicator.cli.formats import counted, position_text, record, say
 from replicator.cli.session import session_of
-from replicator.cli.station import full_mailbox, held_back, print_links
+from replicator.cli.station import print_links
 from replicator.operations import status
 from replicator.operations.opening import open_node, open_view
 from replicator.operations.status import MailboxStatus, Status
@@ -74,11 +75,15 @@ def _print(found: Status, now: int) -> None:
     print_links(found.links, False, now)
     for link in found.links:
         if link.full_since is not None:
-            say(full_mailbox(link))
+            say(link_lines.full_mailbox(link))
         if link.asked:
             say(f"{link.name} has not told yet what this host has forgotten")
         if found.role is Role.HOST and link.holds_since is not None and now - link.holds_since > LONG:
-            say(f"{link.name} holds back {held_back(link)}")
+            say(f"{link.name} holds back {link_lines.held_back(link)}")
+        for sentence in link_lines.of_station(link):
+            say(sentence)
+    for sentence in link_lines.of_this_station(found):
+        say(sentence)
     if not found.needs:
         say("Nothing waits for a person.")
         return

@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sqlalchemy import Connection
+
 from replicator.engine import backing_up
 from replicator.engine.collect import collect, open_group
 from replicator.engine.node import Node, Unit
@@ -18,6 +20,7 @@ from replicator.protocol.codec_plain import pack
 from replicator.protocol.succession import MOST, STATE, SUCCESSORS, Item, StateBody, Successor, successors_plain
 from replicator.store import host_state, retention, succession
 from replicator.store.host_state import EVENT, NODE, PEER, ROWS
+from replicator.store.state import Peer
 from replicator.store.succession import COMPLETE, Told
 from replicator.types import NOWHERE, Position
 
@@ -29,9 +32,9 @@ _UNTRACKED = b""
 """Digest of what never changes once it was told."""
 
 
-def named(unit: Unit) -> list[Successor]:
+def named(peers: dict[int, Peer]) -> list[Successor]:
     """Whom the stations are to accept: backup stations that have sent their key."""
-    found = [peer for peer in unit.peers.values() if peer.backup and peer.enabled and peer.public_key is not None]
+    found = [peer for peer in peers.values() if peer.backup and peer.enabled and peer.public_key is not None]
     return [Successor(peer.name, peer.public_key) for peer in found if peer.public_key is not None][:MOST]
 
 
@@ -52,14 +55,13 @@ def told_by_snapshot(unit: Unit, peer: int, successors: list[Successor], positio
         note_named(unit, peer, successors, position)
 
 
-def knows_named(unit: Unit, peer: int) -> bool:
-    """Has this station acknowledged that it was told of the present successors?"""
-    at = succession.told_at(unit.connection, peer, SUCCESSORS)
+def knows_named(connection: Connection, peer: int, acknowledged: Position, successors: list[Successor]) -> bool:
+    """Has this station, which has acknowledged the log up to there, been told of these, the present successors?"""
+    at = succession.told_at(connection, peer, SUCCESSORS)
     if at is None:
         return False
-    told = succession.told(unit.connection, peer, (SUCCESSORS,))[SUCCESSORS, _ONLY]
-    heard = at == NOWHERE or unit.link(peer).link.out.high >= at
-    return heard and told == digest_of_named(named(unit))
+    told = succession.told(connection, peer, (SUCCESSORS,))[SUCCESSORS, _ONLY]
+    return (at == NOWHERE or acknowledged >= at) and told == digest_of_named(successors)
 
 
 def hand_on(node: Node) -> int:
@@ -75,7 +77,7 @@ def hand_on(node: Node) -> int:
 
 
 def _tell_named(unit: Unit, ready: list[int]) -> int:
-    successors = named(unit)
+    successors = named(unit.peers)
     digest, plain = digest_of_named(successors), successors_plain(successors)
     unaware = []
     for peer in ready:
@@ -138,12 +140,13 @@ def _portions(parts: Iterable[Iterable[Item]]) -> Iterator[list[Item]]:
 
 def _all_items(unit: Unit, peer: int, told: Told) -> Iterator[tuple[Item, bytes]]:
     """What there is to know, with its digest. What happened to numbers never changes, and is told once."""
-    connection = unit.connection
+    connection, successors = unit.connection, named(unit.peers)
     yield _with_digest(NODE, _ONLY, _node(unit, peer))
     for kind in host_state.KINDS:
         for item, content in host_state.rows_of(connection, kind, peer):
             if kind.name == PEER:
-                content["knows"] = int(knows_named(unit, content["id"]))
+                high = unit.link(content["id"]).link.out.high
+                content["knows"] = int(knows_named(connection, content["id"], high, successors))
             yield _with_digest(kind.name, item, content)
     for item, keys in host_state.linked_rows(connection, peer):
         yield _with_digest(ROWS, item, keys)

@@ -17,6 +17,7 @@ from replicator.engine import local_rows, timelines
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.number_ledgers import host_restored
+from replicator.engine.readiness import not_accepting
 from replicator.errors import WrongUse
 from replicator.protocol import link as links
 from replicator.protocol.link import InboundStream, Link, OutboundStream
@@ -84,7 +85,7 @@ def require_ready(connection: Connection) -> None:
     if not succession.is_backup(connection):
         raise WrongUse(
             "this node is no backup station: only one that was added with 'station add NAME --backup' can become the "
-            "host"
+            "host, and only once it has been told what a host needs to know"
         )
     if not succession.is_complete(connection):
         raise WrongUse(
@@ -133,6 +134,7 @@ def _leave(unit: Unit, least_epoch: int) -> tuple[Promoted, list[InboundBatch]]:
     done = Promoted(host_name(connection), link.seen, max(known, by_clock) + 1, host.heard_at)
     parked = parcels.all_parked(connection, HOST_PEER)
     done.partly = len(parked)
+    done.unaware = not_accepting(connection, unit.node.identity.public_key)
     done.refused = local_rows.record_refused(unit)
     local_rows.keep_pending(unit)
     if host.public_key is not None:
@@ -154,7 +156,6 @@ def _install(
     links_told = {each["peer"]: each for each in map(host_state.unpacked, succession.items(connection, LINK))}
     peers = _peers(connection)
     node = _node_item(connection)
-    done.unaware = sorted(str(each["name"]) for each in peers if not each.pop("knows", 0) or not each["public_key"])
     done.stations = sorted(str(each["name"]) for each in peers)
     for name in _OF_A_STATION:
         sql.run(connection, f"DELETE FROM replicator_{name}")

@@ -131,7 +131,7 @@ def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
     forms = table_versions.between(unit.connection, plan.tables)
     if forms:
         body["forms"] = [table_to_plain(form) for form in forms]
-    successors = handing_on.named(unit)
+    successors = handing_on.named(unit.peers)
     if successors:
         body["successors"] = successors_plain(successors)
     first = streams.record(unit.node, plan.position, "snap", body)

@@ -230,7 +230,7 @@ class _Offer:
     ) -> _Offer:
         bootstrap = new_private_key(node.runtime)
         with node.unit() as unit:
-            successors = tuple(each for each in handing_on.named(unit) if each.name != name)
+            successors = tuple(each for each in handing_on.named(unit.peers) if each.name != name)
         invitation = Invitation(
             station=name,
             host_name=node.name,

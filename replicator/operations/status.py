@@ -14,6 +14,7 @@ from replicator.engine.mailbox_limits import REFUSED_FULL
 from replicator.engine.node import Node
 from replicator.engine.restarting import RESYNC, waits_for_snapshot
 from replicator.errors import UnknownName
+from replicator.operations.backup_status import BackupLink, BackupStation, backup_link, backup_station
 from replicator.operations.number_warnings import running_out
 from replicator.operations.opening import View
 from replicator.protocol.envelope import key_id
@@ -79,6 +80,8 @@ class LinkStatus:
     """Of the journal's content, what is kept for this link alone or with others: it has not acknowledged it."""
     holds_since: int | None
     """When the oldest change of it was made."""
+    backup: BackupLink | None
+    """At the host, of a backup station."""
     unfit: list[str]
     """At the host: what of the station's rules its database can't hold, a sentence each, where one station is shown."""
 
@@ -136,6 +139,8 @@ class Status:
     conflicts: int
     quarantined: int
     """Changes that the database here refuses, with what waits for them."""
+    backup: BackupStation | None
+    """At a backup station."""
     links: list[LinkStatus]
     needs: list[Need]
 
@@ -165,6 +170,7 @@ def status_of(view: View) -> Status:
         groups_uncut=slices.groups_uncut(view.connection, node.last_n),
         conflicts=conflicts.count(view.connection),
         quarantined=sum(count.changes for count in quarantine.counts(view.connection)),
+        backup=None if view.is_host else backup_station(view),
         links=links,
         needs=_needs(view),
     )
@@ -209,6 +215,7 @@ def link_status(view: View, peer: Peer) -> LinkStatus:
         sequence=found.applied_n if view.is_host else found.judged_n,
         holds_bytes=holds,
         holds_since=since,
+        backup=backup_link(view, peer, found) if peer.backup else None,
         unfit=[],
     )
 
