@@ -7,6 +7,7 @@ that are a station's go, and those that are a host's come, of the state that the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,8 +105,9 @@ def _node_item(connection: Connection) -> dict[str, Any]:
     return host_state.unpacked(next(succession.items(connection, NODE)))
 
 
-def become_host(node: Node, address: str, least_epoch: int, run: int) -> Promoted:
-    """In one transaction; the spool's files of what has gone are deleted behind it. Raises WrongUse.
+def become_host(node: Node, address: str, least_epoch: int, run: int, report: Callable[[Promoted], str]) -> None:
+    """In one transaction; the spool's files of what has gone are deleted behind it. The report is kept.
+    Raises WrongUse.
 
     `least_epoch`: that of the side file. `run`: of the side file, so that nothing passes for a restore.
     """
@@ -118,10 +120,15 @@ def become_host(node: Node, address: str, least_epoch: int, run: int) -> Promote
         _install(node.database, connection, unit.state, done, address, run)
         unit = Unit(node, connection, state.load_node(connection))
         _begin(unit, done)
+        notices.add(connection, unit.now, PROMOTED, str(done.epoch), report(done), waiting=False)
         unit.save()
     for batch in gone:
         node.spool.delete_batch(batch)
-    return done
+
+
+def kept_report(connection: Connection) -> str:
+    """What was told when this node became the host; empty where it is not on record."""
+    return next((each.message for each in notices.recent(connection) if each.kind == PROMOTED), "")
 
 
 # --- what a station has -----------------------------------------------------------------------------------------------
@@ -258,15 +265,6 @@ def _begin(unit: Unit, done: Promoted) -> None:
     for station in unit.peers.values():
         if station.public_key is not None:
             timelines.ask(unit, unit.link(station.id))
-    notices.add(
-        unit.connection,
-        unit.now,
-        PROMOTED,
-        str(done.epoch),
-        f"this backup station is the host {done.host} now, and asks the stations for what it does not know. What the "
-        f"former host had written and no station has got is lost: enter it again",
-        waiting=False,
-    )
 
 
 def _lost(unit: Unit) -> int:

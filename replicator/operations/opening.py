@@ -12,7 +12,7 @@ from replicator.config import Configuration, MailAccess
 from replicator.databases.base import Database
 from replicator.engine.mailboxes import NodeMailbox
 from replicator.engine.node import Node, Settings, Unrecognised
-from replicator.errors import ConfigurationError, WrongUse
+from replicator.errors import ConfigurationError, Halted, WrongUse
 from replicator.operations.account_login import open_account
 from replicator.operations.database_login import open_of
 from replicator.protocol.link import DAY, MINUTE
@@ -164,6 +164,10 @@ def settings_of(configuration: Configuration) -> Settings:
 def require_own(node: NodeState, configuration: Configuration, home: Home) -> None:
     """A database that was mixed up with another node's would be taken for a restored one: say what it is."""
     if (node.role, node.name) != (configuration.role, configuration.name):
+        side = home.side_file.read()
+        if side is not None and side.halted is not None:
+            # Between the two it is being made another node, by a command that says how it goes on.
+            raise Halted(f"this node has halted: {side.halted}")
         raise ConfigurationError(
             f"{home.configuration_file} is of the {configuration.role} {configuration.name}, but its database belongs "
             f"to the {node.role} {node.name}; put the right database URL into the file"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from replicator import config
 from replicator.config import Configuration
@@ -17,16 +17,16 @@ from replicator.engine.apply import apply_ready
 from replicator.engine.mailboxes import TROUBLE
 from replicator.engine.node import Node
 from replicator.engine.progress import Silent
-from replicator.engine.promoting import Promoted
 from replicator.engine.receive import receive
 from replicator.errors import WrongUse
 from replicator.operations import account_login, account_options
 from replicator.operations.account_options import NOTHING, LoginOptions
 from replicator.operations.database_login import open_of
 from replicator.operations.opening import open_node
+from replicator.operations.promotion_report import report
 from replicator.protocol.link import DAY, MINUTE
 from replicator.runtime import Runtime
-from replicator.store import machine, migrate, state
+from replicator.store import machine, migrate, state, succession
 from replicator.store.home import Home
 from replicator.store.identity import Identity
 from replicator.store.side_file import SideState
@@ -48,10 +48,8 @@ class NewHost:
     address: str
     former: str
     """Its name as a station."""
-    told: Promoted | None
-    """None: the work had been done before, by a process that died then."""
-    mailbox_trouble: str | None
-    """Why its mailbox could not be emptied before; what lay in it is not known here."""
+    told: list[str]
+    """As of when it is, and what could not be recovered, a sentence each."""
 
 
 def promote(
@@ -82,33 +80,50 @@ def promote(
     account = wanted or present.account.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if len(str(account["address"])) > LONGEST_ADDRESS:
         raise WrongUse(f"the address has more than {LONGEST_ADDRESS} characters; choose a shorter one")
-    if _node_in(home, runtime, present).role is Role.HOST:
-        return _finish(home, runtime, present, account, None, None)
+    known = _in_database(home, runtime, present)
+    if known.node.role is Role.HOST:
+        if known.node.address != str(account["address"]):
+            raise WrongUse(f"this was begun with the address {known.node.address}: give the same options once more")
+        return _finish(home, present, account, known)
     trial = _configuration(present, present.name, account)
     account_login.open_account(trial.account, home, runtime).close()
-    told, trouble = _change_database(home, runtime, str(account["address"]), sure)
-    return _finish(home, runtime, present, account, told, trouble)
+    _change_database(home, runtime, str(account["address"]), sure)
+    return _finish(home, present, account, _in_database(home, runtime, present))
 
 
-def _finish(
-    home: Home,
-    runtime: Runtime,
-    present: Configuration,
-    account: dict[str, Any],
-    told: Promoted | None,
-    trouble: str | None,
-) -> NewHost:
+class _InDatabase(NamedTuple):
+    """What a node's database says of it, which is the host's once that has changed."""
+
+    node: NodeState
+    former: str
+    """Its name as a station, by which the former host knew it; empty before."""
+    told: str
+    """The report that was made with the change, a sentence a line; empty before."""
+
+
+def _in_database(home: Home, runtime: Runtime, present: Configuration) -> _InDatabase:
+    with (
+        home.lock(),
+        closing(open_of(present, runtime)) as database,
+        database.transaction(write=False) as connection,
+    ):
+        migrate.check(connection)
+        names = [each.own_name for each in succession.former_hosts(connection)]
+        return _InDatabase(state.load_node(connection), names[-1] if names else "", promoting.kept_report(connection))
+
+
+def _finish(home: Home, present: Configuration, account: dict[str, Any], known: _InDatabase) -> NewHost:
     """What comes behind the database. The last step lets the node go on."""
-    known = _node_in(home, runtime, present)
     with home.lock():
         side = home.side_file.read()
         identity = home.identity.read()
         home.identity.write(Identity(identity.private_key))
-        home.save_configuration(_configuration(present, known.name, account))
+        node = known.node
+        home.save_configuration(_configuration(present, node.name, account))
         marks = {} if side is None else side.number_high_water
-        here = machine.fingerprint(known.name)
-        home.side_file.write(SideState(known.name, known.run, known.host_epoch, marks, machine=here))
-    return NewHost(known.name, known.address, present.name, told, trouble)
+        here = machine.fingerprint(node.name)
+        home.side_file.write(SideState(node.name, node.run, node.host_epoch, marks, machine=here))
+    return NewHost(node.name, node.address, known.former, known.told.splitlines())
 
 
 def _configuration(present: Configuration, name: str, account: dict[str, Any]) -> Configuration:
@@ -118,18 +133,7 @@ def _configuration(present: Configuration, name: str, account: dict[str, Any]) -
     return config.make({**content, "role": Role.HOST.value, "name": name, "SERVER": account})
 
 
-def _node_in(home: Home, runtime: Runtime, present: Configuration) -> NodeState:
-    """As its database has it: of the host, once that has changed."""
-    with (
-        home.lock(),
-        closing(open_of(present, runtime)) as database,
-        database.transaction(write=False) as connection,
-    ):
-        migrate.check(connection)
-        return state.load_node(connection)
-
-
-def _change_database(home: Home, runtime: Runtime, address: str, sure: bool) -> tuple[Promoted, str | None]:
+def _change_database(home: Home, runtime: Runtime, address: str, sure: bool) -> None:
     with open_node(home, runtime) as node:
         with node.database.transaction(write=False) as connection:
             promoting.require_ready(connection)
@@ -141,7 +145,7 @@ def _change_database(home: Home, runtime: Runtime, address: str, sure: bool) -> 
         _require_silence(node, name, heard_at, sure)
         side = node.side_file.read() or SideState(node.name, 0, 0)
         node.side_file.write(replace(side, halted=UNDER_WAY))
-        return promoting.become_host(node, address, side.epoch, side.run), trouble
+        promoting.become_host(node, address, side.epoch, side.run, lambda told: report(told, trouble))
 
 
 def _take_what_lies_there(node: Node) -> str | None:
