@@ -85,8 +85,8 @@ def require_ready(connection: Connection) -> None:
     """Raises WrongUse where this station has not been told all that a host needs."""
     if not succession.is_backup(connection):
         raise WrongUse(
-            "this node is no backup station: only one that was added with 'station add NAME --backup' can become the "
-            "host, and only once it has been told what a host needs to know"
+            "this node can't become the host: only a station that was added with 'station add NAME --backup' can, once "
+            "it has been told what a host needs to know"
         )
     if not succession.is_complete(connection):
         raise WrongUse(

@@ -72,8 +72,8 @@ def promote(
     side = home.side_file.read()
     if present.role is Role.HOST and (side is None or side.halted != UNDER_WAY):
         raise WrongUse(f"{home.path} is a host already: {present.name}")
-    if (address is None) != (mailbox is None) and address is None:
-        raise WrongUse("a mailbox belongs to an address: give --address too")
+    if address is None and (mailbox is not None or send is not None or title or login != NOTHING):
+        raise WrongUse("a mailbox, servers and logins belong to an address: give --address too, or leave them all out")
     wanted = None
     if address is not None:
         wanted = account_options.section(address, mailbox, send, title, login)
@@ -166,6 +166,6 @@ def _require_silence(node: Node, host: str, heard_at: int | None, sure: bool) ->
     minutes = max(now - heard_at, 0) // MINUTE
     ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
     raise WrongUse(
-        f"{host} was heard of {ago} ago. If it still works, two hosts would go on apart from each other, and what is "
+        f"{host} was heard of {ago} ago, by mail that may have lain in the mailbox. If it still works, two hosts would go on apart from each other, and what is "
         f"written at the old one would be lost. If it is lost for good, or switched off and to stay so, say --yes"
     )

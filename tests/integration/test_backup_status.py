@@ -36,7 +36,9 @@ def test_from_the_invitation_to_the_last_change(new_place: NewPlace) -> None:
     assert "archiv could not become the host yet" in said(office, "station", "show", "archiv")
     assert "joined, backup" not in said(office, "station", "list")
     assert of_node(archive) is None
-    assert "and only once it has been told" in archive.refused("host-init", "--from-backup", archive.home)
+    assert "once it has been told what a host needs to know" in archive.refused(
+        "host-init", "--from-backup", archive.home
+    )
 
     exchange(archive, office, rounds=2)
     found = of_node(archive)
