@@ -166,7 +166,7 @@ def _require_silence(node: Node, host: str, heard_at: int | None, sure: bool) ->
     minutes = max(now - heard_at, 0) // MINUTE
     ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
     raise WrongUse(
-        f"{host} was heard of {ago} ago, by mail that may have lain in the mailbox. If it still works, two hosts would go "
-        f"on apart from each other, and what is written at the old one would be lost. If it is lost for good, or switched "
-        f"off and to stay so, say --yes"
+        f"{host} was heard of {ago} ago, by mail that may have lain in the mailbox. If it still works, two hosts would "
+        f"go on apart from each other, and what is written at the old one would be lost. If it is lost for good, or "
+        f"switched off and to stay so, say --yes"
     )
