@@ -29,7 +29,7 @@ from replicator.store.retention import Retention
 from replicator.store.spool import InboundBatch
 from replicator.store.state import LinkState, NodeState, Peer
 from replicator.store.succession import FormerHost
-from replicator.types import HOST_PEER, Position, Role
+from replicator.types import HOST_PEER, Position, Role, Table
 
 PROMOTED = "promoted"
 """Kind of the notice that tells of it."""
@@ -76,6 +76,8 @@ class Promoted:
     """Stations that don't accept this node as far as is known: they need a new invitation."""
     missing: list[str] = field(default_factory=list)
     """Tables that were replicated and are not here."""
+    untold: list[str] = field(default_factory=list)
+    """Tables that came, and what the host knows of them did not: they have to be set up again."""
     lost_numbers: int = 0
     """Of which nobody knows whether they were used."""
     stations: list[str] = field(default_factory=list)
@@ -114,6 +116,7 @@ def become_host(node: Node, address: str, least_epoch: int, run: int, report: Ca
     with node.database.transaction() as connection:
         require_ready(connection)
         unit = Unit(node, connection, state.load_node(connection))
+        _release_tables(unit)
         collect(unit)
         unit.save()
         done, gone = _leave(unit, least_epoch)
@@ -141,6 +144,7 @@ def _leave(unit: Unit, least_epoch: int) -> tuple[Promoted, list[InboundBatch]]:
     done = Promoted(host_name(connection), link.seen, max(known, by_clock) + 1, host.heard_at)
     parked = parcels.all_parked(connection, HOST_PEER)
     done.partly = len(parked)
+    done.untold = _untold(unit)
     done.unaware = not_accepting(connection, unit.node.identity.public_key)
     done.refused = local_rows.record_refused(unit)
     local_rows.keep_pending(unit)
@@ -148,6 +152,23 @@ def _leave(unit: Unit, least_epoch: int) -> tuple[Promoted, list[InboundBatch]]:
         former = FormerHost(host.public_key, host.name, host.address, unit.state.name, unit.now)
         succession.add_former_host(connection, former)
     return done, [batch.place for batch in parked]
+
+
+def _release_tables(unit: Unit) -> None:
+    """A table that the host no longer replicates is none here either. Its triggers go before anything is read of it:
+    that is done beside this transaction on some databases, and would wait for it."""
+    for table in _not_told(unit):
+        unit.database.remove_capture(unit.connection, table)
+
+
+def _not_told(unit: Unit) -> list[Table]:
+    told = {host_state.unpacked(item)["id"] for item in succession.items(unit.connection, TABLE)}
+    return [table for table in unit.tables.values() if table.id not in told]
+
+
+def _untold(unit: Unit) -> list[str]:
+    """A table that the host has taken out has no rule any more."""
+    return sorted(table.name for table in _not_told(unit) if unit.books[HOST_PEER].current(table.id))
 
 
 def _peers(connection: Connection) -> list[dict[str, Any]]:
@@ -183,7 +204,7 @@ def _install(
         succession.items(connection, ROWS),
         lambda peer, table, keys: rows.add_link_rows(database, connection, peer, table, keys),
     )
-    _install_tables(database, connection, done)
+    _install_tables(connection, done)
     forgotten_epoch, forgotten_n = _pair(node["forgotten"])
     retention.save(connection, Retention(forgotten_epoch=forgotten_epoch, forgotten_n=forgotten_n))
     rows.keep_groups_of(connection, [each["id"] for each in peers])
@@ -227,8 +248,8 @@ def _link(peer: int, told: dict[str, Any], seen: Position) -> LinkState:
     )
 
 
-def _install_tables(database: Database, connection: Connection, done: Promoted) -> None:
-    """Areas and policies are the host's matter; a table that it no longer replicates is none here either."""
+def _install_tables(connection: Connection, done: Promoted) -> None:
+    """Areas and policies are the host's matter."""
     known = catalogue.load_tables(connection)
     told = {each["id"]: each for each in map(host_state.unpacked, succession.items(connection, TABLE))}
     for number, each in told.items():
@@ -240,10 +261,8 @@ def _install_tables(database: Database, connection: Connection, done: Promoted) 
                 "UPDATE replicator_table SET area = ?, policy = ?, added_at = ? WHERE id = ?",
                 (each["area"], each["policy"], each["added_at"], number),
             )
-    for number, table in known.items():
-        if number not in told:
-            database.remove_capture(connection, table)
-            catalogue.delete_table(connection, number)
+    for number in known.keys() - told.keys():
+        catalogue.delete_table(connection, number)
 
 
 def _pair(value: Any) -> Position:

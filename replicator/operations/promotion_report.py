@@ -42,6 +42,9 @@ def _not_recovered(told: Promoted) -> list[str]:
         lines.append(f"Not stored here, of what the former host sent: {rows}; see 'replicator conflict list'.")
     if told.missing:
         lines.append(f"Not here, and no longer replicated: {', '.join(sorted(told.missing))}.")
+    if told.untold:
+        tables = ", ".join(told.untold)
+        lines.append(f"Not replicated any more, as the former host had not told all of them: {tables}; add them again.")
     if told.lost_numbers:
         numbers = "1 number" if told.lost_numbers == 1 else f"{told.lost_numbers} numbers"
         lines.append(f"Of {numbers} nobody knows whether they were used: lost, so that none comes twice.")
