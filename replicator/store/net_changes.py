@@ -17,7 +17,7 @@ from replicator.protocol.codec_plain import pack_row, unpack_rows
 from replicator.store import sql
 from replicator.types import Image, Key
 
-_PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536", "locking_mode = EXCLUSIVE")
+_PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16384", "locking_mode = EXCLUSIVE")
 PAGE, PAGE_BYTES = 2000, 1_000_000
 """Rows and bytes that are given at once."""
 
