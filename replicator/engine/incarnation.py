@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from replicator.engine import given_back, streams
+from replicator.engine import given_back, known_forms, streams
 from replicator.engine.collect import collect
 from replicator.engine.inbound import InboundBatch
 from replicator.engine.marking import tell_of_gap
@@ -22,9 +22,9 @@ from replicator.protocol import link as links
 from replicator.protocol.control_bodies import OpenBody, ResyncBody, resync_body
 from replicator.protocol.messages import SegmentKind
 from replicator.protocol.timelines import Timelines
-from replicator.store import batches, notices, numbers, spool, table_versions, timelines
+from replicator.store import batches, notices, numbers, spool, timelines
 from replicator.store.state import LinkState
-from replicator.types import HOST_PEER, NOWHERE
+from replicator.types import HOST_PEER
 
 RESTORED = "restored"
 """Kind of the notice that tells of it."""
@@ -133,8 +133,8 @@ def _open(unit: Unit, state: LinkState, judged: int) -> None:
     As long as nothing has come of a host's new timeline, the rows that it lost go with it.
     """
     stream, n = state.link.inbound.epoch, state.judged_n
-    forms = [known.table for known in table_versions.load_versions(unit.connection) if known.table.version != NOWHERE]
-    body = OpenBody(stream, state.seen, unit.state.last_n, numbers.in_hand(unit.connection), forms)
+    held, forms = numbers.in_hand(unit.connection), known_forms.known(unit)
+    body = OpenBody(stream, state.seen, unit.state.last_n, held, forms)
     lost = Timelines(stream[0], timelines.load(unit.connection, HOST_PEER))
     entries = [streams.request(unit, state, "open", body.plain()), *given_back.segments(unit, n, lost, judged)]
     freeze(unit, state, [(entry, False) for entry in entries], (0, n), opener="open")

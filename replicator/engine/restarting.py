@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from replicator.engine import streams
+from replicator.engine import known_forms, streams
 from replicator.engine.node import Node, Unit
 from replicator.engine.number_ledgers import correct
 from replicator.engine.publish import freeze
 from replicator.protocol.control_bodies import OpenBody, RewindBody, open_body
-from replicator.store import slices, table_versions
+from replicator.store import slices
 from replicator.store.state import LinkState
 from replicator.types import NOWHERE
 
@@ -28,11 +28,7 @@ def take_open(unit: Unit, state: LinkState, body: Any) -> bool:
     """A station's stream begins a new epoch. Is it to give back what this host has forgotten? Raises PeerFault."""
     told = open_body(body)
     state.resent_until, state.left_epoch = told.resent, NOWHERE
-    for form in told.forms:
-        # Only what this host gave in a life that it was set back from: what it knows itself nobody tells it.
-        if form.version[0] < unit.state.host_epoch and form.id in unit.tables:
-            table_versions.note(unit.connection, form, unit.now)
-            unit.forget_forms()
+    known_forms.learn(unit, told.forms)
     name, epoch = unit.peers[state.peer].name, state.link.inbound.epoch[1]
     correct(unit, state.peer, told.held, f"station {name} was set back and began epoch {epoch}")
     if state.mode == RESYNC:

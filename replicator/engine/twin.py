@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replicator.engine import compared, streams
+from replicator.engine import compared, known_forms, streams
 from replicator.engine.collect import collect
 from replicator.engine.node import Node, Unit
 from replicator.engine.publish import freeze
@@ -101,7 +101,7 @@ def _begin_stream(unit: Unit, new: NewName) -> list[InboundBatch]:
     link.link.inbound = InboundStream(NOWHERE)
     link.number = 0
     streams.send_again(unit, link)
-    first = streams.request(unit, link, COPY, CopyBody(link.seen, unit.state.last_n).plain())
+    first = streams.request(unit, link, COPY, CopyBody(link.seen, unit.state.last_n, known_forms.known(unit)).plain())
     freeze(unit, link, [(first, False)], (0, link.judged_n), opener=COPY)
     # Of the new link's log nothing is applied yet: its snapshot says where it begins.
     link.seen = NOWHERE
@@ -120,6 +120,7 @@ def take_copy(unit: Unit, link: LinkState, body: object) -> None:
         unit.node.halt(reason, told.seen[0])
         raise Halted(f"this node has halted: {reason}; nothing is sent or applied until a person decides")
     link.resent_until = told.resent
+    known_forms.learn(unit, told.forms)
     if told.seen != NOWHERE and told.seen[0] < unit.state.host_epoch:
         _ask_back(unit, link, told.seen[0])
     former = unit.peers.get(link.copy_of)

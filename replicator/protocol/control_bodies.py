@@ -66,20 +66,20 @@ class OpenBody:
     held: list[tuple[int, Block]] = field(default_factory=list)
     """Blocks of numbers that it still holds, each with its range."""
     forms: list[Table] = field(default_factory=list)
-    """Versions of tables that it knows, if any was changed: a host that was set back may not."""
+    """Versions of tables that it knows, if any was changed: a host that was set back, or that was a backup station, may
+    not."""
 
     def plain(self) -> dict[str, Any]:
         held = held_plain(self.held)
         plain = {"stream": list(self.stream), "seen": list(self.seen), "resent": self.resent, "held": held}
-        return plain | {"forms": [table_to_plain(table) for table in self.forms]} if self.forms else plain
+        return plain | _plain_forms(self.forms)
 
 
 def open_body(body: Any) -> OpenBody:
     """Raises PeerFault."""
     try:
         stream, seen, resent = _pair(body["stream"]), _pair(body["seen"]), _integer(body["resent"], 0, COUNT)
-        forms = [table_from_plain(plain) for plain in _list(body.get("forms", []))]
-        return OpenBody(stream, seen, resent, held_body(body.get("held", [])), forms)
+        return OpenBody(stream, seen, resent, held_body(body.get("held", [])), _forms(body))
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a station's request to begin anew is malformed") from error
 
@@ -92,15 +92,17 @@ class CopyBody:
     """The host's log up to here was applied under the old name."""
     resent: int
     """Groups up to this sequence number were made under the old name, and may have been sent under it."""
+    forms: list[Table] = field(default_factory=list)
+    """As in `OpenBody`."""
 
     def plain(self) -> dict[str, Any]:
-        return {"seen": list(self.seen), "resent": self.resent}
+        return {"seen": list(self.seen), "resent": self.resent} | _plain_forms(self.forms)
 
 
 def copy_body(body: Any) -> CopyBody:
     """Raises PeerFault."""
     try:
-        return CopyBody(_pair(body["seen"]), _integer(body["resent"], 0, COUNT))
+        return CopyBody(_pair(body["seen"]), _integer(body["resent"], 0, COUNT), _forms(body))
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("the request of a copy to begin is malformed") from error
 
@@ -297,7 +299,7 @@ def snapshot_body(body: Any) -> SnapshotBody:
     try:
         version, epoch, judged = _pair(body["version"]), _pair(body["epoch"]), _integer(body["judged"], 0, COUNT)
         numbers, successors = _list(body.get("numbers", [])), body.get("successors", [])
-        forms = [table_from_plain(plain) for plain in _list(body.get("forms", []))]
+        forms = _forms(body)
     except (TypeError, KeyError, ValueError) as error:
         raise PeerFault("a snapshot record is malformed") from error
     return SnapshotBody(version, epoch, judged, rule_body(body), numbers, successors_body(successors), forms)
@@ -310,6 +312,16 @@ def acknowledgement_body(body: Any) -> tuple[Epoch, int]:
         return _pair(epoch), _integer(sequence, 0, COUNT)
     except (TypeError, ValueError) as error:
         raise PeerFault("an acknowledgement in the host's log is malformed") from error
+
+
+def _plain_forms(forms: Iterable[Table]) -> dict[str, Any]:
+    """Left out where there are none."""
+    plain = [table_to_plain(form) for form in forms]
+    return {"forms": plain} if plain else {}
+
+
+def _forms(body: Any) -> list[Table]:
+    return [table_from_plain(plain) for plain in _list(body.get("forms", []))]
 
 
 def _integer(value: Any, low: int, high: int) -> int:

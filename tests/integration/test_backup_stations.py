@@ -157,6 +157,31 @@ def test_a_copy_that_has_not_heard_of_the_new_host_becomes_a_station_of_it(new_p
     assert keeper.done("conflict", "list", "--json").json == []
 
 
+def test_a_backup_station_that_came_after_a_table_was_changed_reads_its_first_version(new_place: NewPlace) -> None:
+    """From a station that is still at it, and from a copy of one (seed 1843)."""
+    office, koeln, keeper, twin = (new_place("sqlite", name) for name in ("office", "koeln", BACKUP, "twin"))
+    office.sql("CREATE TABLE customers (id INTEGER PRIMARY KEY, name VARCHAR(50), city VARCHAR(50))")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "customers")
+    enrol(office, koeln)
+    exchange(office, koeln)
+    office.sql("ALTER TABLE customers RENAME COLUMN city TO town")
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    invitation = office.folder / "backup.invitation"
+    office.done("station", "add", BACKUP, "--address", f"{BACKUP}@example.com", "--backup", "--out", invitation)
+    keeper.done("remote-init", invitation, *keeper.options)
+    exchange(office, keeper, koeln)
+    copied(koeln, twin)
+    koeln.sql("INSERT INTO customers VALUES (10, 'Eilers', 'Köln')")
+    twin.sql("INSERT INTO customers VALUES (20, 'Gerdes', 'Köln')")
+    keeper.done("host-init", "--from-backup", keeper.home, "--yes")
+    twin.done("copy", *invited(keeper, twin))
+    for station in (twin, koeln):
+        exchange(station, keeper)
+    assert keeper.sql("SELECT id, name, town FROM customers") == [(10, "Eilers", "Köln"), (20, "Gerdes", "Köln")]
+    assert keeper.call("status").code == 0
+
+
 def test_an_invitation_of_a_host_that_nobody_named_is_refused(new_place: NewPlace) -> None:
     _, _, koeln, _ = joined(new_place)
     stranger = new_place("sqlite", "stranger")

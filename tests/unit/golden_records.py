@@ -141,7 +141,11 @@ REQUESTS: dict[str, Told] = {
         comparing.answer_body,
         AnswerBody(9, 4, b"\x77" * 16, (2, 80), 0, True, b"\x05", (KEY,), b"\x88" * 8, (pack_key((6,)),)),
     ),
-    "copy": Told({"seen": [2, 80], "resent": 31}, control_bodies.copy_body, CopyBody((2, 80), 31)),
+    "copy": Told(
+        {"seen": [2, 80], "resent": 31, "forms": [CHANGED]},
+        control_bodies.copy_body,
+        CopyBody((2, 80), 31, [TABLE]),
+    ),
     "horizon": Told([[1, 7], [2, 80]], control_bodies.backed_up_body, ((1, 7), (2, 80))),
     "open": Told(
         {"stream": [2, 1], "seen": [2, 80], "resent": 31, "held": [[3, [1060, 1099, 7]]], "forms": [CHANGED]},
