@@ -14,12 +14,14 @@ from replicator.protocol.codec import encode_segment, raw_size
 from replicator.protocol.keys import key_packer
 from replicator.protocol.messages import Segment, SegmentEntry, SegmentKind, TableBlock
 from replicator.store import rows
-from replicator.types import NOWHERE, Image, Kinds, Position, Rule, Table
+from replicator.types import NOWHERE, Image, Key, Kinds, Position, Rule, Table
 
 PAGE = 2000
 SMALLEST = 16
 
 Tell = Callable[[int], None]
+Gone = Callable[[int, list[Key]], None]
+"""Takes a table's number and keys of its rows."""
 
 
 def pack_table(
@@ -31,15 +33,17 @@ def pack_table(
     rule: Rule,
     tell: Tell,
     *,
+    gone: Gone,
     with_versions: bool = False,
 ) -> Iterator[SegmentEntry]:
     """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows.
 
-    `with_versions`: each row comes with its version, as a backup station needs it.
+    `gone` is told of rows that the station has by what is noted here, and that stand here no more: it deletes what the
+    content lacks. `with_versions`: each row comes with its version, as a backup station needs it.
     """
     packer = Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
     pack_key = key_packer(table.definition)
-    for images in present_rows(node.database, reader, table, peer, rule):
+    for images in present_rows(node.database, reader, table, peer, rule, gone):
         versions = None
         if with_versions:
             keys = [pack_key(image) for image in images]
@@ -60,7 +64,9 @@ def measure_table(
     yield from packer.finish()
 
 
-def present_rows(database: Database, reader: Connection, table: Table, peer: int, rule: Rule) -> Iterator[list[Image]]:
+def present_rows(
+    database: Database, reader: Connection, table: Table, peer: int, rule: Rule, gone: Gone | None = None
+) -> Iterator[list[Image]]:
     """All rows where new rows go down; else only what the station has: nothing is handed out that a rule withholds."""
     if Kinds.NEW in rule.to_remote:
         yield from database.scan(reader, table)
@@ -69,6 +75,8 @@ def present_rows(database: Database, reader: Connection, table: Table, peer: int
     while keys := rows.link_rows(reader, peer, table.id, after, PAGE):
         after = keys[-1]
         images = database.read_images(reader, table, keys)
+        if gone is not None and len(images) < len(keys):
+            gone(table.id, [key for key in keys if key not in images])
         yield [images[key] for key in keys if key in images]
 
 

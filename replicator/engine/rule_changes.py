@@ -21,7 +21,7 @@ from replicator.protocol.order import parents_first
 from replicator.protocol.rules import RuleBook, faults
 from replicator.store import catalogue, rows, slices
 from replicator.store.state import Peer
-from replicator.types import Kinds, Position, Rule, Table
+from replicator.types import Key, Kinds, Position, Rule, Table
 
 
 def set_rules(unit: Unit, peer: int, changes: dict[int, Rule], *, leaving: bool = False) -> None:
@@ -98,6 +98,7 @@ def _content(
     unit: Unit, peer: int, scope: list[int], changes: dict[int, Rule], version: Position
 ) -> list[SegmentEntry]:
     content: list[SegmentEntry] = []
+    gone: dict[int, list[Key]] = {}
     for table in parents_first(unit.tables[number] for number in scope):
         content += pack_table(
             unit.node,
@@ -107,8 +108,11 @@ def _content(
             peer,
             changes[table.id],
             lambda _count: None,
+            gone=lambda number, keys: gone.setdefault(number, []).extend(keys),
             with_versions=unit.peers[peer].backup,
         )
+    for number, keys in gone.items():
+        rows.remove_link_rows(unit.connection, peer, number, keys)
     return content
 
 

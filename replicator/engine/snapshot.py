@@ -24,8 +24,8 @@ from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.succession import successors_plain
-from replicator.store import slices, table_versions
-from replicator.types import Epoch, Position, Rule, Table
+from replicator.store import rows, slices, table_versions
+from replicator.types import Epoch, Key, Position, Rule, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:
             if not plan.rules:
                 return False  # nothing to send yet; the first rule comes with the snapshot
             reader = stack.enter_context(node.database.snapshot(unit.connection))
-        content = _pack(node, reader, plan, progress)
+        content, gone = _pack(node, reader, plan, progress)
     with node.unit() as unit:
-        return _seal(unit, plan, content)
+        return _seal(unit, plan, content, gone)
 
 
 def _plan(unit: Unit, peer: int) -> _Plan:
@@ -98,8 +98,12 @@ def _plan(unit: Unit, peer: int) -> _Plan:
     )
 
 
-def _pack(node: Node, reader: Connection, plan: _Plan, progress: Progress) -> list[SegmentEntry]:
+def _pack(
+    node: Node, reader: Connection, plan: _Plan, progress: Progress
+) -> tuple[list[SegmentEntry], dict[int, list[Key]]]:
+    """The content, and by table the rows that it takes away from a station with a narrow rule."""
     done = 0
+    gone: dict[int, list[Key]] = {}
 
     def tell(count: int) -> None:
         nonlocal done
@@ -109,16 +113,28 @@ def _pack(node: Node, reader: Connection, plan: _Plan, progress: Progress) -> li
     content: list[SegmentEntry] = []
     for table in plan.tables:
         rule = plan.rules[table.id]
-        content += pack_table(node, reader, plan.position[0], table, plan.peer, rule, tell, with_versions=plan.backup)
-    return content
+        content += pack_table(
+            node,
+            reader,
+            plan.position[0],
+            table,
+            plan.peer,
+            rule,
+            tell,
+            gone=lambda number, keys: gone.setdefault(number, []).extend(keys),
+            with_versions=plan.backup,
+        )
+    return content, gone
 
 
-def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry]) -> bool:
+def _seal(unit: Unit, plan: _Plan, content: list[SegmentEntry], gone: dict[int, list[Key]]) -> bool:
     link = unit.link(plan.peer)
     if link.mode != "snapshot" or link.rule != plan.version or link.link.inbound.epoch != plan.inbound:
         return False
     if link.applied_n != plan.applied_n:
         return False
+    for table, keys in gone.items():
+        rows.remove_link_rows(unit.connection, plan.peer, table, keys)
     body = {
         "version": list(plan.version),
         "rules": [[table, int(rule.to_remote), int(rule.to_host)] for table, rule in sorted(plan.rules.items())],

@@ -198,3 +198,23 @@ def test_a_row_that_a_table_of_the_application_alone_refers_to_stays(pair: Pair)
     for place in (pair.koeln, pair.office):
         assert not place.sql("PRAGMA foreign_key_check")
     assert pair.is_at_rest()
+
+
+def test_a_row_that_is_shared_no_more_is_not_brought_by_a_load(pair: Pair) -> None:
+    """The host has deleted it and made it anew, and neither goes down (seed 1887)."""
+    pair.begin(("customers", "--to-remote", "none", "--to-host", "all"))
+    office, koeln = pair.office, pair.koeln
+    own = [(70, "of", "Köln"), (71, "as", "well")]
+    write(koeln, *(f"INSERT INTO customers VALUES {row}" for row in own))
+    pair.exchange()
+    write(office, "DELETE FROM customers WHERE id = 70")
+    for _ in range(2):
+        pair.exchange()
+        assert koeln.sql("SELECT * FROM customers WHERE id >= 70") == own
+        office.done("station", "reload", "Köln")
+        pair.exchange()
+        assert koeln.sql("SELECT * FROM customers WHERE id >= 70") == own
+        write(office, "INSERT OR REPLACE INTO customers VALUES (70, 'of', 'the host')")
+    write(koeln, "INSERT INTO customers VALUES (72, 'goes', 'on')")
+    pair.exchange()
+    assert office.sql("SELECT id FROM customers WHERE id = 72") == [(72,)]
