@@ -253,7 +253,9 @@ def _keys_above(unit: Unit, stored: StoredRange, peer: int, share: Share) -> int
 
 
 IMAGE_BLOCKS = 10
-"""Blocks of each node that a host which was set back as a whole may have granted since: its side file can't say."""
+"""Blocks of each node that a host which was set back as a whole may have granted since, as its side file can't say."""
+IMAGE_PACE = 2
+"""Or, where that is more, so many times what was granted before in as long a time: it may be of weeks ago."""
 
 
 def host_restored(unit: Unit, marks: dict[str, int], reason: str, *, image: bool) -> None:
@@ -266,7 +268,9 @@ def host_restored(unit: Unit, marks: dict[str, int], reason: str, *, image: bool
         ledger = number_spans.load_ledger(unit.connection, number)
         mark = max(marks.get(str(number), 0) + 1, ledger.high_water)
         if image:
-            mark += IMAGE_BLOCKS * sum(share.block for (_, which), share in shares.items() if which == number)
+            blocks = sum(share.block for (_, which), share in shares.items() if which == number)
+            of_late = number_spans.granted_of_late(unit.connection, number, unit.now)
+            mark += max(IMAGE_BLOCKS * blocks, IMAGE_PACE * of_late)
         ledger.restored(mark, reason)
         # Serial numbers that were given since are known at stations: none of them is used again.
         ledger.serial = max(ledger.serial, unit.state.host_epoch << 32)

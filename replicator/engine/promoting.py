@@ -116,9 +116,9 @@ def become_host(node: Node, address: str, least_epoch: int, run: int, report: Ca
     with node.database.transaction() as connection:
         require_ready(connection)
         unit = Unit(node, connection, state.load_node(connection))
-        _release_tables(unit)
         collect(unit)
         unit.save()
+        _release_tables(unit)
         done, gone = _leave(unit, least_epoch)
         _install(node.database, connection, unit.state, done, address, run)
         unit = Unit(node, connection, state.load_node(connection))
@@ -155,8 +155,8 @@ def _leave(unit: Unit, least_epoch: int) -> tuple[Promoted, list[InboundBatch]]:
 
 
 def _release_tables(unit: Unit) -> None:
-    """A table that the host no longer replicates is none here either. Its triggers go before anything is read of it:
-    that is done beside this transaction on some databases, and would wait for it."""
+    """A table that the host no longer replicates is none here either. Its triggers go before this
+    transaction reads anything of it: that is done beside it on some databases, and would wait for its end."""
     for table in _not_told(unit):
         unit.database.remove_capture(unit.connection, table)
 

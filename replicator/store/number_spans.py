@@ -104,3 +104,15 @@ def events(connection: Connection, number: int) -> list[EventRow]:
         connection, f"SELECT {fields} FROM replicator_number_event WHERE range_id = ? ORDER BY id", (number,)
     )
     return list(map(EventRow._make, found))
+
+
+def granted_of_late(connection: Connection, number: int, now: int) -> int:
+    """How many numbers were granted in as long a time, before the last grant that is known here, as has passed since.
+    `now`: microseconds since 1970 UTC."""
+    granted = "FROM replicator_number_event WHERE range_id = ? AND kind = 'granted'"
+    last = sql.one(connection, f"SELECT max(at) {granted}", (number,))
+    if last is None or last[0] is None:
+        return 0
+    since = int(last[0]) - max(0, now - int(last[0]))
+    row = sql.one(connection, f"SELECT coalesce(sum(highest - lowest + 1), 0) {granted} AND at >= ?", (number, since))
+    return int(row[0]) if row else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,6 +132,22 @@ def test_the_ledger_and_its_events(store: Store) -> None:
             (NOW + 1, 1, "lost", 150, 199, 4, "ö was restored"),
             (NOW + 2, 1, "voided", 101, 101, 3, ""),
         ]
+
+
+def test_how_much_was_granted_of_late(store: Store) -> None:
+    with store.transaction() as connection:
+        for number in (1, 2):
+            numbers.insert_range(connection, replace(INVOICES, id=number), "invoices", 10_000, NOW)
+        assert number_spans.granted_of_late(connection, 1, NOW) == 0
+        for number, at in ((1, NOW), (2, NOW), (1, NOW + 700), (1, NOW + 1000)):
+            ledger = number_spans.load_ledger(connection, number)
+            ledger.grant(3, 50)
+            ledger.keep_only(3, [], "lost at once")
+            number_spans.save_ledger(connection, number, ledger, at)
+    with store.transaction() as connection:
+        granted = [number_spans.granted_of_late(connection, 1, NOW + after) for after in (500, 1000, 1299, 1300, 5000)]
+        assert granted == [50, 50, 50, 100, 150]
+        assert number_spans.granted_of_late(connection, 2, NOW + 5000) == 50
 
 
 def test_the_record_of_uses(store: Store) -> None:

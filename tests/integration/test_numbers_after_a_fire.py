@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from replicator.operations.promoting import promote
+from replicator.runtime import Runtime
+from replicator.store.files import Files
+from replicator.store.home import Home
 from tests.integration.command_line import Place, enrol, exchange
 from tests.integration.conftest import NewPlace
 from tests.integration.test_number_audit import audited, draw, numbers_in
@@ -132,3 +137,27 @@ def test_a_station_that_answers_late_keeps_what_it_was_granted(new_place: NewPla
     numbers = list(invoices_of(keeper).values())
     assert len(numbers) == len(set(numbers)) == 18 + 20 + 10 + 5
     _each_is_somebodys(found, koeln, trier)
+
+
+def test_a_backup_station_that_was_away_for_weeks(new_place: NewPlace) -> None:
+    """More than ten blocks of each were granted without it; as many as in the weeks before it goes by."""
+    office, keeper, koeln, _ = company(new_place, "sqlite", "sqlite")
+    day = 24 * 3600
+
+    def weeks(first: int, last: int, *places: Place) -> None:
+        for number in range(first, last):
+            draw(koeln, 10, f"k{number}-")
+            for place in (koeln, *places, koeln):
+                place.run(later=number * day)
+
+    weeks(0, 40, office, keeper)
+    weeks(40, 80, office)
+    lose_mail(keeper)
+    in_use = set(invoices_of(koeln).values())
+    later = Runtime(now=lambda: time.time_ns() // 1000 + 80 * day * 1_000_000)
+    promote(Home(keeper.home, Files(later)), later, sure=True)
+    keeper.run(later=80 * day)
+    draw(keeper, 10, "n")
+    drawn = {number for key, number in invoices_of(keeper).items() if key.startswith("n")}
+    assert len(drawn) == 10
+    assert not drawn & in_use
