@@ -171,12 +171,23 @@ def upgrade(
             "--renamed", metavar="OLD=NEW", help="A column that was renamed; none: no column was. Repeatable."
         ),
     ] = None,
+    dropping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dropping",
+            metavar="COLUMN",
+            help="A column that is replicated no more, so that the application can drop it; none: no column is. "
+            "Repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Take over what an ALTER TABLE has made of tables, and tell the stations."""
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node, Bars(console(to_stderr=True)) as bars:
-        found = table_admin.upgrade_tables(node, names or [], _renamed(renamed), progress=bars)
+        found = table_admin.upgrade_tables(
+            node, names or [], _renamed(renamed), dropping=_dropping(dropping), progress=bars
+        )
     if as_json:
         print_json(record(found))
     else:
@@ -198,6 +209,10 @@ def _renamed(words: list[str] | None) -> dict[str, str] | None:
         elif word != "none":
             raise WrongUse(f"--renamed {word}: write it as OLD=NEW, or none where no column was renamed")
     return pairs
+
+
+def _dropping(words: list[str] | None) -> list[str] | None:
+    return None if words is None else [word for word in words if word != "none"]
 
 
 def _what_was_done(done: TableUpgrade) -> str:

@@ -144,6 +144,7 @@ def _by_hand(unit: Unit, wanted: Table) -> list[str]:
     name, old = wanted.name, unit.tables[wanted.id]
     here = set(unit.database.inspect(unit.connection, name).column_names)
     new = set(wanted.definition.column_names)
+    leaving = table_versions.leaving(unit.connection, wanted.id)
     former: dict[int, list[str]] = {}
     for form in (old, *_on_the_way(unit, old, wanted.version)):
         for number, column in zip(form.column_ids, form.definition.column_names, strict=True):
@@ -159,7 +160,7 @@ def _by_hand(unit: Unit, wanted: Table) -> list[str]:
     return missing + [
         f"Column {name}.{column} was dropped at the host: drop it here once nothing needs it."
         for column in difference(old, wanted).dropped
-        if column in here and column not in new
+        if column in here and column not in new and column not in leaving
     ]
 
 

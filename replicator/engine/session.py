@@ -18,6 +18,7 @@ from replicator.engine.handing_on import hand_on
 from replicator.engine.held_tables import follow
 from replicator.engine.incarnation import begin_anew
 from replicator.engine.key_counting import count_on, misplaced
+from replicator.engine.leaving import look_after_gone
 from replicator.engine.mailboxes import Away, AwayMailbox
 from replicator.engine.mailing import Sent
 from replicator.engine.node import Node
@@ -182,6 +183,7 @@ def keep_up(node: Node) -> list[str]:
         names = [unit.tables[number].name for number in faulty]
         if not names and not unit.held:
             return []
+    look_after_gone(node, names)
     if node.role is Role.HOST:
         take_over_safe(node, names)
     else:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from replicator.engine.node import Node, Unit
-from replicator.engine.table_changes import make_capture, send_retyped
+from replicator.engine.table_changes import make_capture, send_retyped, standing
 from replicator.errors import DatabaseBusy, DatabaseTrouble, ReplicatorError
 from replicator.store import notices
 from replicator.types import Table
@@ -29,7 +29,7 @@ def check_capture(unit: Unit) -> list[str]:
             notices.settle(unit.connection, (KIND,), table.name)
             text, missing = _mend(unit, table, faults)
             unit.notice(KIND, f"{table.name} {unit.now}", text, waiting=missing)
-            if unit.is_host and unit.database.inspect(unit.connection, table.name) != table.definition:
+            if unit.is_host and standing(unit, table) != table.definition:
                 unit.notice(KIND, table.name, _untold(table), waiting=True)
         else:
             unit.notice(KIND, table.name, text, waiting=True)

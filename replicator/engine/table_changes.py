@@ -16,12 +16,18 @@ from replicator.engine.node import Unit
 from replicator.protocol.edits import reshape_edit
 from replicator.protocol.images import changed_mask, masked
 from replicator.protocol.keys import key_packer
-from replicator.protocol.versions import Reshaping, as_named, reshaping
+from replicator.protocol.versions import Reshaping, as_named, reshaping, without
 from replicator.store import catalogue, quarantine, reshaped, table_versions
-from replicator.types import Image, Operation, Table
+from replicator.types import Image, Operation, Table, TableDefinition
 
 _CHUNK = 2000
 """Rows at a time."""
+
+
+def standing(unit: Unit, table: Table) -> TableDefinition:
+    """The table as it stands, but for columns that leave. Raises UnknownName, UnfitTable."""
+    definition = unit.database.inspect(unit.connection, table.name)
+    return without(definition, table_versions.leaving(unit.connection, table.id))
 
 
 def prepare(unit: Unit, new: Table) -> None:

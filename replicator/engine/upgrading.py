@@ -6,15 +6,16 @@ without asking anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from replicator.engine import fitness
 from replicator.engine.collect import open_group
+from replicator.engine.leaving import let_go
 from replicator.engine.node import Node, Unit
 from replicator.engine.releasing import release_rows_of
 from replicator.engine.soundness import KIND, kept_from
-from replicator.engine.table_changes import Taken, make_capture, prepare, send_all, send_found, take_over
+from replicator.engine.table_changes import Taken, make_capture, prepare, send_all, send_found, standing, take_over
 from replicator.errors import ReplicatorError, UnfitTable, WrongUse
 from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.versions import Ambiguous, Difference, difference, fills_old_rows, next_version
@@ -50,7 +51,7 @@ def plan(unit: Unit, table: Table, renamed: Mapping[str, str] | None = None) -> 
     `renamed`: old names of columns and their new ones; None: nobody has said. Raises UnknownName, UnfitTable, and
     WrongUse where only a person can tell what was done.
     """
-    definition = unit.database.inspect(unit.connection, table.name)
+    definition = standing(unit, table)
     if definition == table.definition:
         return None
     known = table_versions.load_versions(unit.connection, table.id)
@@ -113,10 +114,16 @@ def _require_parents(unit: Unit, definition: TableDefinition) -> None:
         )
 
 
-def upgrade(node: Node, name: str, renamed: Mapping[str, str] | None = None) -> Upgraded | None:
-    """Take the table over as it stands; None: there is nothing to do. Raises as `plan`, and DatabaseBusy."""
+def upgrade(
+    node: Node, name: str, renamed: Mapping[str, str] | None = None, dropping: Collection[str] | None = None
+) -> Upgraded | None:
+    """Take the table over as it stands; None: there is nothing to do. `dropping`: columns that stand and are to be
+    replicated no more, so that the application can drop them; None: nobody has said. Raises as `plan`, and
+    DatabaseBusy."""
     at_once = node.database.capabilities.transactional_definitions
     with node.unit() as unit:
+        if dropping is not None:
+            let_go(unit, _table(unit, name), dropping)
         found = plan(unit, _table(unit, name), renamed)
         if found is None:
             return None

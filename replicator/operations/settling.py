@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from enum import StrEnum
@@ -46,21 +47,38 @@ def settle(node: Node, number: int, side: Side, row: FileRow = None, *, anyway: 
             )
         collect(unit)  # what the application wrote before comes before
         form = unit.forms.get((table.id, conflict.version))
-        if form is None or (reshaping(form, table).left and conflict.kind == ConflictKind.COLUMN_DROPPED):
+        if form is None:
             raise WrongUse(
-                f"conflict {number} is about a column that table {table.name} does not have any more; if its value is "
-                f"needed, write it where it belongs in the application"
+                f"conflict {number} is about a version of table {table.name} that is not known here any more; write "
+                f"the row in the application"
             )
-        conflict = _as_of_now(conflict, reshaping(form, table))
         current = unit.database.read_images(unit.connection, table, [conflict.key]).get(conflict.key)
-        if not anyway:
-            _require_unchanged(table, conflict, current)
-        wanted = _from_file(table, conflict, row, current) if side is Side.FILE else _of_side(table, conflict, side)
+        if conflict.kind == ConflictKind.COLUMN_DROPPED:
+            wanted = _without_column(table, conflict, side, row, current)
+        else:
+            conflict = _as_of_now(conflict, reshaping(form, table))
+            if not anyway:
+                _require_unchanged(table, conflict, current)
+            wanted = _from_file(table, conflict, row, current) if side is Side.FILE else _of_side(table, conflict, side)
         changed = not same_image(wanted, current)
         if changed:
             _write(unit, table, conflict, wanted)
         conflicts.settle(unit.connection, number, unit.now, side.value)
     return changed
+
+
+def _without_column(
+    table: Table, conflict: ConflictRow, side: Side, row: FileRow, current: Image | None
+) -> Image | None:
+    """Of a value that has no column any more: all else of the station's row was judged by itself, so that the row that
+    stands is the host's."""
+    if side is Side.STATION:
+        gone = ", ".join(json.loads(conflict.column_names or "[]"))
+        raise WrongUse(
+            f"table {table.name} has no column {gone} any more: put what stood there where it belongs now, in the "
+            f"application or with --take FILE; when that is done, or where it is of no use: --take host"
+        )
+    return _from_file(table, conflict, row, current) if side is Side.FILE else current
 
 
 def _as_of_now(conflict: ConflictRow, shape: Reshaping) -> ConflictRow:

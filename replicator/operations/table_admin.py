@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from replicator.engine import backing_up, bases, fitness, number_ledgers
 from replicator.engine.collect import collect
 from replicator.engine.held_tables import follow, reasons_held, wanted_form
+from replicator.engine.leaving import let_go
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.rule_changes import set_rules
@@ -185,23 +186,29 @@ def upgrade_tables(
     names: Sequence[str] = (),
     renamed: Mapping[str, str] | None = None,
     *,
+    dropping: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> list[TableUpgrade]:
     """Take these tables (all, if none is named) over as the application has made them, or at a station as the host
     has them. What was changed gets a new base, for the journal's replay; if that fails, the next run does it. Where a
     table stands as it is replicated, and its triggers do not, they are made anew.
 
-    `renamed`: old names of columns with their new ones; None: nobody has said. Raises UnknownName, UnfitTable,
-    DatabaseBusy, and WrongUse where only a person can tell what was done.
+    `renamed`: old names of columns with their new ones; None: nobody has said. `dropping`: columns of the one table
+    that stand and are replicated no more, so that the application can drop them; None: those that were said before.
+    Raises UnknownName, UnfitTable, DatabaseBusy, and WrongUse where only a person can tell what was done.
     """
+    if dropping is not None and len(names) != 1:
+        raise WrongUse("columns that are to be dropped are those of one table: name it")
     with node.unit() as unit:
         wanted = [catalogue.find_table(unit.connection, name) for name in names] or list(unit.tables.values())
+        if dropping is not None and node.role is Role.STATION:
+            let_go(unit, wanted[0], dropping)
     if node.role is Role.STATION:
         follow(node)
         return [_upgraded_here(node, table) for table in wanted]
     found = []
     for table in wanted:
-        done = upgrade(node, table.name, renamed)
+        done = upgrade(node, table.name, renamed, dropping)
         if done is None:
             found.append(TableUpgrade(table.name, (), renew(node, table.name), (), ()))
             continue

@@ -6,7 +6,7 @@ gets it. So any two versions can be held against each other, whatever lies betwe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -145,6 +145,17 @@ def as_named(old: Table, new: Table) -> Table:
             foreign_keys=tuple(replace(key, columns=named(key.columns)) for key in definition.foreign_keys),
             indexes=tuple(replace(index, columns=named(index.columns)) for index in definition.indexes),
         ),
+    )
+
+
+def without(definition: TableDefinition, names: Collection[str]) -> TableDefinition:
+    """The definition without these columns, none of which is part of a key, and without the indexes of any of them."""
+    if not names:
+        return definition
+    return replace(
+        definition,
+        columns=tuple(column for column in definition.columns if column.name not in names),
+        indexes=tuple(index for index in definition.indexes if not set(index.columns).intersection(names)),
     )
 
 

@@ -93,7 +93,7 @@ def save_table(connection: Connection, table: Table, now: int) -> None:
 
 def delete_table(connection: Connection, table: int) -> None:
     sql.run(connection, "DELETE FROM replicator_table WHERE id = ?", (table,))
-    for name in ("rule", "row_version", "tombstone", "link_row", "skipped", "salvaged", "reload"):
+    for name in ("rule", "row_version", "tombstone", "link_row", "skipped", "salvaged", "reload", "leaving"):
         sql.run(connection, f"DELETE FROM replicator_{name} WHERE table_id = ?", (table,))
 
 

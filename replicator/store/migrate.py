@@ -19,7 +19,7 @@ from replicator.store.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISION = "0021"
+REVISION = "0022"
 """Of the tables that this program works with: the last one in migrations/versions."""
 
 VERSION_TABLE = "replicator_version"

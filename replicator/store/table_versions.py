@@ -5,7 +5,7 @@ A table that was never changed has one version, which stands in replicator_table
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -150,6 +150,22 @@ def version_number(versions: Iterable[KnownVersion], version: Position) -> int:
     """Which one it is, from 1: what people are told."""
     ordered = sorted({NOWHERE, version, *(known.table.version for known in versions)})
     return ordered.index(version) + 1
+
+
+# --- columns that leave -----------------------------------------------------------------------------------------------
+
+
+def leaving(connection: Connection, table: int) -> frozenset[str]:
+    """Columns that are replicated no more, and stand until the application drops them."""
+    found = sql.rows(connection, "SELECT name FROM replicator_leaving WHERE table_id = ?", (table,))
+    return frozenset(name for (name,) in found)
+
+
+def set_leaving(connection: Connection, table: int, names: Collection[str]) -> None:
+    """These, and no others."""
+    sql.run(connection, "DELETE FROM replicator_leaving WHERE table_id = ?", (table,))
+    for name in sorted(set(names)):
+        sql.run(connection, "INSERT INTO replicator_leaving (table_id, name) VALUES (?, ?)", (table, name))
 
 
 # --- rows that are asked for anew -------------------------------------------------------------------------------------

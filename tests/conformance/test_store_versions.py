@@ -57,6 +57,21 @@ def test_versions(store: Store) -> None:
         assert table_versions.between(connection, [SECOND]) == table_versions.between(connection, []) == []
 
 
+def test_columns_that_leave(store: Store) -> None:
+    with store.transaction() as connection:
+        catalogue.save_table(connection, FIRST, NOW)
+        assert table_versions.leaving(connection, 4) == frozenset()
+        table_versions.set_leaving(connection, 4, ["city", "name", "city"])
+        table_versions.set_leaving(connection, 5, ["city"])
+    with store.transaction() as connection:
+        assert table_versions.leaving(connection, 4) == {"city", "name"}
+        table_versions.set_leaving(connection, 4, ["name"])
+        assert table_versions.leaving(connection, 4) == {"name"}
+        catalogue.delete_table(connection, 4)
+        assert table_versions.leaving(connection, 4) == frozenset()
+        assert table_versions.leaving(connection, 5) == {"city"}
+
+
 def test_what_a_station_holds(store: Store) -> None:
     with store.transaction() as connection:
         catalogue.save_table(connection, FIRST, NOW)

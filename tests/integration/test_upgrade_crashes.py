@@ -106,7 +106,7 @@ def test_the_host_dies_in_the_middle(new_place: NewPlace, fuse: Fuse, kind: str)
         office.done("table", "upgrade", "customers", "--renamed", "=".join(*renamed.items()))
         application.write()
         rename(koeln, *next(iter(renamed.items())))
-        exchange(office, koeln)
+        exchange(office, koeln, rounds=2)
         assert dict(rows(koeln, f"id, {application.column}")) == application.written
         assert_whole(office, koeln)
         turn += 1

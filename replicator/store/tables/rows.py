@@ -45,6 +45,14 @@ reload = Table(
     Column("table_id", Integer, primary_key=True, autoincrement=False),
 )
 
+# Columns that are replicated no more, and stand until the application drops them.
+leaving = Table(
+    "replicator_leaving",
+    metadata,
+    Column("table_id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), primary_key=True),
+)
+
 rule = Table(
     "replicator_rule",
     metadata,
