@@ -15,7 +15,8 @@ from replicator.cli.table_options import Area, Names, PolicyChoice, ReplaceCasca
 from replicator.errors import WrongUse
 from replicator.operations import table_admin
 from replicator.operations.opening import open_node, open_view
-from replicator.operations.table_admin import TableSummary, TableUpgrade
+from replicator.operations.table_admin import TableSummary
+from replicator.operations.table_upgrades import TableUpgrade, upgrade_tables
 from replicator.types import Policy
 
 app = typer.Typer(help="The replicated tables.", no_args_is_help=True)
@@ -185,9 +186,7 @@ def upgrade(
     """Take over what an ALTER TABLE has made of tables, and tell the stations."""
     session = session_of(context)
     with open_node(session.node_home(), session.runtime) as node, Bars(console(to_stderr=True)) as bars:
-        found = table_admin.upgrade_tables(
-            node, names or [], _renamed(renamed), dropping=_dropping(dropping), progress=bars
-        )
+        found = upgrade_tables(node, names or [], _renamed(renamed), dropping=_dropping(dropping), progress=bars)
     if as_json:
         print_json(record(found))
     else:
@@ -217,13 +216,16 @@ def _dropping(words: list[str] | None) -> list[str] | None:
 
 def _what_was_done(done: TableUpgrade) -> str:
     if done.held:
-        return "held: " + "; ".join(done.held)
-    if not done.changes:
-        rows = f"; its triggers were gone or out of date: {done.rows} rows are sent once more" if done.rows else ""
-        return f"as it is replicated{rows}"
-    told = f"; told to {', '.join(done.stations)}" if done.stations else ""
-    rows = f"; {done.rows} rows are sent for what stands in changed columns" if done.rows else ""
-    return "; ".join(done.changes) + told + rows
+        said = "held: " + "; ".join(done.held)
+    elif done.changes:
+        said = "; ".join(done.changes)
+        said += f"; told to {', '.join(done.stations)}" if done.stations else ""
+        said += f"; {done.rows} rows are sent for what stands in changed columns" if done.rows else ""
+    else:
+        said = "as it is replicated"
+        said += f"; its triggers were gone or out of date: {done.rows} rows are sent once more" if done.rows else ""
+    left = ", ".join(done.leaving)
+    return said + (f"; {left} may be dropped, and is not replicated any more" if left else "")
 
 
 @app.command("check")

@@ -6,6 +6,7 @@ new key) is *held*: told, and until the table fits, the host's rows are mapped t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from replicator.engine.collect import request
@@ -23,7 +24,7 @@ from replicator.protocol.versions import difference, fills_old_rows
 from replicator.store import notices, table_versions
 from replicator.store.parcels import Parked
 from replicator.store.table_versions import Held
-from replicator.types import Position, Table
+from replicator.types import NOWHERE, Position, Table
 
 HELD = "schema-held"
 """Kind of the notice about a table that the host has in a form that this station can't take by itself."""
@@ -149,7 +150,7 @@ def _by_hand(unit: Unit, wanted: Table) -> list[str]:
     for form in (old, *_on_the_way(unit, old, wanted.version)):
         for number, column in zip(form.column_ids, form.definition.column_names, strict=True):
             former.setdefault(number, []).append(column)
-    missing = []
+    missing = _of_others(old, wanted, here, leaving)
     for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True):
         if column in here:
             continue
@@ -162,6 +163,25 @@ def _by_hand(unit: Unit, wanted: Table) -> list[str]:
         for column in difference(old, wanted).dropped
         if column in here and column not in new and column not in leaving
     ]
+
+
+def _of_others(old: Table, wanted: Table, here: Collection[str], leaving: Collection[str]) -> list[str]:
+    """Columns that are here under a name that was another one's, as far as is known: nothing tells whether it is the
+    one that has the name at the host now. Only the versions between can, one by one."""
+    own = dict(zip(old.definition.column_names, old.column_ids, strict=True))
+    if old.version != NOWHERE and old.version[0] != wanted.version[0]:
+        # A host that was set back gives new numbers to what it has forgotten: it is the same column.
+        own = {}
+    found = []
+    for number, column in zip(wanted.column_ids, wanted.definition.column_names, strict=True):
+        before = own.get(column, number)
+        if column not in here or (before == number and column not in leaving):
+            continue
+        said = "is another one at the host now: rename here as it was done there, one by one, with a run behind each"
+        if before == number or before not in wanted.column_ids:
+            said = "was dropped at the host, and another one of that name has come: drop it here"
+        found.append(f"Column {wanted.name}.{column} {said}.")
+    return found
 
 
 def _lacking(unit: Unit, wanted: Table) -> list[str]:

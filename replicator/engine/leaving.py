@@ -18,9 +18,9 @@ from replicator.store import table_versions
 from replicator.types import Table
 
 
-def let_go(unit: Unit, table: Table, names: Collection[str]) -> None:
-    """These columns, and none but these, leave. Raises WrongUse where one can't be done without, and at a station where
-    the host still has it."""
+def let_go(unit: Unit, table: Table, names: Collection[str]) -> dict[str, int]:
+    """These columns, and none but these, leave. Returns those that stay after all, with the numbers that they had.
+    Raises WrongUse where one can't be done without, and at a station where the host still has it."""
     held = unit.held.get(table.id)
     form = table if held is None else wanted_form(unit, held)
     numbers = dict(zip(table.definition.column_names, table.column_ids, strict=True))
@@ -41,7 +41,12 @@ def let_go(unit: Unit, table: Table, names: Collection[str]) -> None:
                 f"places could not be written as long as it stands: make the table anew without it, and then run: "
                 f"replicator table upgrade {table.name}"
             )
+    former = table_versions.leaving(unit.connection, table.id).difference(names)
     table_versions.set_leaving(unit.connection, table.id, names)
+    known: dict[str, int] = {}
+    for each in table_versions.load_versions(unit.connection, table.id):
+        known.update(zip(each.table.definition.column_names, each.table.column_ids, strict=True))
+    return {name: known[name] for name in former.intersection(definition.column_names) if name in known}
 
 
 def look_after_gone(node: Node, names: Collection[str]) -> None:

@@ -29,8 +29,8 @@ def check_capture(unit: Unit) -> list[str]:
             notices.settle(unit.connection, (KIND,), table.name)
             text, missing = _mend(unit, table, faults)
             unit.notice(KIND, f"{table.name} {unit.now}", text, waiting=missing)
-            if unit.is_host and standing(unit, table) != table.definition:
-                unit.notice(KIND, table.name, _untold(table), waiting=True)
+            if untold := _untold(unit, table):
+                unit.notice(KIND, table.name, untold, waiting=True)
         else:
             unit.notice(KIND, table.name, text, waiting=True)
         told.append(text)
@@ -48,6 +48,10 @@ def _mend(unit: Unit, table: Table, faults: list[str]) -> tuple[str, bool]:
         unit.database.install_capture(unit.connection, table)
     if columns and stood:
         return f"table {table.name} has another type of {', '.join(columns)} now; its capture was made anew", False
+    known = table.definition.column_names
+    further = [name for name in standing(unit, table).column_names if name not in known]
+    if further and stood:
+        return f"table {table.name} has got {', '.join(further)}; its capture was made anew", False
     text = (
         f"{_joined(faults)}; its triggers were made anew, but what was written meanwhile may be missing elsewhere: "
         f"compare the table, and write such rows again"
@@ -55,9 +59,14 @@ def _mend(unit: Unit, table: Table, faults: list[str]) -> tuple[str, bool]:
     return text, True
 
 
-def _untold(table: Table) -> str:
-    name = table.name
-    return f"table {name} was changed, and the stations have not been told yet: replicator table upgrade {name}"
+def _untold(unit: Unit, table: Table) -> str | None:
+    """What the other places don't know of it."""
+    name, now = table.name, standing(unit, table)
+    if unit.is_host and now != table.definition:
+        return f"table {name} was changed, and the stations have not been told yet: replicator table upgrade {name}"
+    if further := [column for column in now.column_names if column not in table.definition.column_names]:
+        return f"table {name} has {', '.join(further)}, which is not replicated until the host has it as well"
+    return None
 
 
 def unusable(unit: Unit, table: Table) -> str | None:

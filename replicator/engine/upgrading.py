@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from replicator.engine import fitness
 from replicator.engine.collect import open_group
@@ -21,6 +22,8 @@ from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.versions import Ambiguous, Difference, difference, fills_old_rows, next_version
 from replicator.store import bases, notices, numbers, table_versions
 from replicator.types import Table, TableDefinition
+
+NO_COLUMNS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,17 @@ class Upgraded:
     unseen: bool
 
 
-def plan(unit: Unit, table: Table, renamed: Mapping[str, str] | None = None) -> Upgrade | None:
+def plan(
+    unit: Unit, table: Table, renamed: Mapping[str, str] | None = None, again: Mapping[str, int] = NO_COLUMNS
+) -> Upgrade | None:
     """What is to be taken over; None: the table stands as it is replicated.
 
-    `renamed`: old names of columns and their new ones; None: nobody has said. Raises UnknownName, UnfitTable, and
+    `renamed`: old names of columns and their new ones; None: nobody has said. `again`: columns that come again, with
+    the numbers that they had. Raises UnknownName, UnfitTable, and
     WrongUse where only a person can tell what was done.
     """
     definition = standing(unit, table)
+    _require_gone(table, definition, renamed or {})
     if definition == table.definition:
         return None
     known = table_versions.load_versions(unit.connection, table.id)
@@ -61,9 +68,12 @@ def plan(unit: Unit, table: Table, renamed: Mapping[str, str] | None = None) -> 
         # It was begun, and the node died.
         if each.from_n is None and each.table.version[0] == epoch and each.table.definition == definition:
             version = each.table.version
+            said = set((renamed or {}).values())
+            begun = zip(definition.column_names, each.table.column_ids, strict=True)
+            again = {name: number for name, number in begun if name not in said}
     try:
         new = next_version(
-            table, definition, version, [each.table for each in known if each.table.version != version], renamed
+            table, definition, version, [each.table for each in known if each.table.version != version], renamed, again
         )
     except Ambiguous as told:
         gone, come = ", ".join(told.gone), ", ".join(told.come)
@@ -78,6 +88,16 @@ def plan(unit: Unit, table: Table, renamed: Mapping[str, str] | None = None) -> 
     _require_numbered(unit, table, new)
     unseen = not unit.database.captures_all(unit.connection, table)
     return Upgrade(table, new, difference(table, new), unseen)
+
+
+def _require_gone(table: Table, definition: TableDefinition, renamed: Mapping[str, str]) -> None:
+    """What was written in between by the old triggers would have gone under the other's name."""
+    for old, new in renamed.items():
+        if old in definition.column_names and old in table.definition.column_names:
+            raise WrongUse(
+                f"table {table.name} has a column {old}, so that was not renamed to {new}; where columns change their "
+                f"names with one another, rename them one by one by way of a new name, with a table upgrade behind each"
+            )
 
 
 def _require_same_key(old: Table, new: Table) -> None:
@@ -122,9 +142,8 @@ def upgrade(
     DatabaseBusy."""
     at_once = node.database.capabilities.transactional_definitions
     with node.unit() as unit:
-        if dropping is not None:
-            let_go(unit, _table(unit, name), dropping)
-        found = plan(unit, _table(unit, name), renamed)
+        stays = {} if dropping is None else let_go(unit, _table(unit, name), dropping)
+        found = plan(unit, _table(unit, name), renamed, stays)
         if found is None:
             return None
         if at_once:

@@ -15,6 +15,7 @@ from replicator.engine.progress import Progress
 from replicator.errors import UnfitTable, WrongUse
 from replicator.operations import rules_admin, table_admin
 from replicator.operations.table_fitness import ALL
+from replicator.operations.table_upgrades import upgrade_tables
 from replicator.protocol.order import parents_first
 from replicator.types import Policy, Role, Rule
 
@@ -142,7 +143,7 @@ def _refresh(node: Node, step: Refreshed) -> list[str]:
     told = [f"{name} is not replicated here: nothing to do" for name in step.tables if name not in known]
     if not known:
         return told
-    for done in table_admin.upgrade_tables(node, known, step.renamed):
+    for done in upgrade_tables(node, known, step.renamed):
         told += [f"table {done.name} is held: {reason}" for reason in done.held]
         if done.rows and not done.changes:
             told.append(

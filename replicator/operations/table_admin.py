@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from replicator.engine import backing_up, bases, fitness, number_ledgers
 from replicator.engine.collect import collect
-from replicator.engine.held_tables import follow, reasons_held, wanted_form
-from replicator.engine.leaving import let_go
 from replicator.engine.node import Node, Unit
 from replicator.engine.progress import Progress, Silent
 from replicator.engine.rule_changes import set_rules
-from replicator.engine.soundness import unusable
-from replicator.engine.upgrading import renew, upgrade
 from replicator.errors import WrongUse
 from replicator.operations.opening import View, require_host
 from replicator.operations.table_fitness import check_names, definitions_of, parents_before, refuse_removal
 from replicator.protocol.rules import RuleBook
 from replicator.store import bases as base_rows
 from replicator.store import catalogue, notices, table_versions
-from replicator.types import NO_RULE, Policy, Role, Rule, Table, TableDefinition
+from replicator.types import NO_RULE, Policy, Rule, Table, TableDefinition
 
 CAPTURE = "capture"
 """Kind of the notice that a table or its triggers were changed or dropped; see engine.session."""
@@ -46,20 +42,6 @@ class TableCheck:
     """What differs from what is replicated, and what is wrong with its triggers, a sentence each."""
     repaired: bool
     """Its triggers were made anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableUpgrade:
-    name: str
-    changes: tuple[str, ...]
-    """What was taken over; empty: it stood as it is replicated."""
-    rows: int
-    """Rows that are sent for what stood in its new columns, or, where nothing has changed but its triggers were gone or
-    out of date, for what they have missed."""
-    stations: tuple[str, ...]
-    """Who is told."""
-    held: tuple[str, ...]
-    """At a station: why it can't be as the host has it, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,53 +161,6 @@ def remove_tables(node: Node, names: Sequence[str], *, from_rules: bool = False)
 def _take_from_rules(unit: Unit, leaving: Collection[int]) -> None:
     for peer in [peer.id for peer in unit.peers.values() if peer.id in unit.books and not peer.backup]:
         set_rules(unit, peer, dict.fromkeys(leaving, NO_RULE), leaving=True)
-
-
-def upgrade_tables(
-    node: Node,
-    names: Sequence[str] = (),
-    renamed: Mapping[str, str] | None = None,
-    *,
-    dropping: Collection[str] | None = None,
-    progress: Progress | None = None,
-) -> list[TableUpgrade]:
-    """Take these tables (all, if none is named) over as the application has made them, or at a station as the host
-    has them. What was changed gets a new base, for the journal's replay; if that fails, the next run does it. Where a
-    table stands as it is replicated, and its triggers do not, they are made anew.
-
-    `renamed`: old names of columns with their new ones; None: nobody has said. `dropping`: columns of the one table
-    that stand and are replicated no more, so that the application can drop them; None: those that were said before.
-    Raises UnknownName, UnfitTable, DatabaseBusy, and WrongUse where only a person can tell what was done.
-    """
-    if dropping is not None and len(names) != 1:
-        raise WrongUse("columns that are to be dropped are those of one table: name it")
-    with node.unit() as unit:
-        wanted = [catalogue.find_table(unit.connection, name) for name in names] or list(unit.tables.values())
-        if dropping is not None and node.role is Role.STATION:
-            let_go(unit, wanted[0], dropping)
-    if node.role is Role.STATION:
-        follow(node)
-        return [_upgraded_here(node, table) for table in wanted]
-    found = []
-    for table in wanted:
-        done = upgrade(node, table.name, renamed, dropping)
-        if done is None:
-            found.append(TableUpgrade(table.name, (), renew(node, table.name), (), ()))
-            continue
-        sentence = done.difference.sentence()
-        found.append(TableUpgrade(table.name, (sentence,), done.rows, tuple(done.stations), ()))
-    bases.keep(node, progress or Silent())
-    return found
-
-
-def _upgraded_here(node: Node, table: Table) -> TableUpgrade:
-    with node.unit() as unit:
-        held = unit.held.get(table.id)
-        reasons = () if held is None else tuple(reasons_held(unit, wanted_form(unit, held)))
-        if not reasons and (fault := unusable(unit, unit.tables[table.id])):
-            reasons = (fault,)
-    rows = 0 if reasons else renew(node, table.name)
-    return TableUpgrade(table.name, (), rows, (), reasons)
 
 
 def check_tables(node: Node, names: Sequence[str] = (), *, repair: bool = False) -> list[TableCheck]:

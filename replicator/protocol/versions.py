@@ -243,9 +243,11 @@ def next_version(
     version: Position,
     known: Sequence[Table] = (),
     renamed: Mapping[str, str] | None = None,
+    again: Mapping[str, int] | None = None,
 ) -> Table:
     """The table as it stands now, as its version `version`. `known`: all versions so far. `renamed`: old names of
-    columns with their new ones; None: nobody has said.
+    columns with their new ones; None: nobody has said. `again`: columns that were left out and come again, with the
+    numbers that they had.
 
     Raises Ambiguous where only a person can tell, ValueError for names that are not there.
     """
@@ -256,6 +258,7 @@ def next_version(
     if renamed is None and come and gone:
         raise Ambiguous(gone, come)
     numbers = {name: number for name, number in ids.items() if name in names}
+    numbers.update((name, number) for name, number in (again or {}).items() if name in come)
     for old, new in (renamed or {}).items():
         if old not in gone or new not in come or new in numbers:
             raise ValueError(f"{old} can't have been renamed to {new}")

@@ -10,7 +10,7 @@ import pytest
 
 from replicator.databases.mariadb import capture, change_tables
 from replicator.operations.opening import open_node
-from replicator.operations.table_admin import upgrade_tables
+from replicator.operations.table_upgrades import upgrade_tables
 from replicator.runtime import Runtime
 from replicator.store.files import Files
 from replicator.store.home import Home

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from replicator.errors import ReplicatorError
 from replicator.operations.rules_admin import set_rule
-from replicator.operations.table_admin import add_tables, upgrade_tables
+from replicator.operations.table_admin import add_tables
+from replicator.operations.table_upgrades import upgrade_tables
 from replicator.protocol.codec_plain import unpack_rows
 from replicator.store import catalogue
 from replicator.types import Kinds
