@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from replicator.databases.sqlite.columntypes import column_type
 from replicator.errors import UnfitTable, UnknownName
+from replicator.protocol.definitions import definition_from_plain, definition_to_plain
 from replicator.types import (
     ColumnDefinition,
     ColumnType,
@@ -101,7 +102,9 @@ def test_a_table_made_from_a_definition_has_that_definition(place: SqlitePlace, 
     with place.database.transaction() as connection:
         attempt = connection.begin_nested()
         place.database.create_table(connection, definition)
-        assert place.database.inspect(connection, definition.name) == definition
+        read = place.database.inspect(connection, definition.name)
+        assert read == definition
+        assert definition_from_plain(definition_to_plain(read)) == read, "as the catalogue keeps it"
         assert place.database.differences(connection, definition) == []
         attempt.rollback()
 

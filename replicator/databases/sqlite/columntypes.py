@@ -77,7 +77,8 @@ def column_type(declared: str) -> ColumnType:
     """The portable type of a column declared so."""
     match = _DECLARED.fullmatch(declared)
     if not declared or match is None or _NEVER_IN_A_TYPE.search(declared):
-        return ColumnType(TypeKind.ANY if not declared else _KIND_OF_AFFINITY[affinity(declared)], declared=declared)
+        kind = TypeKind.ANY if not declared else _KIND_OF_AFFINITY[affinity(declared)]
+        return ColumnType(kind, declared=declared or None)  # without words it comes back from the catalogue, too
     words, first, second = " ".join(match[1].upper().split()), match[2], match[3]
     kind = _KIND_OF.get(words) or _KIND_OF_AFFINITY[affinity(declared)]
     length = precision = scale = None
