@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from replicator.engine.node import Node, Unit
 from replicator.engine.table_changes import make_capture, send_retyped, standing
 from replicator.errors import DatabaseBusy, DatabaseTrouble, ReplicatorError
-from replicator.store import notices
-from replicator.types import Table
+from replicator.store import notices, succession
+from replicator.types import Table, TableDefinition
 
 KIND = "capture"
 """Of the notices."""
@@ -62,11 +62,19 @@ def _mend(unit: Unit, table: Table, faults: list[str]) -> tuple[str, bool]:
 def _untold(unit: Unit, table: Table) -> str | None:
     """What the other places don't know of it."""
     name, now = table.name, standing(unit, table)
-    if unit.is_host and now != table.definition:
+    if unit.is_host and _was_changed(unit, now, table.definition):
         return f"table {name} was changed, and the stations have not been told yet: replicator table upgrade {name}"
     if further := [column for column in now.column_names if column not in table.definition.column_names]:
         return f"table {name} has {', '.join(further)}, which is not replicated until the host has it as well"
     return None
+
+
+def _was_changed(unit: Unit, now: TableDefinition, known: TableDefinition) -> bool:
+    """Where this host was a backup station, the table stands here as this database could make it after the former
+    host's, and that need not be to the letter what its definition says."""
+    if succession.former_hosts(unit.connection):
+        return set(now.column_names) != set(known.column_names)
+    return now != known
 
 
 def unusable(unit: Unit, table: Table) -> str | None:

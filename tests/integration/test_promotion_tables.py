@@ -69,3 +69,27 @@ def test_a_table_that_was_taken_out_with_a_row_that_could_not_be_stored(new_plac
     assert "is the host Zentrale" in promoted(keeper)
     exchange(keeper, koeln, trier)
     assert "parts" not in keeper.done("table", "list").out
+
+
+@pytest.mark.parametrize(("host", "backup"), [("postgresql", "sqlite"), ("sqlite", "mariadb")])
+def test_a_table_is_not_taken_for_changed_as_the_former_hosts_was_of_another_kind(
+    new_place: NewPlace, host: str, backup: str
+) -> None:
+    """Where its triggers are made anew it is looked at how it stands (seeds 30021 and 30047 with a promotion)."""
+    _, keeper, koeln, trier = joined(new_place, host, backup)
+    promoted(keeper)
+    exchange(keeper, koeln, trier)
+    of_table = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'customers'",
+        "mariadb": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = database()"
+        " AND event_object_table = 'customers'",
+    }
+    for (name,) in keeper.sql(of_table[backup]):
+        keeper.sql(f"DROP TRIGGER {name}")
+    told = keeper.call("host-run").out
+    assert "its triggers were made anew" in told
+    assert "table upgrade" not in told
+    for (name,) in keeper.sql(of_table[backup]):
+        keeper.sql(f"DROP TRIGGER {name}")
+    keeper.sql("ALTER TABLE customers ADD COLUMN phone VARCHAR(20)")
+    assert "table upgrade customers" in keeper.call("host-run").out
