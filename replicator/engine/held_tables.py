@@ -213,7 +213,20 @@ def _take_over(unit: Unit, wanted: Table) -> None:
     unit.notice(
         "table-upgraded",
         f"{wanted.name} {wanted.version[0]}.{wanted.version[1]}",
-        f"table {wanted.name} is as the host has it" + (f": {', '.join(made)} added" if made else ""),
+        f"table {wanted.name} is as the host has it"
+        + (f": {', '.join(made)} added" if made else "")
+        + _beside(old, wanted, twice),
+    )
+
+
+def _beside(old: Table, new: Table, names: Collection[str]) -> str:
+    """Of columns that stand here under their former names too: where news of the two came apart, we made those."""
+    former = dict(zip(old.column_ids, old.definition.column_names, strict=True))
+    numbers = dict(zip(new.definition.column_names, new.column_ids, strict=True))
+    return "".join(
+        f"; {former[numbers[name]]} is called {name} there, and stands here beside it: it is not replicated any more, "
+        f"and may be dropped"
+        for name in names
     )
 
 

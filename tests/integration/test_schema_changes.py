@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from replicator.operations.opening import open_view
+from replicator.runtime import Runtime
+from replicator.store import notices
+from replicator.store.files import Files
+from replicator.store.home import Home
 from tests.integration.changed import MIXES, NewPlace, joined, make_anew, needs, rename, rows
 from tests.integration.command_line import Place, exchange
 
@@ -190,6 +195,9 @@ def test_a_column_that_a_station_had_under_its_last_name_already_gets_what_was_w
     exchange(office, koeln, rounds=4)
     expected = [(1, "of the host"), (2, "here")]
     assert rows(office, "id, remark") == rows(koeln, "id, remark") == expected
+    with open_view(Home(koeln.home, Files(Runtime())), Runtime()) as view:
+        told = [notice.message for notice in notices.recent(view.connection)]
+    assert any("note is called remark there, and stands here beside it" in message for message in told)
 
 
 def test_a_station_between_two_versions_of_the_host_takes_the_first_and_waits_for_the_other(

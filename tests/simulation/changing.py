@@ -221,11 +221,11 @@ class Changing:
         if not columns and world.promoted:
             return  # a fire before the backup station had heard of the table
         rows = _rows(host, columns)
-        gone = {release.column for release in self._releases if release.what == "drop"}
+        gone = {release.column for release in self._releases if release.what != "add"}
         for station in world.stations:
             if here := _columns(station):
-                # A station whose application was ahead has dropped a column before the host's word came that there is
-                # one: it was made once more, and stands until a person drops it again.
+                # A station whose application was ahead has dropped or renamed a column before the host's word came that
+                # there is one: it was made once more, and stands until a person drops it again (seed 2573).
                 fits = {*columns} <= {*here} <= {*columns} | gone
                 world.expect(
                     fits and _rows(station, columns) == rows,
