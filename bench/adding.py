@@ -67,6 +67,7 @@ def _on_server(where: Path, kind: str, rows: int, tell: Callable[[str], None]) -
         places = Places(where, "", ["small"], [], {HOST: site})
         _fill(site, rows)
         site.rest()
+        site.flush()
         return _added(places, site.connect)
 
 

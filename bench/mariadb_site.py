@@ -23,7 +23,7 @@ innodb-log-file-size = 96M
 _TYPES = {" TEXT": " VARCHAR(200)", " TIMESTAMP": " DATETIME", " REAL": " DOUBLE"}
 _CHUNK = 1000
 _PUT_OFF = 50
-"""Old transactions that the server may still have to tidy up after when it counts as idle."""
+"""Old transactions that the server may still have to tidy up after when it counts as idle; pages to write."""
 
 
 class MariadbSite(Site):
@@ -86,9 +86,18 @@ class MariadbSite(Site):
     def rest(self) -> None:
         wait_until(lambda: self._put_off() <= _PUT_OFF, "MariaDB has tidied up")
 
-    def _put_off(self) -> int:
+    def flush(self) -> None:
         with self.administrator.cursor() as cursor:
-            cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_history_list_length'")
+            cursor.execute("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+            wait_until(lambda: self._status("Innodb_buffer_pool_pages_dirty") <= _PUT_OFF, "MariaDB has written")
+            cursor.execute("SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT")
+
+    def _put_off(self) -> int:
+        return self._status("Innodb_history_list_length")
+
+    def _status(self, name: str) -> int:
+        with self.administrator.cursor() as cursor:
+            cursor.execute(f"SHOW GLOBAL STATUS LIKE '{name}'")
             ((_, number),) = cursor.fetchall()
         return int(number)
 

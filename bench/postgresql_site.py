@@ -108,6 +108,9 @@ class PostgresqlSite(ProbedSite):
     def rest(self) -> None:
         self.administrator.execute("CHECKPOINT")
 
+    def flush(self) -> None:
+        """A checkpoint does it."""
+
     def close(self) -> None:
         self.application.close()
         self.administrator.close()

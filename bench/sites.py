@@ -116,6 +116,10 @@ class Site(ABC):
     def rest(self) -> None:
         """Until the server has done what it put off."""
 
+    @abstractmethod
+    def flush(self) -> None:
+        """Until nothing that was written waits in memory to go to the disk, where `rest` does not see to that."""
+
     def content(self, table: str) -> list[Row]:
         """All rows as SQLite would give them."""
         return [tuple(map(_as_sqlite, row)) for row in self.fetch(f"SELECT * FROM {table} ORDER BY id")]
