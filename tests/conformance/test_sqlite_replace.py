@@ -9,6 +9,7 @@ from database_places import CUSTOMERS, SqlitePlace, told
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from replicator.protocol.keys import pack_key
 from replicator.types import Operation
 
 
@@ -125,3 +126,20 @@ def test_whatever_the_application_does_can_be_followed(
             assert sorted(state.values()) == place.run("SELECT * FROM customers ORDER BY id")
     _follow(state, place)
     assert sorted(state.values()) == place.run("SELECT * FROM customers ORDER BY id")
+
+
+@pytest.mark.parametrize("name", ['"a ""quoted"" one"', "[a (bracket]", "`a ``tick`", "GRÖSSE"])
+def test_an_index_on_an_expression_of_a_column_with_any_name(place: SqlitePlace, name: str) -> None:
+    """REPLACE deletes who has the same, and nobody else."""
+    place.make(
+        f"CREATE TABLE odd (id INTEGER PRIMARY KEY, {name} TEXT, other TEXT)",
+        f"CREATE UNIQUE INDEX one ON odd (lower({name}))",
+    )
+    place.replicate("odd")
+    place.run("INSERT INTO odd VALUES (1, 'A', 'x'), (2, 'b', 'y'), (3, 'c', 'z')")
+    place.collect()
+    place.run("REPLACE INTO odd VALUES (4, 'B', 'w')")
+    assert [(change.operation.value, change.key) for change in place.collect()] == [
+        ("D", pack_key((2,))),
+        ("I", pack_key((4,))),
+    ]

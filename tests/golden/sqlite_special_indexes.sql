@@ -1,6 +1,6 @@
 CREATE TRIGGER "replicator_capture_before_insert_special_indexes" BEFORE INSERT ON "special_indexes"
 WHEN EXISTS (SELECT 1 FROM "special_indexes" WHERE "kind" = ifnull(new."kind", 'x') AND (active = 1))
-  OR EXISTS (SELECT 1 FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."id" AS "id", new."kind" AS "kind", new."active" AS "active", new."label" AS "label", new."local" AS "local")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x'))
+  OR EXISTS (SELECT 1 FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."label" AS "label")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x'))
   OR EXISTS (SELECT 1 FROM "special_indexes" WHERE "id" = new."id")
 BEGIN
   INSERT INTO replicator_outbox (tbl, op, at, o1, o2, o3, o4)
@@ -8,7 +8,7 @@ BEGIN
   FROM "special_indexes" WHERE "kind" = ifnull(new."kind", 'x') AND (active = 1);
   INSERT INTO replicator_outbox (tbl, op, at, o1, o2, o3, o4)
   SELECT 7, CASE WHEN "id" IS new."id" THEN 'K' ELSE 'M' END, julianday('now'), "id", "kind", "active", "label"
-  FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."id" AS "id", new."kind" AS "kind", new."active" AS "active", new."label" AS "label", new."local" AS "local")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x');
+  FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."label" AS "label")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x');
   INSERT INTO replicator_outbox (tbl, op, at, o1, o2, o3, o4)
   SELECT 7, CASE WHEN "id" IS new."id" THEN 'K' ELSE 'M' END, julianday('now'), "id", "kind", "active", "label"
   FROM "special_indexes" WHERE "id" = new."id";
@@ -16,7 +16,7 @@ END;
 
 CREATE TRIGGER "replicator_capture_before_update_special_indexes" BEFORE UPDATE ON "special_indexes"
 WHEN EXISTS (SELECT 1 FROM "special_indexes" WHERE "kind" = ifnull(new."kind", 'x') AND (active = 1) AND NOT ("id" IS old."id"))
-  OR EXISTS (SELECT 1 FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."id" AS "id", new."kind" AS "kind", new."active" AS "active", new."label" AS "label", new."local" AS "local")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x') AND NOT ("id" IS old."id"))
+  OR EXISTS (SELECT 1 FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."label" AS "label")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x') AND NOT ("id" IS old."id"))
   OR EXISTS (SELECT 1 FROM "special_indexes" WHERE "id" = new."id" AND NOT ("id" IS old."id"))
 BEGIN
   INSERT INTO replicator_outbox (tbl, op, at, o1, o2, o3, o4)
@@ -24,7 +24,7 @@ BEGIN
   FROM "special_indexes" WHERE "kind" = ifnull(new."kind", 'x') AND (active = 1) AND NOT ("id" IS old."id");
   INSERT INTO replicator_outbox (tbl, op, at, o1, o2, o3, o4)
   SELECT 7, CASE WHEN "id" IS new."id" THEN 'K' ELSE 'M' END, julianday('now'), "id", "kind", "active", "label"
-  FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."id" AS "id", new."kind" AS "kind", new."active" AS "active", new."label" AS "label", new."local" AS "local")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x') AND NOT ("id" IS old."id");
+  FROM "special_indexes" WHERE (lower(label)) COLLATE BINARY = (SELECT lower(label) FROM (SELECT new."label" AS "label")) AND "kind" COLLATE RTRIM = ifnull(new."kind", 'x') AND NOT ("id" IS old."id");
   INSERT INTO replicator_outbox (tbl, op, at, o1, o2, o3, o4)
   SELECT 7, CASE WHEN "id" IS new."id" THEN 'K' ELSE 'M' END, julianday('now'), "id", "kind", "active", "label"
   FROM "special_indexes" WHERE "id" = new."id" AND NOT ("id" IS old."id");

@@ -151,10 +151,11 @@ class _Writer:
 
     def _claimed(self, term: IndexTerm) -> str:
         if term.column is None:
-            # Not all: a column that a trigger names can't be dropped.
+            # Not all: a column that a trigger names can't be dropped. A quote in a name may stand there twice.
             expression = (term.expression or "").lower()
-            needed = [c for c in self._local.columns if c.name.lower() in expression]
-            inner = ", ".join(f"new.{quoted(c.name)} AS {quoted(c.name)}" for c in needed) or "1"
+            names = [c.name for c in self._local.columns]
+            needed = [name for name in names if name.lower() in expression or set(name) & set('"`]')]
+            inner = ", ".join(f"new.{quoted(name)} AS {quoted(name)}" for name in needed) or "1"
             return f"({term.expression}) COLLATE {term.collation} = (SELECT {term.expression} FROM (SELECT {inner}))"
         column = self._local.column(term.column)
         value = f"new.{quoted(column.name)}"
