@@ -142,6 +142,9 @@ def run(arguments: Sequence[str] | None = None, app: typer.Typer | None = None) 
         return _fail(STOPPED if _came_of_interruption(error) else _our_error(error, session), EXIT_FAILED)
     finally:
         logs.stop()
+        if arguments is None:
+            # All is done. A Ctrl-C from here on would meet Python at its own end, which prints a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def global_options_first(arguments: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ import random
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -186,3 +187,13 @@ def dies_at_random(tmp_path: Path, part: int, ways: tuple[signal.Signals, ...], 
         orphans = [path for path in (computer.home / "spool").rglob("*") if path.is_file()]
         assert not orphans, "all is acknowledged and applied: nothing needs the spool"
     print(f"{died} died in {rounds} rounds, {sum(application.writes for application in applications)} writes")
+
+
+def test_ctrl_c_at_the_very_end_prints_nothing() -> None:
+    """All is done, and Python is about to end: it would tell of an exception that nobody can act on."""
+    code = (
+        "import signal, sys; from replicator.cli.main import run; sys.argv[1:] = ['--version']; run();"
+        " sys.exit(signal.getsignal(signal.SIGINT) is not signal.SIG_DFL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
