@@ -29,7 +29,8 @@ def test_wide_rows_of_nulls_make_segments_that_a_receiver_takes() -> None:
         spool=SimpleNamespace(add_segment=keep),
     )
     connection: Any = None
-    entries = list(pack_table(node, connection, 1, _table(), 1, Rule(to_remote=Kinds.ALL), lambda _: None))
+    rule = Rule(to_remote=Kinds.ALL)
+    entries = list(pack_table(node, connection, 1, _table(), 1, rule, lambda _: None, gone=lambda _table, _keys: None))
     found = [row for entry in entries for row in decode_segment(frames[entry.digest], entry).blocks[0].rows]
     assert found == images
 
