@@ -71,6 +71,18 @@ def test_a_renamed_column_is_held_until_the_station_has_it_and_its_rows_come_all
     assert needs(office) == needs(koeln) == set()
 
 
+def test_a_load_brings_no_rows_of_a_table_whose_columns_the_host_has_not_taken_over(places: tuple[Any, Any]) -> None:
+    """SQLite took the name of a column that was gone for a text, and that was loaded (seed 946)."""
+    office, koeln = places
+    rename(office)
+    office.done("station", "reload", "koeln")
+    exchange(office, koeln, rounds=2)
+    assert rows(koeln, "*") == [(1, "Ahlers", "Bremen"), (2, "Brandt", "Köln")]
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    exchange(office, koeln, rounds=3)
+    assert rows(koeln, "*") == [(1, "Ahlers", "Bremen"), (2, "Brandt", "Köln")]
+
+
 def test_what_a_late_station_writes_to_a_dropped_column_goes_into_the_conflicts(places: tuple[Any, Any]) -> None:
     office, koeln = places
     if type(office) is Place:

@@ -121,6 +121,7 @@ def draw(raw: sqlite3.Connection, kind: Numbered, dice: Random, unique: Callable
         passed = given not in mine
     elif kind is DOC and dice.random() < 0.05:
         given = dice.randint(1, 120)
+        passed = given not in in_hand(raw, kind)
     lawful = not given or is_ours(raw, kind, given)
     try:
         if kind is SLIP:

@@ -37,6 +37,8 @@ def settle(world: World) -> bool:
             post.disown_bounces(name)
     if world.traveller is not None:
         world.traveller.at_rest()
+    if world.changing is not None:
+        world.changing.say_again()
     for station in (station for station in world.stations if station is not world.keeper):
         if world.chance(0.4):
             # With all kinds both ways a table must become equal.

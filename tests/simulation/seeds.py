@@ -85,6 +85,7 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
         AS_IT_IS,
     ): "a copy was told that a mail could not be forwarded, and its original forwarded it: that was never settled",
     (249, AS_IT_IS): "a backup station's state went by parts of some bytes, as its mailbox took no larger ones",
+    (946, AS_IT_IS): "of a column that the host's application had renamed, its name was loaded for a value",
     (2573, AS_IT_IS): "a column that the host had renamed since was made where it stood under its new name already",
     (
         2003,

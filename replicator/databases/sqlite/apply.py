@@ -86,7 +86,9 @@ def has_exact_key(definition: TableDefinition) -> bool:
 
 
 def _select(definition: TableDefinition) -> str:
-    return f"SELECT {names(definition.column_names)} FROM {quoted(definition.name)}"
+    """Names of columns are led by that of the table: SQLite takes a quoted name that no column has for a text."""
+    table = quoted(definition.name)
+    return f"SELECT {names(definition.column_names, f'{table}.')} FROM {table}"
 
 
 def read_images(raw: sqlite3.Connection, table: Table, keys: Collection[Key]) -> dict[Key, Image]:
