@@ -20,6 +20,7 @@ from replicator.protocol.messages import Direction, SegmentKind
 from replicator.protocol.tape import TapeWriter
 from replicator.resources import schemas_folder
 from replicator.runtime import Runtime
+from tests.unit import golden_records
 from tests.unit.golden_records import SEGMENT_RECORDS, SEGMENT_REQUESTS
 
 FOLDER = schemas_folder() / "golden" / "1"
@@ -117,21 +118,7 @@ SEGMENT_UP = messages.Segment(
         )
     ],
 )
-CHANGED = {
-    "id": 4,
-    "policy": "host",
-    "definition": {
-        "name": "customers",
-        "columns": [
-            {"name": "id", "type": {"kind": "integer"}, "not_null": True},
-            {"name": "town", "type": {"kind": "text", "length": 80}},
-            {"name": "points", "type": {"kind": "integer"}, "not_null": True, "default": {"literal": 7}},
-        ],
-        "primary_key": ["id"],
-    },
-    "version": [2, 1],
-    "columns": [1, 2, 2 * 2**20 + 1],
-}
+CHANGED = {name: value for name, value in golden_records.CHANGED.items() if name != "area"} | {"policy": "host"}
 SEGMENT_CHANGED = messages.Segment(
     host_epoch=2,
     blocks=[
