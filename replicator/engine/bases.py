@@ -153,7 +153,7 @@ class Packing:
         """Write what was made behind all segments that are there."""
         if not self.made:
             return 0
-        base = next(each for each in bases.load(unit.connection) if each.id == self.base.id)
+        base = bases.find(unit.connection, self.base.id)
         segments = [
             BaseSegment(base.next_ordinal + place, digest, len(frame), entry.raw_size, entry.rows, frame)
             for place, (digest, frame, entry) in enumerate(self.made)

@@ -20,8 +20,6 @@ PAGE = 2000
 SMALLEST = 16
 
 Tell = Callable[[int], None]
-Gone = Callable[[int, list[Key]], None]
-"""Takes a table's number and keys of its rows."""
 
 
 def pack_table(
@@ -33,13 +31,13 @@ def pack_table(
     rule: Rule,
     tell: Tell,
     *,
-    gone: Gone,
+    gone: list[Key],
     with_versions: bool = False,
 ) -> Iterator[SegmentEntry]:
     """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows.
 
-    `gone` is told of rows that the station has by what is noted here, and that stand here no more: it deletes what the
-    content lacks. `with_versions`: each row comes with its version, as a backup station needs it.
+    `gone` takes keys of rows that the station has by what is noted here, and that stand here no more: it deletes what
+    the content lacks. `with_versions`: each row comes with its version, as a backup station needs it.
     """
     packer = Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
     pack_key = key_packer(table.definition)
@@ -65,7 +63,7 @@ def measure_table(
 
 
 def present_rows(
-    database: Database, reader: Connection, table: Table, peer: int, rule: Rule, gone: Gone | None = None
+    database: Database, reader: Connection, table: Table, peer: int, rule: Rule, gone: list[Key] | None = None
 ) -> Iterator[list[Image]]:
     """All rows where new rows go down; else only what the station has: nothing is handed out that a rule withholds."""
     if Kinds.NEW in rule.to_remote:
@@ -76,7 +74,7 @@ def present_rows(
         after = keys[-1]
         images = database.read_images(reader, table, keys)
         if gone is not None and len(images) < len(keys):
-            gone(table.id, [key for key in keys if key not in images])
+            gone += [key for key in keys if key not in images]
         yield [images[key] for key in keys if key in images]
 
 

@@ -103,5 +103,5 @@ def _renew(node: Node, base: Base, read: list[BaseSegment], net: NetChanges) -> 
 def _arrive(node: Node, base: Base, end: int) -> None:
     with node.unit() as unit:
         count, size = bases.totals(unit.connection, base.id)
-        moved = next(each for each in bases.load(unit.connection) if each.id == base.id)
+        moved = bases.find(unit.connection, base.id)
         bases.save(unit.connection, moved._replace(n=end, rows=count, size=size))

@@ -98,8 +98,8 @@ def _content(
     unit: Unit, peer: int, scope: list[int], changes: dict[int, Rule], version: Position
 ) -> list[SegmentEntry]:
     content: list[SegmentEntry] = []
-    gone: dict[int, list[Key]] = {}
     for table in parents_first(unit.tables[number] for number in scope):
+        gone: list[Key] = []
         content += pack_table(
             unit.node,
             unit.connection,
@@ -108,11 +108,10 @@ def _content(
             peer,
             changes[table.id],
             lambda _count: None,
-            gone=lambda number, keys: gone.setdefault(number, []).extend(keys),
+            gone=gone,
             with_versions=unit.peers[peer].backup,
         )
-    for number, keys in gone.items():
-        rows.remove_link_rows(unit.connection, peer, number, keys)
+        rows.remove_link_rows(unit.connection, peer, table.id, gone)
     return content
 
 

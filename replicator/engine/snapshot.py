@@ -121,7 +121,7 @@ def _pack(
             plan.peer,
             rule,
             tell,
-            gone=lambda number, keys: gone.setdefault(number, []).extend(keys),
+            gone=gone.setdefault(table.id, []),
             with_versions=plan.backup,
         )
     return content, gone

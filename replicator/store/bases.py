@@ -83,6 +83,11 @@ def load(connection: Connection) -> list[Base]:
     ]
 
 
+def find(connection: Connection, base: int) -> Base:
+    """The one with this number, which is there."""
+    return next(each for each in load(connection) if each.id == base)
+
+
 def current(connection: Connection) -> dict[int, Base]:
     """Those of tables as they are replicated now, by table; also those that are not complete."""
     return {base.table: base for base in load(connection) if not base.ended_n}

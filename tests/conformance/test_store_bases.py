@@ -46,6 +46,7 @@ def test_bases(store: Store) -> None:
     with store.transaction() as connection:
         assert not bases.any_missing(connection)
         assert bases.load(connection) == [whole]
+        assert bases.find(connection, 3) == whole
         assert bases.covered([whole, whole._replace(n=5)]) == 5
         assert bases.segments(connection, 3, -1, 2**40, 9) == [first]
         assert list(bases.all_segments(connection, whole)) == [first, second]

@@ -30,7 +30,7 @@ def test_wide_rows_of_nulls_make_segments_that_a_receiver_takes() -> None:
     )
     connection: Any = None
     rule = Rule(to_remote=Kinds.ALL)
-    entries = list(pack_table(node, connection, 1, _table(), 1, rule, lambda _: None, gone=lambda _table, _keys: None))
+    entries = list(pack_table(node, connection, 1, _table(), 1, rule, lambda _: None, gone=[]))
     found = [row for entry in entries for row in decode_segment(frames[entry.digest], entry).blocks[0].rows]
     assert found == images
 
