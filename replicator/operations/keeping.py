@@ -28,6 +28,7 @@ def begin_backup(node: Node) -> int:
         mark = marking.add_mark(unit)
         known = retention.load(unit.connection)
         known.backup_at = mark.at
+        known.unfinished = 1  # by this mark the day's look at what may go would be taken for done
         retention.save(unit.connection, known)
     return mark.at
 

@@ -23,7 +23,7 @@ class Retention:
     """The mark that the backup under way, or the last one, began with; 0: none."""
     announced_at: int = 0
     unfinished: int = 0
-    """A run left something to purge."""
+    """The next run looks for what may be purged: the last one left something, or a backup began since."""
     purged_epoch: int = 0
     purged_n: int = 0
     """The journal up to here was purged."""

@@ -51,12 +51,25 @@ def count(place: Place, table: str, where: str = "1 = 1") -> int:
         return int(row[0])
 
 
-def backed_up(place: Place, days: float) -> None:
-    """A backup of this day was made, and told of."""
+def backed_up(place: Place, days: float) -> int:
+    """A backup of this day was made, and told of. Gives to how many that is news."""
     runtime = Runtime(now=lambda: time.time_ns() // 1000 + int(days * DAY) * 1_000_000)
     with open_node(Home(place.home, Files(runtime)), runtime) as node:
         keeping.begin_backup(node)
-        assert keeping.finish_backup(node).peers == 1
+        return keeping.finish_backup(node).peers
+
+
+def test_a_node_that_is_backed_up_each_night_purges_all_the_same(new_place: NewPlace) -> None:
+    """The mark that a backup begins with is not the day's look at what may go."""
+    office, station = joined(new_place)
+    work(office, station)
+    held = count(office, "journal")
+    assert min(held, count(station, "journal_key")) > 1
+    for day in (1, 2, 91, 92, 93, 94):
+        for place in (office, station):
+            backed_up(place, day)
+        later(day + 0.3, office, station)
+    assert count(office, "journal", f"n <= {held}") == count(station, "journal_key") == 0
 
 
 def configure(place: Place, section: str, line: str) -> None:
@@ -96,7 +109,7 @@ def test_what_all_have_goes_after_three_months(new_place: NewPlace, kind: str) -
     assert count(office, "row_version", "deleted <> 0") == count(office, "tombstone") == 0
     assert count(station, "journal") < 3
     for place in (office, station):
-        backed_up(place, 98)
+        assert backed_up(place, 98) == 1
     later(99, station, office)
     later(101, office, station)
     assert count(office, "seen_group", "born_n = 1") == 0
@@ -231,7 +244,7 @@ def test_a_backup_that_is_older_than_the_one_announced_is_told(new_place: NewPla
     assert "the next run tells 1 station" in office.done("backup", "done").out
     later(2, office, station)
     later(93, office, station)
-    backed_up(station, 94)
+    assert backed_up(station, 94) == 1
     later(95, station, office)
     later(97, office)
     assert count(office, "seen_group", "born_n = 1") == 0

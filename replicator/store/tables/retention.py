@@ -15,7 +15,7 @@ retention = Table(
     *position("forgotten"),  # host: rows that were deleted up to here are no longer known
     count("backup_at"),  # the mark that the backup under way, or the last one, began with; 0: none
     count("announced_at"),  # when the last announcement was made
-    Column("unfinished", FLAG, nullable=False, server_default="0"),  # a run left something to purge
+    Column("unfinished", FLAG, nullable=False, server_default="0"),  # the next run looks for what may be purged
     *position("purged"),  # the journal up to here was purged
     count("purged_at"),  # and when that was
 )
