@@ -92,7 +92,14 @@ def count_on_within(unit: Unit, known: NumberRange) -> None:
     """Within a transaction, where the database lets us."""
     following = next_block(unit, known)
     if following is not None:
-        unit.database.set_counter(unit.connection, unit.tables[known.table], known.column, following)
+        _jump(unit, known, following)
+
+
+def _jump(unit: Unit, known: NumberRange, following: int) -> None:
+    """What the counter has passed by itself is drawn; behind the jump nothing would tell of that any more."""
+    if not unit.database.capabilities.others_write_meanwhile:
+        note_drawn(unit, known)
+    unit.database.set_counter(unit.connection, unit.tables[known.table], known.column, following)
 
 
 def misplaced(unit: Unit) -> list[tuple[NumberRange, int]]:
@@ -109,8 +116,7 @@ def count_on(node: Node, wanted: Iterable[tuple[NumberRange, int]]) -> None:
 def _set_counter(node: Node, known: NumberRange, following: int) -> None:
     try:
         with node.unit() as unit:
-            table = unit.tables[known.table]
-            unit.database.set_counter(unit.connection, table, known.column, following)
+            _jump(unit, known, following)
     except (UnfitTable, DatabaseBusy) as fault:
         with node.unit() as unit:
             name = f"{unit.tables[known.table].name}.{known.column}"

@@ -55,3 +55,29 @@ def test_keys_leapfrog_with_each_exchange(new_place: NewPlace, host: str, statio
     assert len(office.sql(ROWS)) == 1 + 4 * (5 + 7 + 7)
     for place in (office, *branches):
         assert place.done("conflict", "list", "--json").json == []
+
+
+def test_a_block_that_is_used_to_its_last_key_when_rows_of_a_station_come(new_place: NewPlace) -> None:
+    """The counter jumps with rows of another table, before they are written: what was drawn until then is not told as
+    unused."""
+    office, koeln = new_place("sqlite", "office"), new_place("sqlite", "koeln")
+    office.sql(ORDERS["sqlite"])
+    office.sql("CREATE TABLE customers (id INTEGER PRIMARY KEY)")
+    office.done("host-init", *office.options, "--address", "office@example.com", "--name", "Zentrale")
+    office.done("table", "add", "orders", "customers")
+    enrol(office, koeln)
+    for node in ("Zentrale", "koeln"):
+        office.done("numbers", "set", node, "orders", "--block", "6")
+    exchange(office, koeln)
+    office.done("numbers", "set", "Zentrale", "orders", "--block", "20")
+    exchange(office, koeln)
+    [(last,)] = office.sql("SELECT highest FROM replicator_number_stock ORDER BY lowest LIMIT 1")
+    write(office, last, "office")
+    assert office.sql("SELECT max(id) FROM orders") == [(last,)]
+    koeln.sql("INSERT INTO customers VALUES (1)")
+    koeln.run()
+    write(koeln, 3, "koeln")
+    exchange(koeln, office)
+    told = office.done("numbers", "audit", "orders").out
+    assert "is accounted for" in told, told
+    assert koeln.sql(ROWS) == office.sql(ROWS)
