@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from replicator.engine import replay, working
+from replicator.engine.node import Unit
 from replicator.engine.replay import Replaying
 from replicator.engine.setting_aside import Care, cause_of, narrow, next_try
 from replicator.engine.unrolling import Step, Window
 from replicator.errors import ConstraintViolation, GoesWhole
 from replicator.protocol.codec_plain import pack_row
 from replicator.protocol.replaying import Record
-from replicator.store import quarantine
+from replicator.store import quarantine, rows
 from replicator.store.quarantine import SetAside
-from replicator.types import HOST_PEER
+from replicator.types import HOST_PEER, Key, Position
 
 
 @dataclass
@@ -116,6 +117,7 @@ class CarefulReplaying(Replaying):
             tries[record.table, record.key] = max((entry.tries for entry in known), default=0)
         quarantine.drop_rows(unit.connection, HOST_PEER, tries)
         self.aside = True
+        _claim_less(unit, records)
         quarantine.add(
             unit.connection,
             [
@@ -141,6 +143,21 @@ class CarefulReplaying(Replaying):
                 for place, record in enumerate(records)
             ],
         )
+
+
+def _claim_less(unit: Unit, records: list[Record]) -> None:
+    """Of these rows the earlier records of the same group may have come to stand: then they are not what the host has
+    at that position, and no change may be taken for one that was based on it."""
+    first: dict[int, dict[Key, Position]] = {}
+    for record in records:
+        first.setdefault(record.table, {}).setdefault(record.key, record.position)
+    for table, positions in first.items():
+        stored = rows.load_versions(unit.database, unit.connection, table, positions)
+        claimed = [
+            stored[key] for key, position in positions.items() if key in stored and stored[key].position >= position
+        ]
+        lowered = [version._replace(n=positions[version.key][1] - 1) for version in claimed]
+        rows.save_versions(unit.database, unit.connection, lowered)
 
 
 def _number(step: Step) -> int:
