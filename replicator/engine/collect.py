@@ -8,7 +8,7 @@ a class and its recipients. In chunks of a few thousand: the backlog may be of a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -51,12 +51,15 @@ def collect_gently(node: Node) -> int:
                 return count
 
 
-def collect(unit: Unit) -> int:
-    """Number everything captured so far. Returns how many changes were read."""
+Note = Callable[[list[Version]], None]
+
+
+def collect(unit: Unit, note: Note | None = None) -> int:
+    """Number everything captured so far. Returns how many changes were read. `note` is told which versions rows got."""
     count = 0
     if unit.state.open_through:
-        count, _ = _collect_through(unit, unit.state.open_through, None)
-    count += _collect_through(unit, None, None)[0]
+        count, _ = _collect_through(unit, unit.state.open_through, None, note)
+    count += _collect_through(unit, None, None, note)[0]
     _number_requests(unit)
     return count
 
@@ -68,7 +71,7 @@ def finish_open_group(unit: Unit) -> None:
     unit.journal.finish()
 
 
-def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[int, bool]:
+def _collect_through(unit: Unit, mark: int | None, most: int | None, note: Note | None = None) -> tuple[int, bool]:
     """Number up to `mark` (None: all), at most so many chunks. Returns how many, and whether the group goes on."""
     connection, database, state = unit.connection, unit.database, unit.state
     grouping = Grouping(unit)
@@ -78,7 +81,7 @@ def _collect_through(unit: Unit, mark: int | None, most: int | None) -> tuple[in
     if not database.outbox_is_empty(connection):
         classifier: Classifier = _HostClassifier(unit) if unit.is_host else _StationClassifier(unit)
         for chunks, chunk in enumerate(database.read_outbox(connection, unit.tables, mark, unit.forms), start=1):
-            _collect_chunk(unit, chunk, grouping, classifier)
+            _collect_chunk(unit, chunk, grouping, classifier, note)
             count += len(chunk)
             if most is not None and chunks >= most:
                 more = True
@@ -113,7 +116,9 @@ class Classifier(Protocol):
     def flush(self) -> None: ...
 
 
-def _collect_chunk(unit: Unit, chunk: list[Change], grouping: Grouping, classifier: Classifier) -> None:
+def _collect_chunk(
+    unit: Unit, chunk: list[Change], grouping: Grouping, classifier: Classifier, note: Note | None = None
+) -> None:
     keys: defaultdict[int, dict[Key, None]] = defaultdict(dict)
     for change in chunk:
         keys[change.table][change.key] = None
@@ -136,6 +141,8 @@ def _collect_chunk(unit: Unit, chunk: list[Change], grouping: Grouping, classifi
     classifier.flush()
     for changed in moved.values():
         rows.save_versions(unit.database, unit.connection, list(changed.values()))
+        if note is not None:
+            note(list(changed.values()))
 
 
 def _verify(unit: Unit, change: Change, previous: Image | None) -> None:

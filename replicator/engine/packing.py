@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import Connection
 
@@ -33,11 +33,13 @@ def pack_table(
     *,
     gone: list[Key],
     with_versions: bool = False,
+    fresh: Mapping[Key, Position] | None = None,
 ) -> Iterator[SegmentEntry]:
     """Segments of what this station is to have of the table, stored durably. `reader` sees one position's rows.
 
     `gone` takes keys of rows that the station has by what is noted here, and that stand here no more: it deletes what
-    the content lacks. `with_versions`: each row comes with its version, as a backup station needs it.
+    the content lacks. `with_versions`: each row comes with its version, as a backup station needs it. `fresh`: versions
+    that the reader doesn't see, though it sees their rows.
     """
     packer = Packer(node.settings.slice_bytes, host_epoch, table, node.spool.add_segment)
     pack_key = key_packer(table.definition)
@@ -46,7 +48,8 @@ def pack_table(
         if with_versions:
             keys = [pack_key(image) for image in images]
             found = rows.load_versions(node.database, reader, table.id, keys)
-            versions = [found[key].position if key in found else NOWHERE for key in keys]
+            positions = {**{key: version.position for key, version in found.items()}, **(fresh or {})}
+            versions = [positions.get(key, NOWHERE) for key in keys]
         yield from packer.add(images, versions)
         tell(len(images))
     yield from packer.finish()

@@ -6,6 +6,7 @@ writers out, and read at leisure after that transaction has ended, so that the a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from replicator.protocol.definitions import table_to_plain
 from replicator.protocol.messages import SegmentEntry
 from replicator.protocol.order import parents_first
 from replicator.protocol.succession import successors_plain
+from replicator.protocol.working_set import Version
 from replicator.store import rows, slices, table_versions
 from replicator.types import Epoch, Key, Position, Rule, Table
 
@@ -45,6 +47,9 @@ class _Plan:
     numbers: list[Any]
     """What the station has to know of number ranges, and the blocks that it holds."""
     backup: bool
+    fresh: dict[int, dict[Key, Position]]
+    """By table the versions that were given in the transaction which the snapshot is pinned in: it sees the rows, and
+    not these. For a backup station only."""
 
 
 def start_snapshots(node: Node, progress: Progress) -> int:
@@ -77,7 +82,13 @@ def start_snapshot(node: Node, peer: int, progress: Progress) -> bool:
 
 
 def _plan(unit: Unit, peer: int) -> _Plan:
-    collect(unit)
+    fresh: dict[int, dict[Key, Position]] = defaultdict(dict)
+
+    def note(versions: list[Version]) -> None:
+        for version in versions:
+            fresh[version.table_id][version.key] = version.position
+
+    collect(unit, note if unit.peers[peer].backup else None)
     unit.journal.finish()
     link, book = unit.link(peer), unit.books[peer]
     rules = {table: book.current(table) for table in book.tables()}
@@ -94,6 +105,7 @@ def _plan(unit: Unit, peer: int) -> _Plan:
         rules=rules,
         numbers=ledger_of(unit, peer),
         backup=unit.peers[peer].backup,
+        fresh=fresh,
         total=sum(unit.database.count(unit.connection, table) for table in tables),
     )
 
@@ -123,6 +135,7 @@ def _pack(
             tell,
             gone=gone.setdefault(table.id, []),
             with_versions=plan.backup,
+            fresh=plan.fresh.get(table.id),
         )
     return content, gone
 

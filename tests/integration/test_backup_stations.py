@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from replicator.engine.progress import Silent
+from replicator.engine.send import send
+from replicator.engine.snapshot import start_snapshots
+from replicator.operations.opening import open_node
+from replicator.runtime import Runtime
+from replicator.store import sql
+from replicator.store.files import Files
+from replicator.store.home import Home
 from tests.integration.command_line import Place, enrol, exchange
 from tests.integration.conftest import NewPlace
 from tests.integration.test_copies import copied, invited
@@ -190,3 +198,29 @@ def test_an_invitation_of_a_host_that_nobody_named_is_refused(new_place: NewPlac
     file = stranger.folder / "strange.invitation"
     stranger.done("station", "add", "koeln", "--address", "koeln@example.com", "--out", file)
     assert "is of another host" in " ".join(koeln.refused("copy", *invited(stranger, koeln)).split())
+
+
+def versions(place: Place) -> list[tuple[object, ...]]:
+    """Of the rows that are there and were ever changed."""
+    runtime = Runtime()
+    with (
+        open_node(Home(place.home, Files(runtime)), runtime) as node,
+        node.database.transaction(write=False) as connection,
+    ):
+        query = "SELECT row_key, epoch, n FROM replicator_row_version WHERE deleted = 0 AND n > 0 ORDER BY row_key"
+        return [tuple(row) for row in sql.rows(connection, query)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+def test_a_load_tells_the_versions_of_the_rows_that_it_brings(new_place: NewPlace, kind: str) -> None:
+    """Also of those that were written just before: as the host it would else take older changes for based on them."""
+    office, keeper, *_ = joined(new_place, kind)
+    office.done("station", "reload", BACKUP)
+    office.sql("UPDATE customers SET city = 'Kiel' WHERE id = 1")
+    runtime = Runtime()
+    with open_node(Home(office.home, Files(runtime)), runtime) as node:
+        assert start_snapshots(node, Silent()) == 1
+        send(node)  # and not what the journal has of it
+    keeper.run()
+    assert keeper.sql(ROWS) == office.sql(ROWS)
+    assert versions(keeper) == versions(office)
