@@ -14,7 +14,9 @@ _MARK = "=== next command ==="
 _SQLITE = """\
 import sqlite3, sys
 database = sqlite3.connect(sys.argv[1])
-if sys.argv[2].lstrip().upper().startswith("SELECT"):
+if sys.argv[2].startswith(".backup "):
+    database.backup(sqlite3.connect(sys.argv[2].split(" ", 1)[1].strip("'")))
+elif sys.argv[2].lstrip().upper().startswith("SELECT"):
     for row in database.execute(sys.argv[2]):
         print("|".join("" if value is None else str(value) for value in row))
 else:
@@ -64,9 +66,7 @@ def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     programs = folder / "programs"
     if not programs.exists():
         programs.mkdir()
-        _program(programs / "replicator", f'exec "{sys.executable}" -m replicator.cli.main "$@"')
-        _program(programs / "sqlite3", f'exec "{sys.executable}" "{programs}/sqlite.py" "$@"')
-        (programs / "sqlite.py").write_text(_SQLITE, encoding="utf-8")
+        make_programs(programs)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR_")},
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -84,6 +84,14 @@ def shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
         encoding="utf-8",
         timeout=300,
     )
+
+
+def make_programs(folder: Path, replicator: Path | None = None) -> None:
+    """`replicator`: what stands for it, if it is not to be started anew each time."""
+    _program(folder / "replicator", f'exec {replicator or f"{sys.executable} -m replicator.cli.main"} "$@"')
+    _program(folder / "python", f'exec "{sys.executable}" "$@"')
+    _program(folder / "sqlite3", f'exec "{sys.executable}" "{folder}/sqlite.py" "$@"')
+    (folder / "sqlite.py").write_text(_SQLITE, encoding="utf-8")
 
 
 def _program(path: Path, line: str) -> None:
