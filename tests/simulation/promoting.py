@@ -11,6 +11,7 @@ from replicator.operations.stations import add_station
 from replicator.store import host_state, succession
 from replicator.store.files import Files
 from replicator.store.home import Home
+from replicator.types import Role
 from tests.simulation.archive import Archive
 from tests.simulation.clockwork import HOUR
 from tests.simulation.post import address
@@ -121,7 +122,8 @@ def promote(world: World, keeper: SimulatedNode) -> None:
         return promoting.promote(home, keeper.runtime, address=address(box), mailbox=f"folder:{keeper.mail}", sure=True)
 
     for _ in range(ATTEMPTS):
-        if world.act(keeper, f"BECOMES THE HOST, at the mailbox of {box}", deed) is not None:
+        # A death behind the last write leaves nothing to do: it is the host already, and says so.
+        if world.act(keeper, f"BECOMES THE HOST, at the mailbox of {box}", deed) is not None or _is_host(home):
             break
     else:
         raise AssertionError("the backup station does not become the host")
@@ -141,6 +143,11 @@ def promote(world: World, keeper: SimulatedNode) -> None:
     _begin_account(world)
     if world.changing is not None:
         world.changing.after_a_fire()
+
+
+def _is_host(home: Home) -> bool:
+    side = home.side_file.read()
+    return home.load_configuration().role is Role.HOST and side is not None and not side.halted
 
 
 def _lose_host(world: World, keeper: SimulatedNode) -> None:

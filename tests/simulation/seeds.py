@@ -87,6 +87,15 @@ NUMBER_SEEDS: dict[tuple[int, str], str] = {
     (249, AS_IT_IS): "a backup station's state went by parts of some bytes, as its mailbox took no larger ones",
     (946, AS_IT_IS): "of a column that the host's application had renamed, its name was loaded for a value",
     (2573, AS_IT_IS): "a column that the host had renamed since was made where it stood under its new name already",
+    (3430, AS_IT_IS): "keys of a block that was used to its last one were told as unused, as the counter had jumped on",
+    (
+        3561,
+        AS_IT_IS,
+    ): "of a group's two records of a row the second waited in quarantine: a delete counted as based on both",
+    (
+        4159,
+        AS_IT_IS,
+    ): "a backup station was loaded with older versions of what was written just before, and became the host",
     (
         2003,
         AS_IT_IS,

@@ -78,6 +78,8 @@ LATER = (
 )
 """Faults that came later: each throws dice of its own, so that the seeds without it have the story that they had."""
 CRASH, INTERLEAVE = 0.012, 0.12
+MOST_BETWEEN = 40
+"""Times that the application writes during one step: else it may write more, by the smallest mails, than these take."""
 FIRST_NUMBER = 1000
 """Of ids and traceable values; the template has used smaller ones."""
 
@@ -105,6 +107,7 @@ class World:
         self._unique = itertools.count(first)
         self.unique = lambda: next(self._unique)
         self._stepping: SimulatedNode | None = None
+        self._between = 0
         self.dies_at: int | None = None
         """Behind so many more crash points a process dies, and by nothing else; None: as the dice and faults decide."""
         self.watcher = Watcher(self)
@@ -214,7 +217,8 @@ class World:
             self.watcher.committed(node)
             if node.is_host:
                 self.replaying.committed()
-            if "interleave" in self.faults and self.chance(self._interleave(node)):
+            if "interleave" in self.faults and self.chance(self._interleave(node)) and self._between < MOST_BETWEEN:
+                self._between += 1
                 self.write(node)
         if self.dies_at is not None:
             self.dies_at -= 1
@@ -236,7 +240,7 @@ class World:
     def act(self, node: SimulatedNode, what: str, deed: Callable[[SimulatedNode], object]) -> object:
         """A step of the replicator, which may die on its way. Gives what the deed gave, None if it did not end."""
         self.tell("%s: %s", node.name, what)
-        self._stepping = node
+        self._stepping, self._between = node, 0
         result = None
         try:
             if node.was_set_back or node.halted:
