@@ -36,7 +36,13 @@ def take_back(
     where = (given.table, given.key)
     current, version = state.rows.get(given.key), state.versions.get(given.key)
     origin = salvage.taken.get(where) or salvage.origins.get(where)
-    if version is not None and given.base <= (origin or version.position):
+    if origin == given.base and not same_image(current, given.image):
+        # Of a group that did several things to the row, a narrow rule lets a station see some only. Which of the two
+        # was its end nobody can tell: so the row stands, and what it may have cost is on record.
+        _record(given, current, current or given.image, outcome)
+        if current is not None:
+            return
+    elif version is not None and given.base <= (origin or version.position):
         # The host has moved on. A value of another lost timeline, or of before what came since, may be lost with this.
         if not same_image(current, given.image) and (origin is None or origin[0] != given.base[0]):
             _record(given, current, current, outcome)

@@ -88,6 +88,20 @@ def test_the_newer_of_two_stations_values_stands_without_a_record() -> None:
         assert taken.kinds == []
 
 
+def test_one_version_that_two_stations_know_otherwise() -> None:
+    """A group deleted the row and made it anew; one of them is not told of new rows. Or it changed and deleted it."""
+    deleted, made = given_back(CUSTOMER, (1, 70), 1, gone=True), given_back(CUSTOMER, (1, 70), 1, "Berta")
+    for rows in ((deleted, made), (made, deleted)):
+        place = Place(CUSTOMER)
+        place.has(CUSTOMER, 1, "Anna", version=(1, 40))
+        taken = Taken(place, *rows)
+        assert (place.rows(CUSTOMER), taken.kinds) == ([(1, "Berta")], ["given-back"])
+    place = Place(CUSTOMER)
+    place.has(CUSTOMER, 1, "Berta", version=(4, 80))
+    taken = Taken(place, given_back(CUSTOMER, (1, 70), 1, "Carla"), origins={(1, key_of(1)): (1, 70)})
+    assert (place.rows(CUSTOMER), taken.kinds) == ([(1, "Berta")], ["given-back"])
+
+
 def test_of_two_lost_timelines_the_other_value_is_on_record() -> None:
     place = Place(CUSTOMER)
     place.has(CUSTOMER, 1, "Anna", version=(1, 40))
