@@ -17,7 +17,7 @@ from bench import data
 from bench.application import at_work
 from bench.measuring import Figure, Size, wall
 from bench.places import HOST, Places
-from bench.sites import MARIADB, POSTGRESQL, Site, missing, started
+from bench.sites import MARIADB, POSTGRESQL, fill, missing, started
 
 LIMIT = 500
 """Milliseconds."""
@@ -65,22 +65,10 @@ def _on_server(where: Path, kind: str, rows: int, tell: Callable[[str], None]) -
         site = new_site()
         site.make(data.CUSTOMERS + SMALL)
         places = Places(where, "", ["small"], [], {HOST: site})
-        _fill(site, rows)
+        fill(site, rows)
         site.rest()
         site.flush()
         return _added(places, site.connect)
-
-
-def _fill(site: Site, rows: int) -> None:
-    """A block from here, and then the server makes twice as many, until they are enough."""
-    block = min(BLOCK, rows)
-    site.send(site.statements(data.customer_work(block)))
-    there = block
-    while there < rows:
-        more = min(there, rows - there)
-        others = ", ".join(data.CUSTOMER_COLUMNS[1:])
-        site.execute(f"INSERT INTO customers SELECT id + {there}, {others} FROM customers WHERE id <= {more}")
-        there += more
 
 
 def _added(places: Places, connect: Callable[[], Any]) -> tuple[float, float]:

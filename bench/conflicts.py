@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 from bench import data
-from bench.measuring import Figure, Size, cpu, figure_of, wall
+from bench.measuring import Figure, Size, Spent, both, figure_of
 from bench.places import HOST, Places
 from bench.sites import MARIADB, POSTGRESQL, NewSite, Site, missing, started
 
@@ -26,13 +25,6 @@ STATION = "koeln"
 
 SAME, OTHER, NONE = "same rows", "other rows", "no rows"
 """What the host changes meanwhile."""
-
-
-class Spent(NamedTuple):
-    """Seconds of the three runs, less those of idle ones."""
-
-    cpu: float
-    wall: float
 
 
 def measure(folder: Path, size: Size, tell: Callable[[str], None]) -> list[Figure]:
@@ -86,20 +78,20 @@ class _Company:
         """Both change their rows and run. Raises RuntimeError unless there are as many conflicts as there should be,
         and equal rows at the end."""
         places, number = self._places, self._number
-        idle_cpu, idle_wall = _both(self._runs)
+        idle_cpu, idle_wall = both(self._runs)
         mine = data.customer_updates(next(self._seeds), 1, number)
         places.write(STATION, lambda raw: raw.executemany(data.UPDATE_CUSTOMER, mine))
         if what != NONE:
             first = 1 if what == SAME else 1 + number
             self._at_host(f"UPDATE customers SET credit = credit + 1 WHERE id BETWEEN {first} AND {first + number - 1}")
         before = places.conflicts()
-        spent = _both(self._runs)
+        spent = both(self._runs)
         if (found := places.conflicts() - before) != (number if what == SAME else 0):
             raise RuntimeError(f"{what}: {found} conflicts")
         if places.content(HOST, "customers") != places.content(STATION, "customers"):
             raise RuntimeError(f"{what}: the databases differ")
         places.rest(HOST, STATION)
-        return Spent(spent[0] - idle_cpu, spent[1] - idle_wall)
+        return Spent(spent.cpu - idle_cpu, spent.wall - idle_wall)
 
     def _runs(self) -> None:
         self._places.exchange(STATION, HOST)
@@ -110,13 +102,6 @@ class _Company:
             self._places.write(HOST, lambda raw: raw.execute(statement))
         else:
             self._site.execute(statement)
-
-
-def _both(work: Callable[[], None]) -> tuple[float, float]:
-    """(CPU seconds, seconds by the clock)."""
-    times: list[float] = []
-    elapsed = wall(lambda: times.append(cpu(work)))
-    return times[0], elapsed
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 REPETITIONS = 5
 
@@ -97,6 +98,19 @@ def wall(work: Callable[[], object]) -> float:
     began = time.monotonic()
     work()
     return time.monotonic() - began
+
+
+class Spent(NamedTuple):
+    """Seconds of this process, and by the clock."""
+
+    cpu: float
+    wall: float
+
+
+def both(work: Callable[[], object]) -> Spent:
+    times: list[float] = []
+    elapsed = wall(lambda: times.append(cpu(work)))
+    return Spent(times[0], elapsed)
 
 
 @contextmanager

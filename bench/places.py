@@ -21,7 +21,7 @@ from replicator.operations.rules_admin import set_rule
 from replicator.operations.stations import add_station
 from replicator.operations.table_admin import add_tables
 from replicator.runtime import Runtime
-from replicator.store import conflicts
+from replicator.store import conflicts, sql
 from replicator.store.files import Files
 from replicator.store.home import Home
 from replicator.types import Kinds
@@ -133,6 +133,13 @@ class Places:
         """Have the station's rows compared by the next runs."""
         with open_node(self._home(HOST), self._runtime) as host:
             compare(host, [station])
+
+    def compared(self) -> tuple[str, int]:
+        """State of the last comparison, and how many rows it found."""
+        with open_node(self._home(HOST), self._runtime) as host, host.unit() as unit:
+            state = sql.one(unit.connection, "SELECT state FROM replicator_comparison ORDER BY id DESC LIMIT 1")
+            found = sql.one(unit.connection, "SELECT count(*) FROM replicator_comparison_row")
+            return ("" if state is None else state[0]), (0 if found is None else found[0])
 
     def exchange(self, source: str, target: str) -> None:
         """One run of each."""

@@ -16,13 +16,15 @@ from itertools import chain
 from typing import Any
 from unittest.mock import patch
 
-from bench.data import Row, Work
+from bench.data import CUSTOMER_COLUMNS, Row, Work, customer_work
 from tests.servers.fixtures import missing_mariadb, missing_postgresql
 
 POSTGRESQL, MARIADB = "PostgreSQL", "MariaDB"
 
 TOGETHER = 1000
 """Rows in one statement of an application that inserts many."""
+FILLED = 10_000
+"""Rows that `fill` sends itself."""
 
 NewSite = Callable[[], "Site"]
 """Makes an empty database."""
@@ -151,6 +153,18 @@ def _as_sqlite(value: Any) -> Any:
 def missing(kind: str) -> str | None:
     """What hinders a server of this kind; None: nothing."""
     return missing_postgresql() if kind == POSTGRESQL else missing_mariadb()
+
+
+def fill(site: Site, rows: int) -> None:
+    """So many customers: a block from here, and then the server makes twice as many, until they are enough."""
+    block = min(FILLED, rows)
+    site.send(site.statements(customer_work(block)))
+    there = block
+    while there < rows:
+        more = min(there, rows - there)
+        others = ", ".join(CUSTOMER_COLUMNS[1:])
+        site.execute(f"INSERT INTO customers SELECT id + {there}, {others} FROM customers WHERE id <= {more}")
+        there += more
 
 
 @contextmanager
