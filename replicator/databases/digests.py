@@ -15,7 +15,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from math import copysign, isfinite
 from operator import eq, itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from zlib import crc32
 
 from replicator.databases.portable import EXACT_KINDS, are_exact, canonical, is_exact
@@ -35,6 +35,8 @@ MOST_BUCKETS = 512
 
 _MODULUS = 1 << 8 * SIZE
 _LARGEST = 2**63
+_EXACT_DIGITS = 15
+"""Any decimal with so many comes back from a double as it was (IEEE 754, 53 bits)."""
 
 
 class RowDigest(NamedTuple):
@@ -109,7 +111,23 @@ def _numbers(column: Column) -> Column | None:
         value.is_integer() or not isfinite(value) for value in column if value.__class__ is float
     ):
         return None
+    if types <= {str, type(None)} and (found := _short_decimals(column)) is not None:
+        return found
     return [_number(value) for value in column]
+
+
+def _short_decimals(column: Column) -> Column | None:
+    """Decimals of so few digits that a double holds each exactly, as `_number` has them, at a fraction of the time.
+    None where there are others."""
+    texts = cast(Sequence[str], list(filter(None, column)))
+    if "" in column or max(map(len, texts), default=0) > _EXACT_DIGITS or "".join(texts).strip("0123456789.-"):
+        return None
+    try:
+        found = map(float, texts)
+        numbers = iter([int(value) if value.is_integer() else value for value in found])
+    except ValueError:
+        return None
+    return [None if value is None else next(numbers) for value in column]
 
 
 def _number(value: Value) -> Value:

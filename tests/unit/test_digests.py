@@ -6,6 +6,8 @@ import math
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from replicator.databases import digests
 from replicator.databases.digests import Digester
@@ -139,3 +141,21 @@ def test_buckets_grow_with_the_table_up_to_eight_kilobytes() -> None:
     counts = [digests.bucket_count(rows) for rows in (0, 1, 2048, 2049, 100_000, 1_000_000, 10**9)]
     assert counts == [1, 1, 1, 2, 64, 512, 512]
     assert 512 * digests.SIZE == 8192
+
+
+DECIMALS = st.one_of(
+    st.none(),
+    st.from_regex(r"-?[0-9]{0,9}\.?[0-9]{0,6}", fullmatch=True),
+    st.decimals(allow_nan=False, allow_infinity=False, places=2).map(str),
+    st.sampled_from(
+        ["", ".", "-", "1-2", "1.2.3", " 1", "1e5", "NaN", "\N{ARABIC-INDIC DIGIT ONE}", "123456789012345.5"]
+    ),
+)
+
+
+@given(st.lists(DECIMALS, max_size=5))
+def test_many_decimals_at_once_are_as_each_by_itself(column: list[str | None]) -> None:
+    together = digests._numbers(column)
+    each = [digests._number(value) for value in column]
+    found = column if together is None else together
+    assert list(map(repr, found)) == list(map(repr, each))
