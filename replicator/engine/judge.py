@@ -33,7 +33,9 @@ from replicator.protocol.control_bodies import backed_up_body, refresh_body
 from replicator.protocol.judging import judge, last_verdicts, record_forgotten
 from replicator.protocol.leaving import is_alone
 from replicator.protocol.messages import GroupHead, Segment, SegmentKind, TableBlock
+from replicator.protocol.order import parents_first
 from replicator.protocol.proposals import Conflict, GroupContext, LogRecord, Outcome, Proposal
+from replicator.protocol.questions import Where
 from replicator.protocol.rules import RuleBook
 from replicator.protocol.salvaging import take_back
 from replicator.protocol.timelines import Timelines
@@ -290,11 +292,23 @@ class Judging:
             raise PeerFault(f"a station asks for '{kind}', which this version does not know")
         assert self.context is not None  # noqa: S101 - set by _begin
         outcome = Outcome()
-        for table, key in refresh_body(body, self.unit.tables):
+        asked = [
+            (table, key)
+            for table, key in dict.fromkeys(refresh_body(body, self.unit.tables))
             # Nothing of a table that the station had no rule for when it asked is handed out.
-            if table in self.unit.tables and self.context.rules.at(table, self.context.rule_version):
-                self._answer(table, key, outcome)
+            if table in self.unit.tables and self.context.rules.at(table, self.context.rule_version)
+        ]
+        for table, key in asked if len(asked) < 2 else self._in_order(asked):
+            self._answer(table, key, outcome)
         self._write(outcome)
+
+    def _in_order(self, asked: list[Where]) -> list[Where]:
+        """Deletes of children first, then rows with parents first: the answer may reach the station's tables in
+        pieces, of which each has to stand."""
+        places = {table.id: place for place, table in enumerate(parents_first(self.unit.tables.values()))}
+        there = [where for where in asked if where[1] in self.working[where[0]].rows]
+        gone = [where for where in asked if where[1] not in self.working[where[0]].rows]
+        return sorted(gone, key=lambda where: -places[where[0]]) + sorted(there, key=lambda where: places[where[0]])
 
     def _answer(self, table: int, key: Key, outcome: Outcome) -> None:
         """The present row goes back to the station as a verdict."""

@@ -193,6 +193,32 @@ def test_a_transaction_of_the_host_goes_whole_at_a_station(new_place: NewPlace) 
     assert len(koeln.sql(CUSTOMERS)) == 3
 
 
+def test_what_is_asked_for_again_comes_with_parents_first(new_place: NewPlace) -> None:
+    """Whatever order the host's application has written it in: a large answer is applied in pieces."""
+    office, koeln = company(new_place, "postgresql", "sqlite")
+    refuse(koeln, "sqlite")
+    transaction(office, "INSERT INTO customers (id, name) VALUES (10, 'no')", "INSERT INTO orders VALUES (5, 10)")
+    exchange(office, koeln)
+    transaction(
+        office,
+        "UPDATE orders SET customer = 1 WHERE id = 5",
+        "UPDATE orders SET customer = 10 WHERE id = 5",
+        "UPDATE customers SET city = 'Rom' WHERE id = 10",
+    )
+    exchange(office, koeln)
+    assert rows_held(koeln)[-1] == ("customers", 10), "the child stands before its parent"
+    allow(koeln, "sqlite")
+    koeln.done("quarantine", "retry")
+    koeln.run()
+    office.run()
+    last = office.done("journal", "list", "--json").json[-1]
+    shown = office.done("journal", "show", f"{last['epoch']}.{last['n']}", "--json").json
+    entries = [(entry["line"]["table"], entry["line"]["key"]) for entry in shown["entries"]]
+    assert entries == [("customers", [10]), ("orders", [5])]
+    koeln.run()
+    assert (koeln.sql(CUSTOMERS), koeln.sql(ORDERS)) == (office.sql(CUSTOMERS), office.sql(ORDERS))
+
+
 def test_a_later_record_takes_the_place_of_what_was_set_aside(kind: str, new_place: NewPlace) -> None:
     office, koeln = company(new_place, "sqlite", kind)
     refuse(koeln, kind)
