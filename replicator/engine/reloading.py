@@ -10,6 +10,7 @@ from typing import Any
 
 from replicator.engine.node import Node, Unit
 from replicator.engine.rule_changes import send_anew
+from replicator.engine.soundness import unwritable
 from replicator.protocol.control_bodies import reload_body
 from replicator.store import table_versions
 
@@ -21,8 +22,14 @@ def take_reload(unit: Unit, peer: int, body: Any) -> None:
 
 
 def send_reloads(node: Node) -> None:
-    """Send what was asked for, as far as the station has a rule for it."""
+    """Send what was asked for, as far as the station has a rule for it. A table that the host's application has changed
+    waits until that was taken over, and the others are sent."""
     with node.unit() as unit:
-        for peer, asked in table_versions.take_reloads(unit.connection).items():
-            if peer in unit.books and (wanted := [n for n in asked if n in unit.tables and unit.current_rule(peer, n)]):
+        reloads = table_versions.take_reloads(unit.connection)
+        late = unwritable(unit, {table for asked in reloads.values() for table in asked})
+        for peer, asked in reloads.items():
+            for table in late.keys() & set(asked):
+                table_versions.ask_reload(unit.connection, peer, table)
+            known = [table for table in asked if table in unit.tables and table not in late]
+            if peer in unit.books and (wanted := [table for table in known if unit.current_rule(peer, table)]):
                 send_anew(unit, peer, wanted)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from replicator.operations.opening import open_view
+from replicator.operations.opening import open_node, open_view
 from replicator.runtime import Runtime
-from replicator.store import notices
+from replicator.store import notices, table_versions
 from replicator.store.files import Files
 from replicator.store.home import Home
 from tests.integration.changed import MIXES, NewPlace, joined, make_anew, needs, rename, rows
@@ -248,3 +248,21 @@ def test_a_station_between_two_versions_of_the_host_that_is_loaded_anew_takes_th
     exchange(office, koeln, rounds=2)
     assert rows(office, "*") == rows(koeln, "*") == [(1, "Ahlers", "Celle"), (2, "Brandt", "Köln")]
     assert needs(office) == needs(koeln) == set()
+
+
+def test_a_table_that_a_station_asked_for_waits_until_its_change_was_taken_over(places: tuple[Any, Any]) -> None:
+    """And ends no run."""
+    office, koeln = places
+    with open_node(Home(office.home, Files(Runtime())), Runtime()) as node, node.unit() as unit:
+        for peer in unit.peers:
+            table_versions.ask_reload(unit.connection, peer, next(iter(unit.tables)))
+    rename(office)
+    for _ in range(2):
+        assert office.call("host-run").code == 3
+    rename(koeln)
+    office.done("table", "upgrade", "customers", "--renamed", "city=town")
+    office.sql("UPDATE customers SET town = 'Celle' WHERE id = 1")
+    exchange(office, koeln, rounds=3)
+    assert rows(koeln, "id, name, town") == rows(office, "id, name, town")
+    with open_node(Home(office.home, Files(Runtime())), Runtime()) as node, node.unit() as unit:
+        assert not table_versions.take_reloads(unit.connection)
