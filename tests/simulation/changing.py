@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TABLE = "form"
 UNCERTAIN = {"power", "restore", "image", "clone", "host-restore", "host-image", "promotion"}
 """After these a write may be gone, rightly."""
+PATIENCE = 6
+"""Rounds until a person looks after a station for which nothing comes."""
 
 
 class Release(NamedTuple):
@@ -47,6 +49,7 @@ class Changing:
         self._written: dict[int, dict[str, int]] = {}
         """By row: values by the column's first name."""
         self._whose: dict[int, str] = {}
+        self._changed_back: set[str] = set()
         self._certain = not UNCERTAIN & world.faults
 
     def begin(self) -> None:
@@ -69,7 +72,8 @@ class Changing:
                 self._write(node)
         elif x < 0.36 and node is self._world.host:
             self._release(node)
-        elif x < 0.4 and node is not self._world.host:
+        elif x < 0.4 and node not in (self._world.host, self._world.keeper):
+            # Nobody works at a backup station, and its table follows the host's by itself.
             self._migrate(node, self._dice.randint(0, self._done(self._world.host)))
 
     # --- the application ---------------------------------------------------------------------------------------------
@@ -166,7 +170,8 @@ class Changing:
             if release.column not in columns:
                 raw.execute(f"ALTER TABLE {TABLE} ADD COLUMN {release.column} INTEGER")
         elif release.what == "rename":
-            raw.execute(f"ALTER TABLE {TABLE} RENAME COLUMN {release.column} TO {release.new}")
+            if release.column in columns:
+                raw.execute(f"ALTER TABLE {TABLE} RENAME COLUMN {release.column} TO {release.new}")
         else:
             kept = [name for name in columns if name != release.column]
             raw.execute(f"CREATE TABLE made (id INTEGER PRIMARY KEY, {', '.join(f'{name} INTEGER' for name in kept)})")
@@ -178,15 +183,34 @@ class Changing:
         """What a person does behind a migration; again, where it died on its way."""
 
         def deed(node: SimulatedNode) -> None:
-            with node.process.database.transaction(write=False) as connection:
-                known = next((t for t in catalogue.load_tables(connection).values() if t.name == TABLE), None)
-            names = known.definition.column_names if known is not None else ()
             try:
-                upgrade_tables(node.process, [TABLE], self._renamed(node, names))
+                upgrade_tables(node.process, [TABLE], self._renamed(node, _known(node)))
             except ReplicatorError as error:
                 self._world.tell("  %s", error)
 
         self._world.act(node, "table upgrade", deed)
+
+    def see_to_stations(self, turn: int) -> None:
+        """A station whose application was early waits for the host's word, and a host that was set back for what the
+        station has by the former names: a person changes the table back, as status says, and upgrades again later."""
+        if turn % PATIENCE != PATIENCE - 1:
+            return
+        for station in self._world.stations:
+            if _holds_up_all(station):
+                self._change_back(station)
+                self._changed_back.add(station.name)
+            elif station.name in self._changed_back:
+                self._changed_back.discard(station.name)
+                self._migrate(station, len(self._releases))
+
+    def _change_back(self, station: SimulatedNode) -> None:
+        raw, known = station.application.raw, _known(station)
+        for name, now in self._renamed(station, known).items():
+            self._world.tell("%s: a person changes back: %s to %s", station.name, now, name)
+            raw.execute(f"ALTER TABLE {TABLE} RENAME COLUMN {now} TO {name}")
+        for name in sorted({*known} - {"id", *_columns(station)}):
+            raw.execute(f"ALTER TABLE {TABLE} ADD COLUMN {name} INTEGER")
+        raw.execute("PRAGMA user_version = 0")
 
     def say_again(self) -> None:
         """A person at the host whose 'table upgrade' died says it again: until then no load can be made (seed 946)."""
@@ -249,6 +273,19 @@ class Changing:
             and value not in kept
         ]
         world.expect(not lost, "a value of a changed table is lost", lambda: repr(lost))
+
+
+def _known(node: SimulatedNode) -> tuple[str, ...]:
+    """The columns that the replicator knows at this place."""
+    with node.process.database.transaction(write=False) as connection:
+        tables = {table.name: table for table in catalogue.load_tables(connection).values()}
+    return tables[TABLE].definition.column_names if TABLE in tables else ()
+
+
+def _holds_up_all(station: SimulatedNode) -> bool:
+    """Nothing is applied until the table is as it was."""
+    query = "SELECT 1 FROM replicator_notice WHERE kind = 'capture-waits' AND subject = ?"
+    return station.application.raw.execute(query, (f"{TABLE} what has come",)).fetchone() is not None
 
 
 def _on_record(host: SimulatedNode) -> set[object]:

@@ -75,6 +75,8 @@ def _comes_to_rest(world: World) -> bool:
     for turn in range(MOST_ROUNDS):
         world.clockwork.pass_time(6 * HOUR if turn % 2 else 20 * MINUTE)
         cloning.at_rest(world, turn)
+        if world.changing is not None:
+            world.changing.see_to_stations(turn)
         _, held_back = _round(world)
         if turn > 0 and not restless(world):
             return True

@@ -128,7 +128,7 @@ def run_seed(seed: int, *, show: bool = False, focus: Focus = NO_FOCUS) -> Resul
     world.tell("seed %d: %d stations, %s; faults: %s; %s", seed, stations, kind, " ".join(sorted(faults)), settings)
     steps = dice.randint(*STEPS)
     try:
-        with _time_limit(), small_sizes(dice) as sizes:
+        with _time_limit(), small_sizes(dice, larger="promotion" in faults) as sizes:
             world.tell("sizes: %s", sizes)
             _play(world, steps, focus.tables)
     except (Exception, Crash) as error:  # noqa: BLE001 - whatever the engine raises counts as a violation

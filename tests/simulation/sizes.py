@@ -66,10 +66,12 @@ FOR_COMPARISONS: list[tuple[ModuleType, str, tuple[int, ...]]] = [
 
 FOR_SMALL_MAILS = {(mailbox_limits, "SMALLEST_PART"): 20, (mailbox_limits, "WRAPPING"): 1_900}
 """Always: the simulated mailboxes take mails of two or three thousand bytes."""
+LARGER = {(mailbox_limits, "SMALLEST_PART"): 400}
+"""Where a host's whole state goes to a backup station: by parts of some bytes that takes thousands of mails."""
 
 
 @contextmanager
-def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
+def small_sizes(dice: Random, *, larger: bool) -> Iterator[dict[str, int]]:
     """A third of the sizes are small within, each run others; half of the runs go with the usual ones."""
     chosen = {}
     for module, name, choices in SIZES if dice.random() < 0.5 else ():
@@ -84,7 +86,7 @@ def small_sizes(dice: Random) -> Iterator[dict[str, int]]:
     for module, name, choices in FOR_COMPARISONS:
         if later.random() < 0.35:
             chosen[module, name] = later.choice(choices)
-    chosen |= FOR_SMALL_MAILS
+    chosen |= FOR_SMALL_MAILS | (LARGER if larger else {})
     usual = {place: getattr(*place) for place in chosen}
     for (module, name), size in chosen.items():
         setattr(module, name, size)
