@@ -150,13 +150,12 @@ def _claim_less(unit: Unit, records: list[Record]) -> None:
     at that position, and no change may be taken for one that was based on it."""
     first: dict[int, dict[Key, Position]] = {}
     for record in records:
-        first.setdefault(record.table, {}).setdefault(record.key, record.position)
+        if record.position[1]:  # content for a backup station may have rows without a version
+            first.setdefault(record.table, {}).setdefault(record.key, record.position)
     for table, positions in first.items():
         stored = rows.load_versions(unit.database, unit.connection, table, positions)
-        claimed = [
-            stored[key] for key, position in positions.items() if key in stored and stored[key].position >= position
-        ]
-        lowered = [version._replace(n=positions[version.key][1] - 1) for version in claimed]
+        claimed = [version for key, version in stored.items() if version.position == positions[key]]
+        lowered = [version._replace(n=version.n - 1) for version in claimed]
         rows.save_versions(unit.database, unit.connection, lowered)
 
 

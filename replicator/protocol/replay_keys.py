@@ -248,5 +248,5 @@ def _claim_less(state: TableState, planned: Planned) -> None:
     not what the host has at that position, and no change may be taken for one that was based on it."""
     version: Version | None = state.versions.get(planned.key)
     epoch, n = planned.first
-    if version is not None and version.position >= planned.first:
+    if version is not None and n and version.position >= planned.first:
         state.set_version(version._replace(epoch=epoch, n=n - 1))

@@ -46,6 +46,7 @@ def verify(world: World) -> None:
     for node in world.nodes:
         world.watcher.check_rows(node, node.application.content())
         _slices(world, node)
+        _versions(world, node)
         _no_complaints(world, node)
     sent = accounts(world)
     for node in world.stations:
@@ -62,6 +63,13 @@ def verify(world: World) -> None:
 def host_was_set_back(world: World) -> bool:
     """Or is another one, which was told in time what it knows."""
     return world.host.backup is not None or world.promoted
+
+
+def _versions(world: World, node: SimulatedNode) -> None:
+    """A version is a position of the host's log, or none."""
+    query = "SELECT table_id, row_key, epoch, n FROM replicator_row_version WHERE n < 0 OR epoch < 0"
+    found = node.application.raw.execute(query).fetchall()
+    world.expect(not found, "a version that is no position", lambda: f"{node.name}: {found}")
 
 
 def _slices(world: World, node: SimulatedNode) -> None:
