@@ -102,6 +102,13 @@ def test_one_version_that_two_stations_know_otherwise() -> None:
     assert (place.rows(CUSTOMER), taken.kinds) == ([(1, "Berta")], ["given-back"])
 
 
+def test_one_version_that_two_databases_write_otherwise_is_one() -> None:
+    place = Place(CUSTOMER)
+    place.working[1].alike = lambda one, other: str(one[1]).strip() == str(other[1]).strip()
+    taken = Taken(place, given_back(CUSTOMER, (1, 70), 1, "Berta"), given_back(CUSTOMER, (1, 70), 1, "Berta "))
+    assert (place.rows(CUSTOMER), taken.kinds) == ([(1, "Berta")], [])
+
+
 def test_of_two_lost_timelines_the_other_value_is_on_record() -> None:
     place = Place(CUSTOMER)
     place.has(CUSTOMER, 1, "Anna", version=(1, 40))
